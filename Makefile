@@ -1,0 +1,66 @@
+# Needs Python 3.11 or newer and make; `make setup` brings the rest into .venv.
+#
+# The pins are in requirements.lock rather than uv.lock: the latter records the download addresses of whichever
+# package index made it, which belong to a machine and not to this repository. `make lock` writes it anew.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-done
+MANIFESTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+
+# The first Python on PATH that is new enough; `make PYTHON=python3.13 setup` chooses another.
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+CANDIDATES := python3 python3.13 python3.12 python3.11 python
+PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(NEW_ENOUGH) >/dev/null 2>&1 && { echo $$p; exit; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fuzz bench docs wheels lock clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## make .venv with everything in it
+	@:
+
+$(STAMP): requirements.lock $(MANIFESTS) utd_core/version.py scripts/bootstrap.py
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "utd-core needs Python 3.11 or newer, and none of these is one: $(CANDIDATES)." >&2; \
+	  echo "Install one (for example: apt-get install python3.11 python3.11-venv), or name it: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi
+	@$(PYTHON) scripts/bootstrap.py
+	@touch $@
+
+demo: setup ## a room hears a real voice; ARGS="--record out --json" are passed on
+	@$(BIN)/utd demo $(ARGS)
+
+# In one process by default: some tests keep real time. ARGS="-n 2 --dist loadfile" is for the impatient.
+test: setup ## every test; ARGS="-k seats" are passed on
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## lint, format, strict types, import layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy utd_core plugins tests benchmarks scripts
+	$(BIN)/lint-imports --no-cache
+
+fuzz: setup ## the model's state machines, a million steps
+	UTD_FUZZ_STEPS=1000000 $(BIN)/python -m pytest tests/model -k machine -o faulthandler_timeout=0 $(ARGS)
+
+bench: setup ## the figures of benchmarks/, with their baselines; ARGS="import_time" chooses
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: setup ## the book, into build/site
+	$(BIN)/mkdocs build --strict
+
+wheels: setup ## wheels and sdists of the four distributions, into dist/
+	$(BIN)/uv build --quiet --all-packages --no-build-isolation --python $(BIN)/python --out-dir dist
+
+lock: ## resolve the pins again, keeping those that still fit; ARGS=--upgrade renews them
+	@$(PYTHON) scripts/bootstrap.py uv pip compile --quiet --universal --all-extras --group dev --python-version 3.11 \
+	  --no-annotate --no-header --no-emit-package utd-core $(ARGS) --output-file requirements.lock $(MANIFESTS)
+
+clean: ## remove what the targets above made, .venv too
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

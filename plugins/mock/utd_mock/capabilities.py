@@ -1,0 +1,21 @@
+"""What the mock declares: everything, because it does everything (there is no codec to get in the way)."""
+
+from __future__ import annotations
+
+from utd_core.media.capabilities import Capabilities
+from utd_core.media.faults import Fault
+from utd_core.media.frames import SAMPLE_RATES
+
+MAX_DATA_BYTES = 15_000
+
+CAPABILITIES = Capabilities(
+    simulcast=True,
+    exact_media=True,
+    virtual_time=True,
+    max_data_bytes=MAX_DATA_BYTES,
+    sample_rates=SAMPLE_RATES,
+)
+"""`simulcast`: such a track is accepted and its layers are listed in the server's snapshot; without a codec every
+subscriber's wish is served from the same frames."""
+
+FAULTS = frozenset(Fault)

@@ -1,0 +1,170 @@
+"""Tracks inside the server, and their way to each subscriber: the hot path of the mock.
+
+A published frame walks a ready-made tuple of functions, one per subscriber, and each of those hands the same
+frame object to the readers. Everything that decides the way (mute, faults, adaptive stream) is decided when it
+changes, never per frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from utd_core.concurrency import BoundedQueue
+from utd_core.media.backend import PublishOptions
+from utd_core.media.events import TrackInfo, TrackKind
+from utd_core.media.frames import Frame
+
+from .snapshots import SubscriptionSnapshot, TrackSnapshot
+
+if TYPE_CHECKING:
+    from .link import Link
+    from .rooms import Participant
+
+_LAYERS = 3
+
+
+class PublishedTrack:
+    """A track as the server holds it. `outlets` and `flowing` are all that the publisher's `write` looks at."""
+
+    __slots__ = (
+        "_away",
+        "_ended",
+        "bytes",
+        "dropped",
+        "flowing",
+        "frames",
+        "info",
+        "options",
+        "outlets",
+        "owner",
+        "subscriptions",
+    )
+
+    def __init__(self, track_id: str, owner: Participant, options: PublishOptions) -> None:
+        self.info = TrackInfo(track_id, options.source, name=options.name)
+        self.owner = owner
+        self.options = options
+        self.subscriptions: dict[str, Subscription] = {}
+        self.outlets: tuple[Callable[[Frame], None], ...] = ()
+        self.flowing = True
+        self.frames = self.bytes = self.dropped = 0
+        self._away = False
+        self._ended = False
+
+    @property
+    def is_video(self) -> bool:
+        return self.info.kind is TrackKind.VIDEO
+
+    @property
+    def is_away(self) -> bool:
+        """Its publisher is reconnecting: for everybody else the track is not there now."""
+        return self._away
+
+    def set_muted(self, muted: bool) -> None:
+        self.info = replace(self.info, muted=muted)
+        self.refresh()
+
+    def set_away(self, away: bool) -> None:
+        self._away = away
+        self.refresh()
+
+    def end(self) -> None:
+        """No frame flows any more. Idempotent."""
+        self._ended = True
+        self.subscriptions.clear()
+        self.refresh()
+
+    def route(self) -> None:
+        """Choose anew how frames reach each subscriber."""
+        self.outlets = tuple(subscription.outlet() for subscription in self.subscriptions.values())
+
+    def refresh(self) -> None:
+        """Look anew whether frames flow at all, and where to."""
+        self.flowing = not (self._ended or self._away or self.info.muted or self.owner.link.is_cut)
+        self.route()
+
+    def snapshot(self) -> TrackSnapshot:
+        return TrackSnapshot(
+            self.info,
+            self.frames,
+            self.bytes,
+            self.dropped,
+            tuple(self.subscriptions),
+            self._layers() if self.is_video else (),
+        )
+
+    def _layers(self) -> tuple[tuple[int, int], ...]:
+        width, height = self.options.width, self.options.height
+        count = _LAYERS if self.options.simulcast else 1
+        return tuple((width >> step, height >> step) for step in range(count) if width >> step and height >> step)
+
+
+class Subscription:
+    """One track on its way to one participant."""
+
+    __slots__ = ("_adaptive", "_inlets", "_queues", "bytes", "delivered", "link", "lost", "track", "withheld")
+
+    def __init__(self, track: PublishedTrack, link: Link, *, adaptive: bool) -> None:
+        self.track = track
+        self.link = link
+        self.delivered = self.bytes = self.lost = self.withheld = 0
+        self._adaptive = adaptive and track.is_video
+        self._queues: list[BoundedQueue[Frame]] = []
+        self._inlets: tuple[Callable[[Frame], bool], ...] = ()
+
+    @property
+    def readers(self) -> int:
+        return len(self._queues)
+
+    def outlet(self) -> Callable[[Frame], None]:
+        """What a frame goes through now."""
+        if self.link.is_cut:
+            return self.lose
+        if self._adaptive and not self._queues:
+            return self._withhold
+        return self.arrive if self.link.is_direct else self._travel
+
+    def arrive(self, frame: Frame) -> None:
+        """The frame is with the client; every reader gets it."""
+        self.delivered += 1
+        self.bytes += len(frame.data)
+        for put in self._inlets:
+            put(frame)
+
+    def lose(self, _frame: Frame) -> None:
+        self.lost += 1
+
+    def attach(self, queue: BoundedQueue[Frame]) -> None:
+        """A reader begins."""
+        self._queues.append(queue)
+        self._changed()
+
+    def detach(self, queue: BoundedQueue[Frame]) -> None:
+        """A reader ends. Idempotent."""
+        if queue in self._queues:
+            self._queues.remove(queue)
+            self._changed()
+
+    def close(self) -> None:
+        """Every reader gets what it has, then the end. Idempotent."""
+        queues, self._queues = self._queues, []
+        for queue in queues:
+            queue.close()
+        self._changed()
+
+    def snapshot(self) -> SubscriptionSnapshot:
+        return SubscriptionSnapshot(
+            self.track.info.id, self.track.owner.identity, self.delivered, self.lost, self.withheld, len(self._queues)
+        )
+
+    def _changed(self) -> None:
+        self._inlets = tuple(queue.put for queue in self._queues)
+        self.track.route()
+
+    def _withhold(self, _frame: Frame) -> None:
+        self.withheld += 1
+
+    def _travel(self, frame: Frame) -> None:
+        self.link.carry(self, frame)

@@ -1,0 +1,92 @@
+"""What the plugins without a backend say: whether this machine could run theirs, and how to get there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from utd_core.errors import BackendNotFound
+from utd_core.hooks import Check, PluginManager
+from utd_core.hooks.library import check_library
+from utd_livekit import plugin as livekit
+from utd_livekit.server import check_server
+from utd_webrtc_p2p import plugin as webrtc_p2p
+
+LIVEKIT_VARIABLES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+
+
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine without a LiveKit server; the empty folder is its PATH."""
+    for name in LIVEKIT_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def test_the_libraries_of_this_environment_import() -> None:
+    checks = [*webrtc_p2p.utd_doctor(), *livekit.utd_doctor()[:2]]
+    assert [check.name for check in checks if check.ok] == ["aiortc", "livekit.rtc", "livekit.api"]
+    assert all(check.detail[0].isdigit() for check in checks), "the detail is the version"
+
+
+def test_a_missing_library_says_what_to_install() -> None:
+    check = check_library("no_such_module", distribution="no-such-distribution")
+    assert check == Check("no_such_module", False, "not installed", "pip install no-such-distribution")
+
+
+def test_a_library_that_is_there_and_broken_says_why() -> None:
+    check = check_library("aiortc.no_such_module", distribution="aiortc")
+    assert not check.ok
+    assert "ModuleNotFoundError" in check.detail
+    assert "--force-reinstall aiortc" in check.remedy
+
+
+def test_no_server_says_how_to_get_one(no_server: Path) -> None:
+    check = check_server()
+    assert not check.ok
+    assert "LIVEKIT_URL" in check.remedy
+    assert "livekit-server" in check.remedy
+
+
+def test_a_server_binary_on_path_is_enough(no_server: Path) -> None:
+    binary = no_server / "livekit-server"
+    binary.touch(mode=0o755)
+    assert check_server() == Check("server", True, str(binary))
+
+
+def test_a_url_needs_its_credentials(no_server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEKIT_URL", "ws://127.0.0.1:7880")
+    monkeypatch.setenv("LIVEKIT_API_KEY", "devkey")
+    check = check_server()
+    assert not check.ok
+    assert "LIVEKIT_API_SECRET" in check.detail
+    assert "LIVEKIT_API_KEY" not in check.remedy
+    monkeypatch.setenv("LIVEKIT_API_SECRET", "secret")
+    check = check_server()
+    assert check.ok
+    assert "secret" not in check.detail
+
+
+@pytest.mark.parametrize("name", ["livekit", "webrtc_p2p"])
+def test_the_plugin_loads_and_offers_no_backend(name: str) -> None:
+    manager = PluginManager(allow=[name])
+    manager.load()
+    (info,) = manager.plugins
+    assert (info.name, info.error, info.backends) == (name, None, ())
+    assert info.distribution == f"utd-{name.replace('_', '-')}"
+    with pytest.raises(BackendNotFound, match=rf"{info.distribution} [\d.]+ is installed and offers no backend yet"):
+        manager.spec(name)
+
+
+def test_a_doctor_loads_no_media_library_into_its_own_process() -> None:
+    program = (
+        "import sys; from utd_livekit import plugin as a; from utd_webrtc_p2p import plugin as b; "
+        "a.utd_doctor(); b.utd_doctor(); assert not {'livekit', 'aiortc', 'av'} & set(sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], env=dict(os.environ), capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr

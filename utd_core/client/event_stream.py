@@ -1,0 +1,82 @@
+"""One stream of events with any number of readers, each with a bounded queue of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+from weakref import WeakSet
+
+from ..concurrency import BoundedQueue, Overflow, QueueStatistics
+
+T = TypeVar("T")
+
+CAPACITY = 1_000
+
+
+class EventReader(AsyncIterator[T]):
+    """Events from the moment it was made, oldest first, until the stream or the reader is closed.
+
+    One that nobody holds any more is forgotten, so leaving an `async for` early needs no clean-up.
+    """
+
+    def __init__(self, capacity: int, overflow: Overflow) -> None:
+        self._queue: BoundedQueue[T] = BoundedQueue(capacity, overflow)
+
+    async def __anext__(self) -> T:
+        return await anext(self._queue)
+
+    def get_nowait(self) -> T | None:
+        """The oldest event, or None when none is waiting."""
+        return self._queue.get_nowait()
+
+    def statistics(self) -> QueueStatistics:
+        """Events delivered, waiting, and dropped because the reader was too slow."""
+        return self._queue.statistics()
+
+    async def aclose(self) -> None:
+        """Stop reading. Idempotent."""
+        self._queue.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class EventStream(Generic[T]):
+    """What the application reads: `async for event in stream`, or `stream.reader(...)` to choose the queue."""
+
+    def __init__(self) -> None:
+        self._readers: WeakSet[EventReader[T]] = WeakSet()
+        self._closed = False
+
+    def reader(self, *, capacity: int = CAPACITY, overflow: Overflow = Overflow.DROP_OLDEST) -> EventReader[T]:
+        """A reader of every later event; one that is `capacity` behind loses events by its policy, and counts them."""
+        reader: EventReader[T] = EventReader(capacity, overflow)
+        if self._closed:
+            reader._queue.close()
+        else:
+            self._readers.add(reader)
+        return reader
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self.reader()
+
+
+class EventSource(EventStream[T]):
+    """The owner's end."""
+
+    def publish(self, event: T) -> None:
+        """Hand an event to every reader; never waits."""
+        for reader in self._readers:
+            reader._queue.put(event)
+
+    def close(self) -> None:
+        """Readers get what is held, then the end. Idempotent."""
+        self._closed = True
+        for reader in self._readers:
+            reader._queue.close()

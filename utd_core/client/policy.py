@@ -1,0 +1,31 @@
+"""How long a client tries to come back, and how often."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Waits between attempts, in seconds of the client's clock: `first_wait`, doubled each time up to `longest_wait`.
+
+    After `patience` seconds in all the client gives up. Each wait is stretched by up to `spread` of itself, by a share
+    that depends on the identity: when a server dies, its thousand clients do not come back in the same instant, and yet
+    a test sees the same times every time.
+    """
+
+    first_wait: float = 0.25
+    longest_wait: float = 5.0
+    patience: float = 60.0
+    spread: float = 0.5
+
+    def waits(self, identity: str) -> Iterator[float]:
+        """Seconds to wait after each failed attempt; ends when patience does."""
+        stretch = 1.0 + self.spread * zlib.crc32(identity.encode()) / 0xFFFF_FFFF
+        wait, total = self.first_wait, 0.0
+        while total + wait * stretch <= self.patience:
+            yield wait * stretch
+            total += wait * stretch
+            wait = min(2 * wait, self.longest_wait)

@@ -1,0 +1,307 @@
+"""What this participant publishes: opened and closed by the application, carried over losses of the connection.
+
+- One thing per source. Operations on one source come one after the other; of two opposite ones the later wins, and the
+  earlier is `Superseded` if it had not begun.
+- Switching off mutes and keeps the track: a listener's reader goes on, and so does the source's time, as with a real
+  microphone. Only `drop` unpublishes.
+- What the server side ends (a seat was lost, a moderator muted) is dropped: nobody's microphone opens again by itself.
+  But where the room's own rules still grant it, the end came from a permission that was on its way, or from a lost
+  connection: then it waits, and is published again with the grant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import anyio
+
+from ..concurrency import Clock, TaskScope
+from ..errors import Closed, ConnectionLost, ErrorCode, Forbidden, MediaError, Superseded, UTDStreamException
+from ..media.backend import LocalTrack, MediaConnection, PublishOptions
+from ..media.events import TrackInfo
+from ..media.formats import publish_options
+from ..model.permission import Grant, TrackSource
+from .devices import MediaSource, check_media
+from .models import PublishingEnded, PublishingEndReason
+from .publication import Publication, PumpEnd, pump
+
+log = logging.getLogger("utd_core.client")
+
+
+@dataclass(eq=False, frozen=True, slots=True)
+class _Wish:
+    """What the application wanted last of a source; a new one is made when it wants the opposite."""
+
+    on: bool
+
+
+class Publishing:
+    """The publications of one room. `announce` is told the sources that are heard or seen after each change, `ended`
+    what ended by itself; `is_entitled` says whether the room's rules grant a source, whatever the backend says now."""
+
+    def __init__(
+        self,
+        scope: TaskScope,
+        clock: Clock,
+        *,
+        announce: Callable[[frozenset[TrackSource]], object],
+        ended: Callable[[PublishingEnded], object],
+        is_entitled: Callable[[TrackSource], bool],
+    ) -> None:
+        self._scope = scope
+        self._clock = clock
+        self._announce = announce
+        self._ended = ended
+        self._is_entitled = is_entitled
+        self._connection: MediaConnection | None = None
+        self._items: dict[TrackSource, Publication] = {}
+        self._turns: defaultdict[TrackSource, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._wishes: dict[TrackSource, _Wish] = {}
+
+    @property
+    def tracks(self) -> tuple[TrackInfo, ...]:
+        """What is published now."""
+        return tuple(item.track.info for item in self._items.values() if item.track is not None)
+
+    async def switch_on(
+        self,
+        source: TrackSource,
+        media: MediaSource | None,
+        open_media: Callable[[TrackSource], Awaitable[MediaSource]],
+        options: PublishOptions | None = None,
+    ) -> None:
+        """Publish, or unmute what is published. `media` None keeps the present one, or calls `open_media`.
+
+        A given `media` is taken over, and closed, once it is published. Raises `Forbidden` when the grant does not hold
+        the source, `Superseded`, `ConnectionLost`, and what `open_media` raises.
+        """
+        wish = self._wish(source, on=True)
+        self._granted(source)
+        if media is not None:
+            check_media(source, media)
+        async with self._turns[source]:
+            self._check_latest(source, wish)
+            item = self._items.get(source)
+            if item is not None and media in (None, item.media) and options is None:
+                await self._show(source, item)
+                return
+            ours = media is None
+            chosen = media if media is not None else await open_media(source)
+            try:
+                self._check_latest(source, wish)
+                await self._replace(source, Publication(chosen, _options(source, chosen, options)))
+            except BaseException:
+                if ours:
+                    with anyio.CancelScope(shield=True):
+                        await chosen.aclose()
+                raise
+
+    async def switch_off(self, source: TrackSource) -> None:
+        """Mute. Raises `Superseded` when a later wish came before."""
+        wish = self._wish(source, on=False)
+        async with self._turns[source]:
+            self._check_latest(source, wish)
+            item = self._items.get(source)
+            if item is None or item.muted:
+                return
+            item.muted = True
+            if item.track is not None:
+                with suppress(Closed, ConnectionLost):
+                    await item.track.set_muted(True)
+            self._tell()
+
+    async def drop(self, source: TrackSource) -> None:
+        """Unpublish and close the source."""
+        self._wish(source, on=False)
+        async with self._turns[source]:
+            item = self._items.pop(source, None)
+            if item is not None:
+                await self._end(item)
+
+    async def drop_all(self) -> None:
+        for source in list(self._items):
+            await self.drop(source)
+
+    def attach(self, connection: MediaConnection) -> None:
+        """There is a connection: what waited for one is published on it."""
+        self._connection = connection
+        self.granted()
+
+    def detach(self) -> None:
+        """The connection is gone, and its tracks with it; what was published waits for the next one."""
+        self._connection = None
+        for item in self._items.values():
+            item.detach()
+        self._tell()
+
+    def granted(self) -> None:
+        """The grant has changed: publish what waits for it."""
+        for source, item in self._items.items():
+            if item.track is None and self._holds(source) and self._scope.is_open:
+                self._scope.start(self._resume, source, item, name=f"publish {source.value}")
+
+    def track_ended(self, track: TrackInfo) -> None:
+        """The server side ended a track of ours."""
+        item = self._items.get(track.source)
+        if item is None or item.track is None or item.track.info.id != track.id:
+            return
+        item.detach()
+        if self._is_entitled(track.source):
+            self.granted()
+            self._tell()
+        else:
+            self._revoke(track.source)
+
+    def check_entitlement(self) -> None:
+        """The room's rules may have changed: what they no longer grant is dropped."""
+        for source in list(self._items):
+            if not self._is_entitled(source):
+                self._revoke(source)
+
+    async def _show(self, source: TrackSource, item: Publication) -> None:
+        """Publish or unmute what is there."""
+        was_muted, item.muted = item.muted, False
+        if item.track is None:
+            await self._publish(source, item)
+        elif was_muted:
+            try:
+                await item.track.set_muted(False)
+            except Closed:
+                await self._publish(source, item)
+        self._tell()
+
+    async def _replace(self, source: TrackSource, item: Publication) -> None:
+        older = self._items.get(source)
+        await self._publish(source, item)
+        self._items[source] = item
+        self._tell()
+        if older is not None:
+            # Publishing has replaced its track already; what is left is its pump and its source.
+            older.detach()
+            await older.media.aclose()
+
+    async def _publish(self, source: TrackSource, item: Publication) -> None:
+        """Have a track, and pump into it. The caller holds the source's turn."""
+        connection = self._granted(source)
+        # A publish that was cut in the middle would leave a track that nobody holds.
+        with anyio.CancelScope(shield=True):
+            track = await connection.publish(item.options)
+            if item.muted:
+                await track.set_muted(True)
+        if connection is not self._connection or not self._scope.is_open:
+            raise ConnectionLost("the connection ended while publishing; try again when there is one")
+        pumping = item.attach(track)
+        self._scope.start(self._pump, source, item, track, pumping, name=f"pump {source.value}")
+
+    async def _pump(
+        self, source: TrackSource, item: Publication, track: LocalTrack, pumping: anyio.CancelScope
+    ) -> None:
+        failure = ""
+        with pumping:
+            try:
+                if await pump(item.media, track, self._clock) is PumpEnd.TRACK:
+                    # Whoever ended the track decides what follows; the event about it is on its way.
+                    return
+            except Exception as error:
+                log.exception("the source of %s failed", source.value)
+                failure = str(error) or type(error).__name__
+            except asyncio.CancelledError:
+                if not pumping.cancel_called:
+                    # Everything ends: nobody will ask this source for another frame.
+                    with anyio.CancelScope(shield=True):
+                        await item.media.aclose()
+                raise
+        if pumping.cancelled_caught:
+            return
+        async with self._turns[source]:
+            if self._items.get(source) is not item or item.track is not track:
+                return
+            del self._items[source]
+            await self._end(item)
+        reason = PublishingEndReason.FAILED if failure else PublishingEndReason.SOURCE_ENDED
+        self._ended(PublishingEnded(source, reason, failure))
+
+    async def _resume(self, source: TrackSource, item: Publication) -> None:
+        async with self._turns[source]:
+            if self._items.get(source) is not item or item.track is not None or not self._holds(source):
+                return
+            try:
+                await self._publish(source, item)
+            except (MediaError, Closed, Forbidden) as error:
+                log.info("publishing %s again has to wait: %s", source.value, error)
+            self._tell()
+
+    def _revoke(self, source: TrackSource) -> None:
+        item = self._items.pop(source)
+        self._wish(source, on=False)
+        # The pump stops now, the rest takes a moment.
+        track = item.detach()
+        self._tell()
+        self._ended(PublishingEnded(source, PublishingEndReason.REVOKED))
+        if self._scope.is_open:
+            self._scope.start(_close, item.media, track, name=f"close {source.value}")
+
+    async def _end(self, item: Publication) -> None:
+        track = item.detach()
+        self._tell()
+        await _close(item.media, track)
+
+    def _wish(self, source: TrackSource, *, on: bool) -> _Wish:
+        wish = self._wishes.get(source)
+        if wish is None or wish.on is not on:
+            wish = self._wishes[source] = _Wish(on)
+        return wish
+
+    def _check_latest(self, source: TrackSource, wish: _Wish) -> None:
+        if self._wishes[source] is not wish:
+            raise Superseded(f"given up, because the opposite was called for {source.value}")
+
+    def _holds(self, source: TrackSource) -> bool:
+        return self._connection is not None and source in self._connection.grant.publish
+
+    def _granted(self, source: TrackSource) -> MediaConnection:
+        if self._connection is None:
+            raise ConnectionLost("there is no media connection now; wait until the session is connected")
+        grant: Grant = self._connection.grant
+        if source not in grant.publish:
+            raise Forbidden(
+                f"publishing {source.value} is not granted; take a seat, come on stage or ask for it first",
+                code=ErrorCode.PUBLISH_REFUSED,
+            )
+        return self._connection
+
+    def _tell(self) -> None:
+        self._announce(
+            frozenset(source for source, item in self._items.items() if item.track is not None and not item.muted)
+        )
+
+
+async def _close(media: MediaSource, track: LocalTrack | None) -> None:
+    with anyio.CancelScope(shield=True):
+        if track is not None:
+            try:
+                await track.unpublish()
+            except UTDStreamException as error:
+                log.info("unpublishing failed, the connection is going away: %s", error)
+        await media.aclose()
+
+
+def _options(source: TrackSource, media: MediaSource, options: PublishOptions | None) -> PublishOptions:
+    """The application's options, with the source's own shape."""
+    shape = publish_options(media, source)
+    if options is None:
+        return shape
+    return replace(
+        options,
+        source=source,
+        sample_rate=shape.sample_rate,
+        channels=shape.channels,
+        width=shape.width,
+        height=shape.height,
+        framerate=shape.framerate,
+    )

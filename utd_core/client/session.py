@@ -1,0 +1,356 @@
+"""What every session has: a room, events, devices, and a media connection that comes back when it is lost."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Collection
+from typing import Any
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ..concurrency import Overflow
+from ..errors import (
+    Closed,
+    ConnectionLost,
+    ErrorCode,
+    Forbidden,
+    InvalidInput,
+    PublishRefused,
+    Refused,
+    Unauthenticated,
+    UTDStreamException,
+)
+from ..media.backend import FrameReader
+from ..media.events import ConnectionState, DisconnectReason, StateChanged
+from ..media.sinks.base import Sink
+from ..media.sinks.record import RecordStatistics, record
+from ..media.sources.base import AudioSource, VideoSource
+from ..model.command import Command
+from ..model.permission import Grant, TrackSource
+from ..model.results import UTDTokenResponse
+from ..model.session import SessionTrigger
+from ..model.stream_type import UTDStreamType
+from .context import ClientContext
+from .deadline import within
+from .event_stream import EventSource, EventStream
+from .lifecycle import SessionLifecycle
+from .models import (
+    EndReason,
+    LocalParticipant,
+    RemoteParticipant,
+    Resynced,
+    RoomEvent,
+    SessionEnd,
+    SessionEvent,
+    SyncState,
+)
+from .observable import Observable, Variable
+from .reading import RemoteFrames
+from .room import RoomHooks, UTDRoom
+from .visit import Visit, end_of
+
+log = logging.getLogger("utd_core.client")
+
+_FINAL = {
+    DisconnectReason.REMOVED: SessionEnd(EndReason.REMOVED, "the server side removed this participant"),
+    DisconnectReason.ROOM_CLOSED: SessionEnd(EndReason.ROOM_ENDED, "the room was closed"),
+    DisconnectReason.DUPLICATE_IDENTITY: SessionEnd(EndReason.REPLACED, "this identity joined from another place"),
+}
+"""Ends of a media connection that a client must not answer by coming back."""
+
+
+class UTDSession(SessionLifecycle):
+    """Base of the four sessions; a client makes them.
+
+    Every method may be called, cancelled or overtaken by `leave()` and `aclose()` at any moment, from any task and from
+    a callback. A session that was left or lost can be joined again; one that was closed is over.
+    """
+
+    def __init__(self, context: ClientContext, type: UTDStreamType) -> None:
+        super().__init__(context, type)
+        self._link = context.link
+        self._sync: Variable[SyncState] = self._variable(SyncState.IDLE)
+        self._events: EventSource[SessionEvent] = EventSource()
+        self.room = UTDRoom(
+            context.link,
+            adaptive_stream=context.adaptive_stream,
+            dynacast=context.dynacast,
+            deadline=context.connect_deadline,
+            devices=context.devices,
+            scope=self._scope,
+            hooks=RoomHooks(self._on_media, self._is_entitled, comes_back=True),
+        )
+
+    @property
+    def sync(self) -> Observable[SyncState]:
+        """Whether the state shown here follows the engine, is being recovered, or is lost."""
+        return self._sync
+
+    @property
+    def can_publish(self) -> Observable[bool]:
+        """Whether the server side grants at least one source."""
+        return self.room.can_publish
+
+    @property
+    def remote_participants(self) -> Observable[tuple[RemoteParticipant, ...]]:
+        """Everybody else on the media plane, with their tracks."""
+        return self.room.remote_participants
+
+    @property
+    def local_participant(self) -> LocalParticipant | None:
+        """This participant on the media plane, None without a connection."""
+        return self.room.local_participant
+
+    @property
+    def events(self) -> EventStream[SessionEvent]:
+        """The raw stream: events of the media plane, facts of the engine, and gaps (`Resynced`)."""
+        return self._events
+
+    async def set_microphone(self, enabled: bool, source: AudioSource | None = None) -> None:
+        """Open the microphone (with `source`, or the present one, or the client's default), or mute it.
+
+        Waits for no permission: raises `Forbidden` at once unless it is granted. Muting gives up an operation that
+        waits to open it. Raises `Superseded`, `Conflict` (not_joined), `ConnectionLost`.
+        """
+        self._check_switch(TrackSource.MICROPHONE, enabled)
+        await self.room.set_microphone(enabled, source)
+
+    async def set_camera(self, enabled: bool, source: VideoSource | None = None) -> None:
+        """Open or mute the camera; otherwise as `set_microphone`."""
+        self._check_switch(TrackSource.CAMERA, enabled)
+        await self.room.set_camera(enabled, source)
+
+    async def set_screen_share(self, enabled: bool, source: VideoSource | None = None) -> None:
+        """Share `source` beside the camera, or stop sharing; otherwise as `set_microphone`."""
+        self._check_switch(TrackSource.SCREEN_SHARE, enabled)
+        await self.room.set_screen_share(enabled, source)
+
+    async def send_data(
+        self, payload: bytes, *, reliable: bool = True, to: Collection[str] | None = None, topic: str = ""
+    ) -> None:
+        """Send data to everybody else, or only to some. Raises `TooLarge`, `Forbidden`, `ConnectionLost`."""
+        if type(payload) is not bytes:
+            raise InvalidInput(f"the payload must be bytes, got {type(payload).__name__}; encode it first")
+        if isinstance(to, str):
+            raise InvalidInput(f"`to` is a collection of identities; write [{to!r}]")
+        self._check_joined()
+        await self.room.send_data(payload, reliable=reliable, destination_identities=to, topic=topic)
+
+    def frames(
+        self,
+        identity: str,
+        source: TrackSource = TrackSource.MICROPHONE,
+        *,
+        capacity: int = 50,
+        overflow: Overflow = Overflow.DROP_OLDEST,
+    ) -> RemoteFrames:
+        """`async for frame in session.frames("bob")`: what a participant publishes, until this session is left.
+
+        Waits while nothing is published, and goes on when it is again. `capacity`: frames held for a slow reader.
+        """
+        return self.room.frames(identity, source, capacity=capacity, overflow=overflow)
+
+    def reader(
+        self,
+        identity: str,
+        source: TrackSource = TrackSource.MICROPHONE,
+        *,
+        capacity: int = 50,
+        overflow: Overflow = Overflow.DROP_OLDEST,
+    ) -> FrameReader:
+        """A reader of the track that is there now; it ends with the track. Raises `NotFound`, `ConnectionLost`."""
+        return self.room.reader(identity, source, capacity=capacity, overflow=overflow)
+
+    async def record(
+        self,
+        identity: str,
+        *sinks: Sink,
+        source: TrackSource = TrackSource.MICROPHONE,
+        capacity: int = 250,
+        origin: float | None = None,
+    ) -> RecordStatistics:
+        """Write what a participant publishes to every sink until this session is left; cancel it to stop earlier.
+
+        See `utd_core.media.sinks.record` for `origin` and the result. The sinks stay open.
+        """
+        async with self.frames(identity, source, capacity=capacity) as frames:
+            return await record(frames, *sinks, clock=self._clock, origin=origin)
+
+    # What a kind of session fills in.
+
+    @abstractmethod
+    def _entitlement(self) -> Grant:
+        """What the mirrored state grants this participant, by the model's own function."""
+
+    @abstractmethod
+    async def _renew(self) -> UTDTokenResponse:
+        """A fresh ticket after the media connection was lost."""
+
+    @abstractmethod
+    def _device_sources(self) -> tuple[TrackSource, ...]:
+        """What is opened together with a place."""
+
+    @abstractmethod
+    def _catch_up(self) -> None:
+        """Apply the engine's facts that have arrived already."""
+
+    # The stay.
+
+    async def _stay_connected(self, visit: Visit, ticket: UTDTokenResponse) -> None:
+        """Connect, tell that the session is in, and come back for as long as that makes sense; then the visit ends."""
+        await self.room.connect_with(ticket)
+        self._move(SessionTrigger.SUCCEED)
+        visit.joined()
+        while True:
+            reason = await self.room.wait_disconnected()
+            self._catch_up()
+            if reason in _FINAL:
+                visit.finish(_FINAL[reason])
+                await checkpoint()
+            self._move(SessionTrigger.LOSE)
+            log.info("%s lost its media connection (%s); coming back", self.identity, reason.value)
+            await self._come_back(visit, reason)
+            self._move(SessionTrigger.RECOVER)
+
+    async def _come_back(self, visit: Visit, reason: DisconnectReason) -> None:
+        """Connect with fresh tickets until it works; finishes the visit when it is refused, or patience ends."""
+        for wait in self._context.retry.waits(self.identity):
+            try:
+                await self.room.connect_with(await self._renew())
+            except (Refused, Unauthenticated) as error:
+                self._catch_up()
+                visit.finish(end_of(error))
+            except Closed:
+                raise
+            except UTDStreamException as error:
+                log.info("%s cannot come back yet: %s", self.identity, error)
+            else:
+                return
+            await self._clock.sleep(wait)
+        lost = ConnectionLost(
+            f"the media connection was lost ({reason.value}) and could not be had again "
+            f"in {self._context.retry.patience:g} s; join again",
+            details={"reason": reason.value},
+        )
+        visit.finish(SessionEnd(EndReason.CONNECTION_LOST, lost.message, lost))
+        await checkpoint()
+
+    async def _say_goodbye(self, command: Command) -> Any:
+        """Give a last command, whose failure changes nothing: the engine finds out by itself in time."""
+        try:
+            return await within(
+                self._clock, self._context.goodbye_deadline, self._link.execute(command), "the engine did not answer"
+            )
+        except UTDStreamException as error:
+            log.debug("%s could not say goodbye: %s", self.identity, error)
+            return None
+
+    async def _decided(self, command: Command) -> Any:
+        """Give a command and wait for its answer even when cancelled: who knows the outcome can undo it."""
+        with anyio.CancelScope(shield=True):
+            return await self._link.execute(command)
+
+    # Permissions.
+
+    def _is_entitled(self, source: TrackSource) -> bool:
+        return source in self._entitlement().publish
+
+    def _check_switch(self, source: TrackSource, enabled: bool) -> None:
+        """A device may be opened, or an operation that waits to open it is given up."""
+        self._check_joined()
+        if enabled:
+            self._check_entitled(source)
+        elif source is not TrackSource.SCREEN_SHARE:
+            self._operations.supersede(f"the {source.value} was switched off")
+
+    def _check_entitled(self, source: TrackSource) -> None:
+        """Raise `Forbidden` where the mirrored rules already say no, though the backend may not know yet."""
+        if not self._is_entitled(source):
+            raise Forbidden(
+                f"publishing {source.value} is not granted; take a seat, come on stage or ask for it first",
+                code=ErrorCode.PUBLISH_REFUSED,
+            )
+
+    def _is_granted(self, source: TrackSource) -> bool:
+        return self._is_entitled(source) and source in self.room.grant.value.publish
+
+    async def _open_devices(self, epoch: int, timeout: float | None, sources: Collection[TrackSource]) -> None:
+        """Open each source as soon as rules and backend grant all of them.
+
+        Raises `DeadlineExceeded` (grant_timeout), `Superseded`, and what opening a device raises.
+        """
+        self._catch_up()
+        with self._operations.pending(epoch):
+            if await self._try_to_open(sources):
+                return
+            seconds = self._context.grant_timeout if timeout is None else timeout
+            await within(
+                self._clock,
+                seconds,
+                self._open_when_granted(sources),
+                f"the media server did not grant {', '.join(sources)} within {seconds:g} s; "
+                "the place is kept: open the device later, or leave it",
+                ErrorCode.GRANT_TIMEOUT,
+            )
+
+    async def _open_when_granted(self, sources: Collection[TrackSource]) -> None:
+        while True:
+            await self._changed.wait()
+            if self._closed:
+                raise Closed("the session was closed")
+            if await self._try_to_open(sources):
+                return
+
+    async def _try_to_open(self, sources: Collection[TrackSource]) -> bool:
+        """Open them; False while they are not granted, also where only the server side knows that yet."""
+        if not all(map(self._is_granted, sources)):
+            return False
+        try:
+            if TrackSource.MICROPHONE in sources:
+                await self.room.set_microphone(True)
+            if TrackSource.CAMERA in sources:
+                await self.room.set_camera(True)
+        except (Forbidden, PublishRefused, ConnectionLost) as error:
+            log.info("%s has to wait with its devices: %s", self.identity, error)
+            return False
+        return True
+
+    # What arrives.
+
+    def _conclude(self, visit: Visit) -> None:
+        lost = visit.end is not None and visit.end.reason is EndReason.SYNC_LOST
+        self._sync.set(SyncState.LOST if lost else SyncState.IDLE)
+        super()._conclude(visit)
+
+    def _close_streams(self) -> None:
+        self.room.close_streams()
+        self._events.close()
+
+    def _on_media(self, event: RoomEvent) -> None:
+        if isinstance(event, StateChanged):
+            if event.state is ConnectionState.RECONNECTING:
+                self._move(SessionTrigger.LOSE)
+            elif event.state is ConnectionState.CONNECTED:
+                self._move(SessionTrigger.RECOVER)
+        self._changed.notify()
+        self._events.publish(event)
+
+    def recovering(self) -> None:
+        """The mirror's stream broke."""
+        self._sync.set(SyncState.RECOVERING)
+
+    def _announce_resynced(self, channel: str, recovered: bool) -> None:
+        self._sync.set(SyncState.LIVE)
+        self._events.publish(Resynced(channel, recovered))
+
+    def _lost_mirror(self, error: UTDStreamException | None) -> None:
+        """The state is lost, and a session without its state is none."""
+        if error is None:
+            end = SessionEnd(EndReason.REMOVED, "the engine ended this participant's place")
+        elif isinstance(error, Forbidden):
+            end = SessionEnd(EndReason.BANNED if error.is_banned else EndReason.REMOVED, error.message, error)
+        else:
+            end = SessionEnd(EndReason.SYNC_LOST, f"the state could not be had again: {error.message}", error)
+        self._end_visit(end)

@@ -1,0 +1,148 @@
+"""What follows from decisions that hold: media, subscriptions, timers; and bans, which reach into every room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from ..errors import Forbidden, Refused
+from ..model.bans import BanMade, BanScope
+from ..model.call import CallAccepted, CallEnded, CallStarted, media_room
+from ..model.command import THE_SERVER
+from ..model.commands import PartyBanned, RemoveParticipant
+from ..model.event import Event
+from ..model.grants import affected
+from ..model.project import Project
+from ..model.room import RoomCreated, RoomEnded
+from .aggregates import Aggregate, Batch
+from .alarms import within
+from .attendance import Attendance
+from .core import Core
+from .kinds import CALL, PROJECT, ROOM
+from .lines import Lines
+from .media_rooms import MediaRooms, owner_of
+from .pipeline import Pipeline
+from .reconciler import Reconciler, is_over
+from .subscriptions import Subscriptions
+from .timers import Deadlines
+
+_EVICTIONS = 4
+
+
+class Aftermath:
+    """The surroundings of the pipeline."""
+
+    def __init__(
+        self,
+        core: Core,
+        pipeline: Pipeline,
+        lines: Lines,
+        media_rooms: MediaRooms,
+        reconciler: Reconciler,
+        attendance: Attendance,
+        subscriptions: Subscriptions,
+        deadlines: Deadlines,
+    ) -> None:
+        self._core = core
+        self._pipeline = pipeline
+        self._lines = lines
+        self._media_rooms = media_rooms
+        self._reconciler = reconciler
+        self._attendance = attendance
+        self._subscriptions = subscriptions
+        self._deadlines = deadlines
+        self._evictions = core.upkeep("evictions", self._evict, _EVICTIONS)
+
+    async def prepare(self, aggregate: Aggregate) -> None:
+        """Have at hand what decisions on a loaded aggregate look at. Raises `StoreFailed`."""
+        kind, state = aggregate.kind, aggregate.state
+        if kind is CALL and state is None:
+            await self._lines.fetch(aggregate.parties)
+        if kind is PROJECT or state is None or is_over(state):
+            return
+        if kind is CALL:
+            await self._lines.find(state.id, (state.caller, state.callee))
+        room, core = media_room_of(aggregate), self._core
+        # A backend that does not answer must not keep a room from its commands; it is asked again later.
+        if not await within(core.agenda, core.settings.return_grace, self._attendance.recover, room, state):
+            self._attendance.survey(room)
+
+    def committed(self, batches: Iterable[Batch]) -> None:
+        """Everything that follows."""
+        for batch in batches:
+            aggregate = batch.aggregate
+            if batch.events and (deadline := aggregate.kind.deadline(aggregate.state)) is not None:
+                self._deadlines.expect(deadline)
+            if aggregate.kind is PROJECT:
+                for event, _ in batch.events:
+                    if isinstance(event, BanMade) and event.ban.scope is BanScope.PROJECT:
+                        self._evictions.ask(event.ban.identity)
+            else:
+                self._media(batch)
+
+    def undone(self, batches: Iterable[Batch]) -> None:
+        """Somebody may have seen, and acted on, what does not hold."""
+        for batch in batches:
+            if batch.aggregate.kind is not PROJECT:
+                room = media_room_of(batch.aggregate)
+                for event, _ in batch.events:
+                    self._reconcile(room, event)
+
+    def evict_banned(self, project: Project | None) -> None:
+        """Carry out bans whose engine ended before it could."""
+        for identity in () if project is None else project.bans:
+            self._evictions.ask(identity)
+
+    def _media(self, batch: Batch) -> None:
+        room = media_room_of(batch.aggregate)
+        presence = self._core.presences.get(room, ())
+        for left, media_identity, at_once in batch.left:
+            if at_once:
+                self._reconciler.touch(left, media_identity)
+            else:
+                self._reconciler.linger(left, media_identity)
+        for event, _ in batch.events:
+            if isinstance(event, RoomEnded | CallEnded):
+                self._media_rooms.condemn(room)
+            if isinstance(event, RoomEnded):
+                self._subscriptions.end_room(room)
+            if isinstance(event, CallAccepted):
+                self._attendance.answered(batch.aggregate.state)
+            self._reconcile(room, event)
+        for identity, removed in batch.gone:
+            if identity not in presence:
+                error = Forbidden(f"{identity!r} was removed from room {room!r}") if removed else None
+                self._subscriptions.end(room, identity, error)
+
+    def _reconcile(self, room: str, event: Event) -> None:
+        # Nobody is in a room or a call that has just begun.
+        if isinstance(event, RoomCreated | CallStarted):
+            return
+        identities = affected(event)
+        if identities is None:
+            self._reconciler.touch_room(room)
+            return
+        for identity in identities:
+            self._reconciler.touch_identity(room, identity)
+
+    async def _evict(self, identity: str) -> None:
+        """Remove somebody who is banned from the project from every room and call."""
+        project = self._pipeline.peek(PROJECT, self._core.app_id)
+        ban = project.bans.get(identity) if isinstance(project, Project) else None
+        if ban is None or not ban.holds(self._core.clock.now()):
+            return
+        for room, presence in list(self._core.presences.items()):
+            kind, key = owner_of(room)
+            if kind is ROOM and identity in presence:
+                command = RemoveParticipant(room=key, identity=identity, reason=ban.reason or "banned")
+                # Refused: he left meanwhile, or the room ended.
+                with suppress(Refused):
+                    await self._pipeline.submit(ROOM, key, command, THE_SERVER)
+        call = self._lines.engaged.get(identity)
+        if call is not None:
+            await self._pipeline.bring(CALL, call, PartyBanned(identity))
+
+
+def media_room_of(aggregate: Aggregate) -> str:
+    """The media room of a room or a call."""
+    return media_room(aggregate.key) if aggregate.kind is CALL else aggregate.key

@@ -1,0 +1,66 @@
+"""What the parts of one engine share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from ..broker.base import Broker
+from ..concurrency import Clock, TaskScope
+from ..media.backend import MediaBackend, MediaControl
+from ..model.commands.internal import Internal
+from ..store.base import Store
+from .alarms import Agenda
+from .kinds import Kind
+from .presence import Presence
+from .settings import EngineSettings
+from .upkeep import Upkeep
+
+K = TypeVar("K", bound=Hashable)
+
+
+class States(Protocol):
+    """The rooms and calls, for those who do not decide about them."""
+
+    def peek(self, kind: Kind, key: str) -> Any:
+        """The state if it is in memory, else None."""
+        ...
+
+    async def state(self, kind: Kind, key: str) -> Any:
+        """The state, None where there is none. Raises `StoreFailed`."""
+        ...
+
+    def tell(self, kind: Kind, key: str, news: Internal) -> None:
+        """Have the model decide what follows from something that happened. News that fail are not repeated: whoever
+        brings them looks again from time to time."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Core:
+    """`presences` are the people by media room."""
+
+    app_id: str
+    settings: EngineSettings
+    clock: Clock
+    scope: TaskScope
+    agenda: Agenda
+    store: Store
+    broker: Broker
+    backend: MediaBackend
+    control: MediaControl
+    presences: dict[str, Presence] = field(default_factory=dict)
+
+    def upkeep(self, name: str, handler: Callable[[K], Awaitable[None]], limit: int) -> Upkeep[K]:
+        """Work that is done again until it holds, at most `limit` keys at once."""
+        return Upkeep(
+            name,
+            handler,
+            scope=self.scope,
+            clock=self.clock,
+            agenda=self.agenda,
+            limit=limit,
+            retry_first=self.settings.retry_first,
+            retry_limit=self.settings.retry_limit,
+        )

@@ -1,0 +1,310 @@
+"""The engine's face."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from ..broker import LocalBroker
+from ..broker.base import Recover, Subscription
+from ..concurrency import Clock, SystemClock, TaskScope
+from ..errors import Closed, Forbidden, InvalidInput
+from ..hooks import default_manager
+from ..media.backend import MediaBackend
+from ..model.bans import check_not_banned
+from ..model.command import COMMANDS, THE_SERVER, Actor, Command
+from ..model.commands import CallCommand, CreateSession, JoinRoom, ListCalls, ListRooms, RoomCommand, StartCall
+from ..model.commands.bans import BanCommand
+from ..model.results import UserSession, UTDCall
+from ..store import open_store
+from ..store.base import Store
+from .alarms import Agenda
+from .core import Core
+from .idempotency import Placed, keyed
+from .journal import new_call_id
+from .kinds import CALL, PROJECT, ROOM, Kind
+from .machinery import Machinery
+from .settings import EngineSettings
+from .statistics import EngineStatistics
+
+if TYPE_CHECKING:
+    from ..client import UTDStreamClient
+
+T = TypeVar("T")
+
+
+class Engine:
+    """Rooms, seats, stage and calls over one media backend, embedded in this process.
+
+        async with Engine("mock") as engine:
+            alice = engine.client("alice")
+
+    `media` is the name of an installed plugin (`media_settings` are its own) or a backend; `store` a file for SQLite,
+    a store, or None for memory. A backend or store that is handed in stays its owner's to close. An engine is opened
+    once; after `aclose` make a new one.
+    """
+
+    def __init__(
+        self,
+        media: str | MediaBackend = "mock",
+        *,
+        store: str | Path | Store | None = None,
+        clock: Clock | None = None,
+        media_settings: Mapping[str, Any] | None = None,
+        app_id: str = "embedded",
+        settings: EngineSettings | None = None,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.app_id = app_id
+        self.settings = settings or EngineSettings()
+        self._media = media
+        self._media_settings = media_settings
+        self._given_store = store
+        self._machinery: Machinery | None = None
+        self._backend: MediaBackend | None = None
+        self._store: Store | None = None
+        self._broker: LocalBroker | None = None
+        self._opening: anyio.CancelScope | None = None
+        self._opened = False
+        self._closed = False
+        self._closing = asyncio.Lock()
+        self._waits: set[anyio.CancelScope] = set()
+
+    @property
+    def backend(self) -> MediaBackend:
+        """The media backend; clients of this engine connect through it. Raises `Closed` before and after."""
+        self._running()
+        assert self._backend is not None
+        return self._backend
+
+    async def __aenter__(self) -> Self:
+        """Start. Raises `BackendNotFound`, `PluginError`, `StoreFailed`, `MediaError`, or `Closed` the second time."""
+        if self._opened or self._closed:
+            raise Closed("an engine is opened once; make a new one")
+        self._opened = True
+        try:
+            with anyio.CancelScope() as self._opening:
+                await self._open()
+            if self._closed:
+                raise Closed("the engine was closed while it was opening")
+        except BaseException:
+            self._opening = None
+            await self.aclose()
+            raise
+        self._opening = None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End everything. Commands that wait get `Closed`. Idempotent, from any task, also while it opens."""
+        self._closed = True
+        if self._opening is not None:
+            # Whoever opens it cleans up, having been told to stop.
+            self._opening.cancel()
+            return
+        for wait in list(self._waits):
+            wait.cancel()
+        async with self._closing:
+            if self._machinery is not None:
+                await self._machinery.aclose()
+            if self._broker is not None:
+                await self._broker.aclose()
+            if self._store is not None and self._store is not self._given_store:
+                await self._store.aclose()
+            if self._backend is not None and self._backend is not self._media:
+                await self._backend.aclose()
+
+    async def execute(self, command: Command, *, actor: Actor = THE_SERVER, idempotency_key: str | None = None) -> Any:
+        """Do what the command says; answers `command.spec.result`.
+
+        The same actor's same command under the same key is answered with the first answer (a ticket is made anew).
+        A caller that is cancelled does not undo its command. Raises what the rules raise (`Refused`, `InvalidInput`),
+        `RateLimited` when too many commands wait, `StoreFailed` (nothing was changed), `MediaError` when a ticket could
+        not be had, and `Closed`.
+        """
+        self._running()
+        route = _ROUTES.get(type(command))
+        if route is None:
+            raise InvalidInput(f"{type(command).__name__} is no command of this engine")
+        return await route(self, command, actor, idempotency_key)
+
+    async def subscribe(
+        self, channel: str, *, actor: Actor = THE_SERVER, recover: Recover | None = None, capacity: int = 1_000
+    ) -> Subscription:
+        """Follow a channel: a user's own, that of a room one is in (or moderates), that of one's own call.
+
+        The subscription to a room ends when the actor leaves it or the room ends (its queue is closed after the events
+        up to then), or when the actor is removed (it is closed with `Forbidden`). Raises `Forbidden`, `NotFound`,
+        `InvalidInput`, `Closed`.
+        """
+        return await self._or_closed(self._running().subscriptions.subscribe(channel, actor, recover, capacity))
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription. Idempotent, and fine after `aclose`."""
+        if self._machinery is not None:
+            self._machinery.subscriptions.unsubscribe(subscription)
+
+    def client(
+        self, identity: str | None = None, *, name: str = "", device_id: str | None = None, **client_options: Any
+    ) -> UTDStreamClient:
+        """A client of this engine, signed in as `identity` if it is given; see `UTDStreamClient` for the options."""
+        from ..client.embedded import connect
+
+        return connect(self, identity, name=name, device_id=device_id, **client_options)
+
+    def actor_of(self, user_token: str) -> Actor:
+        """Who a user token speaks for. Raises `Unauthenticated`."""
+        return self._running().tokens.read(user_token)
+
+    def statistics(self) -> EngineStatistics:
+        """Gauges and counters of this moment. Raises `Closed` before it was opened."""
+        if self._machinery is None:
+            raise Closed("the engine was never opened")
+        return self._machinery.statistics()
+
+    async def _open(self) -> None:
+        if isinstance(self._media, MediaBackend):
+            self._backend = self._media
+        else:
+            manager = default_manager()
+            # Finding the installed plugins reads files.
+            await anyio.to_thread.run_sync(manager.load)
+            self._backend = manager.create_backend(self._media, self._media_settings, self.clock)
+        control = self._backend.control
+        given = self._given_store
+        self._store = open_store(given) if given is None or isinstance(given, str | Path) else given
+        await self._store.open()
+        self._broker = LocalBroker(self._store)
+        await self._broker.open()
+        core = Core(
+            app_id=self.app_id,
+            settings=self.settings,
+            clock=self.clock,
+            scope=TaskScope("engine"),
+            agenda=Agenda(self.clock),
+            store=self._store,
+            broker=self._broker,
+            backend=self._backend,
+            control=control,
+        )
+        self._machinery = Machinery(core)
+        await self._machinery.open()
+
+    def _running(self) -> Machinery:
+        if self._closed:
+            raise Closed("the engine was closed; make a new one")
+        if self._machinery is None or self._opening is not None:
+            raise Closed("the engine is not open; use it inside `async with`")
+        return self._machinery
+
+    async def _decide(self, kind: Kind, key: str, command: Command, actor: Actor, idempotency_key: str | None) -> Any:
+        machinery = self._running()
+        if idempotency_key is None or command.spec.query:
+            return await machinery.pipeline.submit(kind, key, command, actor)
+        name = keyed(command, actor, idempotency_key)
+        once = machinery.idempotency.once(
+            name, command, lambda: machinery.pipeline.submit(kind, key, command, actor, name)
+        )
+        return await self._or_closed(once)
+
+    async def _room(self, command: RoomCommand, actor: Actor, idempotency_key: str | None) -> Any:
+        return await self._decide(ROOM, command.room, command, actor, idempotency_key)
+
+    async def _join(self, command: JoinRoom, actor: Actor, idempotency_key: str | None) -> Any:
+        joiner = _joiner(command, actor)
+        named = command.model_copy(
+            update={"identity": joiner.identity, "device_id": joiner.device, "name": joiner.name}
+        )
+        placed: Placed = await self._room(named, joiner, idempotency_key)
+        return await self._or_closed(self._running().tickets.for_room(placed, joiner))
+
+    async def _ban(self, command: BanCommand, actor: Actor, idempotency_key: str | None) -> Any:
+        if command.room is None:
+            return await self._decide(PROJECT, self.app_id, command, actor, idempotency_key)
+        return await self._decide(ROOM, command.room, command, actor, idempotency_key)
+
+    async def _start_call(self, command: StartCall, actor: Actor, idempotency_key: str | None) -> Any:
+        id = new_call_id(self.clock.now())
+        return await self._with_ticket(await self._decide(CALL, id, command, actor, idempotency_key), actor)
+
+    async def _call(self, command: CallCommand, actor: Actor, idempotency_key: str | None) -> Any:
+        return await self._with_ticket(await self._decide(CALL, command.id, command, actor, idempotency_key), actor)
+
+    async def _with_ticket(self, call: UTDCall, actor: Actor) -> UTDCall:
+        if actor.is_trusted or call.status.is_terminal:
+            return call
+        return await self._or_closed(self._running().tickets.for_call(call, actor))
+
+    async def _list_rooms(self, command: ListRooms, actor: Actor, idempotency_key: str | None) -> Any:
+        return await self._or_closed(self._running().lists.rooms(command))
+
+    async def _list_calls(self, command: ListCalls, actor: Actor, idempotency_key: str | None) -> Any:
+        return await self._or_closed(self._running().lists.calls(command, actor))
+
+    async def _sign_in(self, command: CreateSession, actor: Actor, idempotency_key: str | None) -> UserSession:
+        machinery = self._running()
+        if not actor.is_trusted and command.identity != actor.identity:
+            raise Forbidden("only the application's server signs others in; sign in as yourself")
+        project = machinery.pipeline.peek(PROJECT, self.app_id)
+        if project is not None:
+            check_not_banned(project.bans, command.identity, self.clock.now())
+        user = Actor(command.identity, command.device_id, command.name)
+        token, expires_at = machinery.tokens.issue(user)
+        return UserSession(command.identity, token, expires_at)
+
+    async def _or_closed(self, operation: Awaitable[T]) -> T:
+        """The result of something that waits for others than the pipeline, or `Closed` when the engine is."""
+        with anyio.CancelScope() as scope:
+            self._waits.add(scope)
+            try:
+                return await operation
+            finally:
+                self._waits.discard(scope)
+        raise Closed("the engine was closed; whether the command took effect is known to the next engine on this store")
+
+
+def _joiner(command: JoinRoom, actor: Actor) -> Actor:
+    """Who joins, on which device. Raises `Forbidden` when a user names somebody else."""
+    if actor.is_trusted:
+        if command.identity is None:
+            raise InvalidInput("the server is in no room; name the identity that joins")
+        return Actor(command.identity, command.device_id, command.name)
+    if command.identity not in (None, actor.identity):
+        raise Forbidden(f"{actor.identity!r} cannot join as {command.identity!r}; only the server joins for others")
+    device = command.device_id if "device_id" in command.model_fields_set else actor.device
+    return Actor(actor.identity, device, command.name or actor.name)
+
+
+Route = Callable[[Engine, Any, Actor, str | None], Awaitable[Any]]
+
+_OWN_ROUTES: Mapping[type[Command], Route] = {
+    JoinRoom: Engine._join,
+    CreateSession: Engine._sign_in,
+    StartCall: Engine._start_call,
+    ListRooms: Engine._list_rooms,
+    ListCalls: Engine._list_calls,
+}
+_FAMILY_ROUTES: Mapping[type[Command], Route] = {
+    RoomCommand: Engine._room,
+    CallCommand: Engine._call,
+    BanCommand: Engine._ban,
+}
+
+
+def _route(command: type[Command]) -> Route | None:
+    """How a command of the table is carried out: by a way of its own, or that of its family."""
+    families = (route for family, route in _FAMILY_ROUTES.items() if issubclass(command, family))
+    return _OWN_ROUTES.get(command) or next(families, None)
+
+
+_ROUTES = {command: route for command in COMMANDS.values() if (route := _route(command)) is not None}

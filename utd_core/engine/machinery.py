@@ -1,0 +1,166 @@
+"""The parts of a running engine: how they are put together, started, and ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from ..errors import Closed, UTDStreamException
+from ..media.events import Notification
+from ..model.room import Room
+from .aftermath import Aftermath
+from .alarms import Backoff
+from .attendance import Attendance
+from .core import Core
+from .idempotency import Idempotency
+from .kinds import PROJECT
+from .lines import Lines
+from .media_rooms import MediaRooms, owner_of
+from .pipeline import Pipeline
+from .reconciler import Reconciler
+from .statistics import EngineStatistics
+from .subscriptions import Subscriptions
+from .tickets import Tickets
+from .timers import Deadlines
+from .tokens import UserTokens, token_key
+from .views import Lists
+
+log = logging.getLogger("utd_core.engine")
+
+_BLIND_INTERVAL = 2.0
+"""Seconds between two looks at a backend that notifies of nothing."""
+
+
+class Machinery:
+    """Everything that lives from `open` to `aclose`."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.lines = Lines(core.store)
+        self.idempotency = Idempotency(core.store)
+        self.pipeline = Pipeline(core, self.lines, self.idempotency)
+        self.media_rooms = MediaRooms(core.control)
+        self.reconciler = Reconciler(core, self.pipeline, self.media_rooms)
+        self.subscriptions = Subscriptions(core, self.pipeline)
+        self.attendance = Attendance(
+            core, self.pipeline, self.media_rooms, self.reconciler, on_gone=self.subscriptions.end
+        )
+        self.deadlines = Deadlines(core, self.pipeline)
+        self.lists = Lists(core, self.lines)
+        self.tokens: UserTokens
+        self.tickets: Tickets
+        self._aftermath = Aftermath(
+            core,
+            self.pipeline,
+            self.lines,
+            self.media_rooms,
+            self.reconciler,
+            self.attendance,
+            self.subscriptions,
+            self.deadlines,
+        )
+        self._recovery = core.upkeep("recovery", self._recover, 1)
+        self.pipeline.attach(self._aftermath)
+
+    async def open(self) -> None:
+        """Start; afterwards commands are decided. Raises `StoreFailed` or `MediaError`."""
+        core, settings = self.core, self.core.settings
+        key = await token_key(core.store)
+        self.tokens = UserTokens(core.app_id, key, core.clock, settings.user_token_ttl)
+        self.tickets = Tickets(core, self.pipeline, self.media_rooms, self.reconciler, self.attendance, self.tokens)
+        await self.lines.open()
+        await core.scope.open()
+        capabilities = core.backend.capabilities
+        interval = settings.reconcile_interval
+        if capabilities.notifications:
+            # Listening begins before anybody can join, so that nothing is missed.
+            core.scope.start(self._listen, core.control.notifications(), name="notifications")
+        else:
+            interval = min(interval, _BLIND_INTERVAL)
+        core.scope.start(core.agenda.run, name="agenda")
+        core.scope.start(self.pipeline.run, name="pipeline")
+        # Every decision looks at the project's bans.
+        project = await self.pipeline.state(PROJECT, core.app_id)
+        self._aftermath.evict_banned(project)
+        core.scope.start(self.deadlines.run, name="deadlines")
+        core.scope.start(self._every, interval, self.attendance.survey_all, name="surveys")
+        core.scope.start(self._every, settings.prune_interval, self._prune, name="pruning")
+        self._recovery.ask("everything")
+
+    async def aclose(self) -> None:
+        """End every part; the transaction that is under way may still take `close_grace` seconds. Idempotent."""
+        core = self.core
+        self.pipeline.stop()
+        if core.scope.is_open:
+            core.scope.start(self._lose_patience, name="closing")
+            await self.pipeline.stopped()
+        await core.scope.aclose()
+        self.pipeline.abandon()
+
+    def statistics(self) -> EngineStatistics:
+        calls = rooms = people = 0
+        for room, presence in self.core.presences.items():
+            if not presence:
+                continue
+            if owner_of(room)[0].state is Room:
+                rooms += 1
+                people += len(presence)
+            else:
+                calls += 1
+        upkeep = self.reconciler.people
+        return EngineStatistics(
+            rooms=rooms,
+            calls=calls,
+            participants=people,
+            resident=len(self.pipeline.residents),
+            waiting=self.pipeline.waiting,
+            subscriptions=len(self.subscriptions),
+            commands=dict(self.pipeline.results),
+            commits=self.pipeline.commits,
+            events=self.pipeline.events,
+            reconcile_waiting=upkeep.waiting,
+            reconcile_lag=upkeep.lag,
+            reconcile_lag_max=upkeep.lag_max,
+            reconcile_failures=upkeep.failures + self.reconciler.rooms.failures + self.attendance.surveys.failures,
+        )
+
+    async def _listen(self, notifications: AsyncIterator[Notification]) -> None:
+        """Hear the backend out; where its stream breaks, listen again and look at everything that was missed."""
+        settings = self.core.settings
+        backoff = Backoff(settings.retry_first, settings.retry_limit)
+        while True:
+            try:
+                async for notification in notifications:
+                    backoff = Backoff(settings.retry_first, settings.retry_limit)
+                    self.attendance.notice(notification)
+                return
+            except Closed:
+                return
+            except Exception:
+                log.exception("the notifications of %r broke off; listening again", self.core.backend.name)
+            await self.core.clock.sleep(backoff.step())
+            notifications = self.core.control.notifications()
+            for room in self.core.presences:
+                self.attendance.survey(room)
+
+    async def _every(self, seconds: float, function: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self.core.clock.sleep(seconds)
+            try:
+                await function()
+            except Closed:
+                return
+            except UTDStreamException as error:
+                log.warning("%s failed; it comes again in %s s: %s", function.__name__, seconds, error)
+
+    async def _prune(self) -> None:
+        settings = self.core.settings
+        before = self.core.clock.now() - settings.history_seconds
+        await self.core.store.prune(before, settings.history_events)
+
+    async def _recover(self, _: str) -> None:
+        await self.attendance.recover_all()
+
+    async def _lose_patience(self) -> None:
+        await self.core.clock.sleep(self.core.settings.close_grace)
+        self.pipeline.lose_patience()

@@ -1,0 +1,487 @@
+"""How commands become decisions and decisions become durable.
+
+- Commands on one aggregate wait in its queue and are decided one after the other; all that wait are decided together.
+- Decisions are made by one task, and take no time: between looking at who is engaged and engaging somebody there is
+  no wait, so two calls to one callee cannot both win.
+- What was decided on several aggregates while a transaction was under way goes into the next one together: the more
+  callers wait, the fewer transactions each of them costs.
+- A command is answered after its transaction. If that fails, what was decided is forgotten, in memory too. If it failed
+  because somebody else wrote the same rows, the commands are decided anew on what is there now.
+- A query is answered from what is committed, at once if nothing is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from copy import copy
+from typing import Any, Protocol
+
+from ..errors import Closed, Conflict, RateLimited, StoreFailed, UTDStreamException
+from ..model.codec import dump, load
+from ..model.command import THE_SYSTEM, Actor, Command
+from ..model.commands import Internal, StartCall
+from ..store.base import Commit, Envelope, Head, StoredState
+from .aggregates import Aggregate, Batch, Job, Keyed, Residents
+from .core import Core
+from .decider import Broken, Decider
+from .idempotency import Idempotency, kept
+from .journal import Journal, new_epoch
+from .kinds import Kind
+from .lines import Lines
+
+log = logging.getLogger("utd_core.engine")
+
+_MOST_ATTEMPTS = 5
+_MOST_JOBS = 1_000
+"""Commands in one transaction, more or less: deciding them keeps the event loop from everything else."""
+
+
+class Surroundings(Protocol):
+    """What an engine does around its decisions."""
+
+    async def prepare(self, aggregate: Aggregate) -> None:
+        """The state was loaded; nothing has been decided on it yet. Raises `StoreFailed`."""
+        ...
+
+    def committed(self, batches: Iterable[Batch]) -> None:
+        """What follows from decisions that hold."""
+        ...
+
+    def undone(self, batches: Iterable[Batch]) -> None:
+        """Decisions were taken back; somebody may have acted on what they said."""
+        ...
+
+
+class _StartOver(Exception):
+    """What was decided in this cycle is worthless; `left` are the jobs that had no turn."""
+
+    def __init__(self, left: list[Job]) -> None:
+        super().__init__()
+        self.left = left
+
+
+class Pipeline:
+    """Runs in one task, from the first command to `stop`."""
+
+    def __init__(self, core: Core, lines: Lines, idempotency: Idempotency) -> None:
+        settings = core.settings
+        self.residents = Residents(settings.resident_limit, settings.queue_capacity)
+        self.results: Counter[tuple[str, str]] = Counter()
+        self.commits = 0
+        self.events = 0
+        self._core = core
+        self._lines = lines
+        self._idempotency = idempotency
+        self._journal = Journal(core.store, settings.resident_limit)
+        self._decider = Decider(core, self, lines)
+        self._surroundings: Surroundings | None = None
+        self._ready: dict[Aggregate, None] = {}
+        self._loads: dict[Aggregate, asyncio.Future[None]] = {}
+        self._under_way: list[Batch] = []
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._stopped = asyncio.Event()
+        self._alone = False
+
+    # For callers
+
+    def submit(
+        self, kind: Kind, key: str, command: Command, actor: Actor, keyed: Keyed | None = None
+    ) -> asyncio.Future[Any]:
+        """Have a command decided; the answer, or the error. Raises `RateLimited` or `Closed`."""
+        if self._stopping:
+            raise _closed()
+        aggregate = self.residents.get(kind, key)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        query = command.spec.query
+        job = Job(command, actor, future, keyed, query)
+        if type(command) is StartCall:
+            aggregate.parties = (actor.identity, command.callee)
+        if query and aggregate.is_settled:
+            self._answer(Batch(aggregate, self._core.clock.now()), job)
+        elif aggregate.waiting.put(job):
+            self._want(aggregate)
+        else:
+            error = _too_many(aggregate)
+            self._count(job, error.code)
+            raise error
+        return future
+
+    def tell(self, kind: Kind, key: str, news: Internal) -> None:
+        """Have the model decide what follows from something that happened."""
+        if not self._stopping:
+            self.bring(kind, key, news).add_done_callback(_log_failure)
+
+    def bring(self, kind: Kind, key: str, news: Internal) -> asyncio.Future[Any]:
+        """The same, for somebody who waits until it is decided. Raises `Closed`."""
+        if self._stopping:
+            raise _closed()
+        aggregate = self.residents.get(kind, key)
+        job = aggregate.news.get(news)
+        if job is None:
+            job = aggregate.news[news] = Job(news, THE_SYSTEM, asyncio.get_running_loop().create_future())
+            self._want(aggregate)
+        return job.future
+
+    def peek(self, kind: Kind, key: str) -> Any:
+        aggregate = self.residents.peek(kind, key)
+        return None if aggregate is None else aggregate.state
+
+    async def state(self, kind: Kind, key: str) -> Any:
+        return (await self.aggregate(kind, key)).state
+
+    async def aggregate(self, kind: Kind, key: str) -> Aggregate:
+        """The aggregate, loaded. Raises `StoreFailed` or `Closed`."""
+        aggregate = self.residents.get(kind, key)
+        if not aggregate.loaded:
+            load = self._load_soon(aggregate)
+            await asyncio.wait([load])
+            load.result()
+        return aggregate
+
+    @property
+    def waiting(self) -> int:
+        """Commands that are not decided yet."""
+        return sum(len(aggregate.waiting) for aggregate in (*self._ready, *self._loads))
+
+    # The task
+
+    def attach(self, surroundings: Surroundings) -> None:
+        """What happens around decisions; before `run`."""
+        self._surroundings = surroundings
+
+    async def run(self) -> None:
+        """Decide and commit, until `stop`."""
+        try:
+            while not self._stopping:
+                if not self._ready:
+                    self._wake.clear()
+                    await self._wake.wait()
+                    continue
+                try:
+                    await self._cycle()
+                except Exception as error:
+                    log.exception("the pipeline failed; what was under way is taken back")
+                    self._take_back(self._under_way, StoreFailed(f"the engine failed, nothing was changed: {error}"))
+        finally:
+            self._stopped.set()
+
+    def stop(self) -> None:
+        """Decide nothing any more; whoever waits gets `Closed`. A transaction that is under way goes on."""
+        self._stopping = True
+        self._wake.set()
+        self._fail_all_waiting()
+
+    async def stopped(self) -> None:
+        """Return when the last transaction has ended."""
+        await self._stopped.wait()
+
+    def lose_patience(self) -> None:
+        """Wait no longer for the transaction that is under way."""
+        self._stopped.set()
+
+    def abandon(self) -> None:
+        """Nothing runs any more: whoever still waits hears nothing else."""
+        for batch in self._under_way:
+            for job in _jobs(batch):
+                job.fail(_closed())
+        self._under_way = []
+        self._fail_all_waiting()
+
+    def _fail_all_waiting(self) -> None:
+        for aggregate in self.residents:
+            for job in list(aggregate.take(len(aggregate.waiting))):
+                job.fail(_closed())
+
+    # Loading
+
+    def _want(self, aggregate: Aggregate) -> None:
+        if aggregate.loaded:
+            self._ready[aggregate] = None
+            self._wake.set()
+        else:
+            self._load_soon(aggregate)
+
+    def _load_soon(self, aggregate: Aggregate) -> asyncio.Future[None]:
+        done = self._loads.get(aggregate)
+        if done is None:
+            done = self._loads[aggregate] = asyncio.get_running_loop().create_future()
+            aggregate.loading = True
+            try:
+                self._core.scope.start(self._load, aggregate, name=f"load {aggregate.kind.name}")
+            except Closed as error:
+                self._end_load(aggregate, error)
+        return done
+
+    async def _load(self, aggregate: Aggregate) -> None:
+        failure: UTDStreamException = _closed()
+        try:
+            await self._read(aggregate)
+        except UTDStreamException as error:
+            failure = error
+        except Exception as error:
+            log.exception("%r could not be loaded", aggregate)
+            failure = StoreFailed(f"{aggregate!r} could not be loaded: {error}")
+        finally:
+            self._end_load(aggregate, failure)
+
+    async def _read(self, aggregate: Aggregate) -> None:
+        kind, key = aggregate.kind, aggregate.key
+        row = await self._core.store.load(kind.name, key)
+        home = kind.home(key)
+        if home is not None:
+            aggregate.head = await self._core.store.head(home) or Head(new_epoch(), 0)
+        aggregate.version = 0 if row is None else row.version
+        aggregate.state = None if row is None else load(kind.state, row.payload)
+        assert self._surroundings is not None
+        try:
+            await self._surroundings.prepare(aggregate)
+        except BaseException:
+            aggregate.forget()
+            raise
+        aggregate.loaded = True
+
+    def _end_load(self, aggregate: Aggregate, failure: UTDStreamException) -> None:
+        """Let those who wait go on; with `failure` where it could not be loaded."""
+        aggregate.loading = False
+        done = self._loads.pop(aggregate)
+        if aggregate.loaded:
+            done.set_result(None)
+            if aggregate.has_work:
+                self._want(aggregate)
+            return
+        done.set_exception(failure)
+        done.exception()  # whether anybody waits for it or not
+        for job in list(aggregate.take(len(aggregate.waiting))):
+            self._refuse(job, copy(failure))
+
+    # Deciding
+
+    async def _cycle(self) -> None:
+        """Decide what waits, as much as one transaction may hold, and commit it."""
+        batches = self._under_way = []
+        room = _MOST_JOBS
+        while self._ready and room > 0:
+            aggregate = next(iter(self._ready))
+            del self._ready[aggregate]
+            if not aggregate.loaded:
+                self._load_soon(aggregate)
+                continue
+            batch = Batch(aggregate, self._core.clock.now())
+            try:
+                room -= self._decide(batch)
+            except _StartOver as failure:
+                self._start_over([*batches, batch], failure.left)
+                return
+            if aggregate.has_work:
+                self._want(aggregate)
+            if not batch.writes:
+                self._let_follow([batch])
+                self._settle(batch)
+                continue
+            aggregate.in_flight = True
+            batches.append(batch)
+            if self._alone:
+                break
+        if batches:
+            await self._commit(batches)
+        else:
+            await asyncio.sleep(0)
+
+    def _decide(self, batch: Batch) -> int:
+        """Decide everything that waits for one aggregate; how much that was. Raises `_StartOver`."""
+        aggregate = batch.aggregate
+        jobs = list(aggregate.take(self._core.settings.batch_limit))
+        for number, job in enumerate(jobs):
+            command = job.command
+            if job.query:
+                batch.queries.append(job)
+                continue
+            if not self._decider.is_ready(aggregate, job):
+                raise _StartOver(jobs[number:])
+            try:
+                answer = self._decider.decide(batch, job)
+                if job.keyed is not None and not isinstance(command, Internal):
+                    batch.answers.append(kept(job.keyed, command, answer, batch.at))
+            except UTDStreamException as error:
+                self._refuse(job, error)
+            except Exception as error:
+                log.exception("the model failed on %s", type(command).__name__)
+                self._refuse(job, error)
+                if isinstance(error, Broken):
+                    raise _StartOver(jobs[number + 1 :]) from error
+            else:
+                batch.done.append((job, answer))
+        return len(jobs)
+
+    def _start_over(self, batches: list[Batch], left: list[Job]) -> None:
+        """Decide all that again on fresh states; `left` are the last batch's jobs that had no turn."""
+        self._forget(batches, reload=False)
+        for batch in batches[:-1]:
+            self._put_back(batch.aggregate, _jobs(batch))
+        self._put_back(batches[-1].aggregate, [*_jobs(batches[-1]), *left])
+
+    def _put_back(self, aggregate: Aggregate, jobs: Iterable[Job]) -> None:
+        """Let jobs wait again, before those that came after them."""
+        newer = list(aggregate.take(len(aggregate.waiting)))
+        for job in (*jobs, *newer):
+            if isinstance(job.command, Internal):
+                aggregate.news.setdefault(job.command, job)
+            elif not aggregate.waiting.put(job):
+                self._refuse(job, _too_many(aggregate))
+        if aggregate.has_work:
+            self._want(aggregate)
+
+    def _answer(self, batch: Batch, job: Job) -> None:
+        """Answer a query from a state that is committed."""
+        try:
+            answer = self._decider.decide(batch, job)
+        except UTDStreamException as error:
+            self._refuse(job, error)
+        except Exception as error:
+            log.exception("the model failed on %s", type(job.command).__name__)
+            self._refuse(job, error)
+        else:
+            self._succeed(job, answer)
+
+    # Committing
+
+    async def _commit(self, batches: list[Batch]) -> None:
+        try:
+            await self._journal.prepare(batches)
+            envelopes = self._journal.stamp(batches)
+            await self._core.store.commit(self._transaction(batches, envelopes))
+        except Conflict as error:
+            await self._decide_anew(batches, error)
+        except UTDStreamException as error:
+            self._take_back(batches, error)
+        except Exception as error:
+            log.exception("the store failed in a way of its own")
+            self._take_back(batches, StoreFailed(f"the store failed, nothing was changed: {error}"))
+        else:
+            self._hold(batches, envelopes)
+        self._under_way = []
+
+    def _transaction(self, batches: list[Batch], envelopes: list[Envelope]) -> Commit:
+        commit = Commit(events=envelopes, states=self._lines.rows())
+        for batch in batches:
+            aggregate = batch.aggregate
+            kind, state, version = aggregate.kind, aggregate.state, aggregate.version
+            if batch.events:
+                row = StoredState(
+                    kind.name, aggregate.key, version + 1, dump(state), kind.deadline(state), kind.ended(state)
+                )
+                commit.states.append((row, version))
+            commit.answers += batch.answers
+        return commit
+
+    def _hold(self, batches: list[Batch], envelopes: list[Envelope]) -> None:
+        """The transaction holds: publish, let everything follow, answer."""
+        self._alone = False
+        self.commits += 1
+        self.events += sum(len(batch.events) for batch in batches)
+        self._journal.keep(batches)
+        self._lines.keep()
+        for batch in batches:
+            batch.aggregate.version += bool(batch.events)
+            batch.aggregate.in_flight = False
+        self._let_follow(batches, envelopes)
+        for batch in batches:
+            self._settle(batch)
+
+    def _let_follow(self, batches: list[Batch], envelopes: Sequence[Envelope] = ()) -> None:
+        assert self._surroundings is not None
+        try:
+            if envelopes:
+                self._core.broker.publish(envelopes)
+            self._surroundings.committed(batches)
+        except Exception:
+            log.exception("what follows from a transaction failed")
+
+    def _settle(self, batch: Batch) -> None:
+        for job, answer in batch.done:
+            self._succeed(job, answer)
+        for job in batch.queries:
+            self._answer(batch, job)
+
+    def _take_back(self, batches: list[Batch], error: UTDStreamException) -> None:
+        self._forget(batches, reload=False)
+        for batch in batches:
+            for job, _ in batch.done:
+                # Each caller gets an error of its own: a traceback belongs to one task.
+                self._refuse(job, copy(error))
+            self._put_back(batch.aggregate, batch.queries)
+
+    async def _decide_anew(self, batches: list[Batch], error: Conflict) -> None:
+        """Somebody else wrote what these batches are about; one at a time from here on, to find out which."""
+        self._alone = True
+        self._forget(batches, reload=True)
+        for batch in batches:
+            again = []
+            for job in _jobs(batch):
+                job.attempts += 1
+                if job.attempts >= _MOST_ATTEMPTS:
+                    self._refuse(job, StoreFailed(f"others write {batch.aggregate!r} all the time; try later: {error}"))
+                elif not await self._was_answered(job):
+                    again.append(job)
+            self._put_back(batch.aggregate, again)
+
+    async def _was_answered(self, job: Job) -> bool:
+        """Whether the command was done by another engine meanwhile, under the same key."""
+        if job.keyed is None or isinstance(job.command, Internal):
+            return False
+        try:
+            first = await self._idempotency.answered(job.keyed, job.command)
+        except UTDStreamException as failure:
+            self._refuse(job, failure)
+            return True
+        if first is not None:
+            self._succeed(job, first[0])
+        return first is not None
+
+    def _forget(self, batches: list[Batch], *, reload: bool) -> None:
+        self._journal.forget(batches)
+        for batch in reversed(batches):
+            batch.roll_back()
+            batch.aggregate.forget()
+        self._lines.roll_back(reload=reload)
+        assert self._surroundings is not None
+        self._surroundings.undone(batches)
+
+    # Answering
+
+    def _succeed(self, job: Job, answer: Any) -> None:
+        self._count(job, "ok")
+        job.succeed(answer)
+
+    def _refuse(self, job: Job, error: Exception) -> None:
+        self._count(job, error.code if isinstance(error, UTDStreamException) else "broken")
+        job.fail(error)
+
+    def _count(self, job: Job, result: str) -> None:
+        if not isinstance(job.command, Internal):
+            self.results[job.command.spec.name, result] += 1
+
+
+def _jobs(batch: Batch) -> list[Job]:
+    return [*(job for job, _ in batch.done), *batch.queries]
+
+
+def _too_many(aggregate: Aggregate) -> RateLimited:
+    waiting = len(aggregate.waiting)
+    return RateLimited(
+        f"{waiting} commands wait for {aggregate.kind.name} {aggregate.key!r}; try again in a moment",
+        details={"waiting": waiting},
+    )
+
+
+def _closed() -> Closed:
+    return Closed("the engine was closed; whether the command took effect is known to the next engine on this store")
+
+
+def _log_failure(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled() and (error := future.exception()) is not None and not isinstance(error, Closed):
+        log.warning("news could not be decided; they are found again: %s", error)

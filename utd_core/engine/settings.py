@@ -1,0 +1,50 @@
+"""What an engine can be tuned with. All times are in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from ..errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Every value must be above zero. Raises `InvalidInput` when made with another.
+
+    - `ticket_ttl`: how long a join ticket is good for, and how long a place is kept for a media connection to come.
+    - `user_token_ttl`: how long a user token is good for.
+    - `return_grace`: how long a lost media connection, or an engine that was started anew, leaves somebody's place
+      untouched.
+    - `leave_linger`: how long somebody who left may take to disconnect before the engine does it.
+    - `reconcile_interval`: between two comparisons of all that is granted with what the media backend has.
+    - `reconcile_concurrency`: calls to the media backend at once.
+    - `retry_first`, `retry_limit`: the first and the longest wait before a failed call is tried again.
+    - `queue_capacity`: commands that wait for one room or call; one more is refused as `RateLimited`.
+    - `batch_limit`: commands of one room or call in one transaction.
+    - `resident_limit`: rooms and calls kept in memory besides those that are in use.
+    - `history_seconds`, `history_events`: events of a channel are kept while they are younger, or among the newest.
+    - `prune_interval`: between two clean-ups of the history.
+    - `close_grace`: how long closing waits for the transaction that is under way.
+    """
+
+    ticket_ttl: float = 60.0
+    user_token_ttl: float = 43_200.0
+    return_grace: float = 20.0
+    leave_linger: float = 2.0
+    reconcile_interval: float = 30.0
+    reconcile_concurrency: int = 16
+    retry_first: float = 0.2
+    retry_limit: float = 10.0
+    queue_capacity: int = 1_000
+    batch_limit: int = 256
+    resident_limit: int = 10_000
+    history_seconds: float = 300.0
+    history_events: int = 300
+    prune_interval: float = 60.0
+    close_grace: float = 5.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not value > 0:
+                raise InvalidInput(f"engine setting {field.name} must be above zero, got {value!r}")

@@ -1,0 +1,112 @@
+"""Places in media rooms, on paper: what a participant needs to connect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..errors import Conflict, ErrorCode, UTDStreamException
+from ..model.call import Call, UTDCallStatus, media_room
+from ..model.command import Actor
+from ..model.results import UTDCall, UTDTokenResponse
+from ..model.room import Room
+from .attendance import Attendance
+from .core import Core, States
+from .idempotency import Placed
+from .kinds import CALL, ROOM
+from .media_rooms import MediaRooms, owner_of
+from .presence import Place, PlaceState
+from .reconciler import Reconciler, desired, max_participants
+from .tokens import UserTokens
+
+
+class Tickets:
+    """Issues them after the decision, outside the pipeline: the media backend may take its time."""
+
+    def __init__(
+        self,
+        core: Core,
+        states: States,
+        media_rooms: MediaRooms,
+        reconciler: Reconciler,
+        attendance: Attendance,
+        tokens: UserTokens,
+    ) -> None:
+        self._core = core
+        self._states = states
+        self._media_rooms = media_rooms
+        self._reconciler = reconciler
+        self._attendance = attendance
+        self._tokens = tokens
+
+    async def for_room(self, placed: Placed, actor: Actor) -> UTDTokenResponse:
+        """A ticket for somebody who has a place. Raises `MediaError`, or `Conflict` when the place is gone."""
+        presence = self._core.presences.get(placed.room)
+        place = None if presence is None else presence.place(placed.identity, placed.device)
+        if place is None:
+            raise _gone(placed.identity, placed.room)
+        try:
+            ticket = await self._issue(placed.room, actor, place)
+        except UTDStreamException:
+            if placed.fresh:
+                self._attendance.give_up(placed.room, placed.identity, place)
+            raise
+        room = self._states.peek(ROOM, placed.room)
+        return replace(ticket, role=room.role(placed.identity)) if isinstance(room, Room) else ticket
+
+    async def for_call(self, view: UTDCall, actor: Actor) -> UTDCall:
+        """The call with a ticket, for the party that may connect on this device now. Raises `MediaError`."""
+        call = await self._states.state(CALL, view.call_id)
+        presence = self._core.presences.get(view.room_name)
+        if presence is None or not isinstance(call, Call) or not _may_connect(call, actor):
+            return view
+        place = presence.place(actor.identity, actor.device)
+        if place is None:
+            now = self._core.clock.now()
+            place = presence.enter(actor.identity, actor.device, actor.name, now, now)
+        try:
+            return replace(view, ticket=await self._issue(media_room(call.id), actor, place))
+        except Conflict:
+            # It ended while the ticket was made; the events tell why.
+            return view
+
+    async def _issue(self, room: str, actor: Actor, place: Place) -> UTDTokenResponse:
+        core, identity = self._core, actor.identity
+        kind, key = owner_of(room)
+        presence = core.presences[room]
+        media_identity = presence.media_identity(identity, place.device)
+        state = await self._states.state(kind, key)
+        if state is not None:
+            await self._media_rooms.ensure(room, max_participants(state))
+        await self._reconciler.quiet(room, media_identity)
+        grant = desired(await self._states.state(kind, key), identity)
+        if grant is None or presence.place(identity, place.device) is not place:
+            raise _gone(identity, room)
+        # Noted before it is made: a change from here on is seen as a difference when the connection comes.
+        if place.state is PlaceState.PENDING:
+            place.granted = grant
+        ttl = core.settings.ticket_ttl
+        ticket = await core.control.issue_join(room, media_identity, grant=grant, name=actor.name, ttl=ttl)
+        if core.presences.get(room) is not presence or presence.place(identity, place.device) is not place:
+            raise _gone(identity, room)
+        if place.state is PlaceState.PENDING:
+            self._attendance.expect(room, identity, place, ttl)
+        user_token, _ = self._tokens.issue(actor)
+        return UTDTokenResponse(
+            token=ticket.token,
+            url=ticket.url,
+            room_name=room,
+            user_token=user_token,
+            ws_url=None,
+            backend=core.backend.name,
+            expires_at=ticket.expires_at,
+        )
+
+
+def _may_connect(call: Call, actor: Actor) -> bool:
+    if actor.identity == call.caller:
+        return not call.status.is_terminal and actor.device == call.caller_device
+    return call.status is UTDCallStatus.ACTIVE and (actor.identity, actor.device) == (call.callee, call.callee_device)
+
+
+def _gone(identity: str, room: str) -> Conflict:
+    return Conflict(f"{identity!r} has no place in {room!r} any more; join again", code=ErrorCode.NOT_JOINED)

@@ -1,0 +1,80 @@
+"""User tokens: who gives a command, on which device (JWT, HS256, one key per project)."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from ..concurrency import Clock
+from ..errors import Conflict, Unauthenticated
+from ..model.command import Actor
+from ..store.base import Commit, Store, StoredState
+
+_KIND = "secret"
+_NAME = "user_token_key"
+_ALGORITHM = "HS256"
+_KEY_BYTES = 32
+
+
+class UserTokens:
+    """Makes and reads tokens with the claims `sub`, `name`, `device`, `app`, `iat` and `exp`.
+
+    The key is made once and kept in the store, so tokens outlive a restart.
+    """
+
+    def __init__(self, app_id: str, key: bytes, clock: Clock, ttl: float) -> None:
+        import jwt
+
+        self._jwt = jwt
+        self._app_id = app_id
+        self._key = key
+        self._clock = clock
+        self._ttl = ttl
+
+    def issue(self, actor: Actor) -> tuple[str, float]:
+        """A token for the actor, and when it expires (seconds since the Unix epoch)."""
+        now = self._clock.now()
+        expires_at = now + self._ttl
+        claims = {
+            "sub": actor.identity,
+            "name": actor.name,
+            "device": actor.device,
+            "app": self._app_id,
+            "iat": now,
+            "exp": expires_at,
+        }
+        return self._jwt.encode(claims, self._key, _ALGORITHM), expires_at
+
+    def read(self, token: str) -> Actor:
+        """Who the token speaks for. Raises `Unauthenticated` for one that is forged, foreign or expired."""
+        try:
+            # Expiry is checked here, as the library only knows the machine's clock.
+            claims: dict[str, Any] = self._jwt.decode(
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                options={"require": ["sub", "exp"], "verify_exp": False, "verify_iat": False},
+            )
+        except (self._jwt.InvalidTokenError, TypeError) as error:
+            raise Unauthenticated(f"this is no user token of this engine ({error}); authenticate again") from None
+        if claims.get("app") != self._app_id:
+            raise Unauthenticated("the user token is of another app; authenticate again")
+        late = self._clock.now() - float(claims["exp"])
+        if late >= 0:
+            raise Unauthenticated(f"the user token expired {late:.0f} s ago; authenticate again")
+        return Actor(claims["sub"], claims.get("device", "default"), claims.get("name", ""))
+
+
+async def token_key(store: Store) -> bytes:
+    """The project's key; made now where there is none yet. Raises `StoreFailed`."""
+    row = await store.load(_KIND, _NAME)
+    if row is None:
+        fresh = secrets.token_hex(_KEY_BYTES).encode()
+        try:
+            await store.commit(Commit(states=[(StoredState(_KIND, _NAME, 1, fresh, None, False), 0)]))
+        except Conflict:
+            # Another engine on this store was a moment faster.
+            row = await store.load(_KIND, _NAME)
+        else:
+            return fresh
+    return fresh if row is None else row.payload

@@ -1,0 +1,158 @@
+"""The media layer: what a plugin implements, and what carries frames to it and from it on every backend.
+
+| module | holds |
+|---|---|
+| `backend`, `events`, `capabilities`, `faults` | the contract of a media plugin |
+| `frames`, `formats` | the unit of media, and the shape of a stream of them |
+| `sources` | where frames come from: files, tones, patterns, the application |
+| `pump`, `pacing` | from a source into a track, in real time |
+| `sinks` | where frames end: WAV, Ogg, MP4, level meters, memory; `record` drains a reader into them |
+| `convert`, `analysis` | mono and stereo, I420 and RGBA; the likeness of two recordings |
+
+Names are loaded when they are first used: importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .analysis import Correlation, correlate
+    from .backend import (
+        BackendSpec,
+        ConnectionStatistics,
+        ConnectOptions,
+        FrameReader,
+        JoinTicket,
+        LocalTrack,
+        MediaBackend,
+        MediaConnection,
+        MediaControl,
+        PublishOptions,
+        TrackStatistics,
+    )
+    from .capabilities import Capabilities
+    from .convert import to_i420, to_mono, to_rgba, to_stereo
+    from .faults import Fault
+    from .formats import AudioFormat, VideoFormat, publish_options
+    from .frames import AudioFrame, Frame, PixelFormat, VideoFrame
+    from .pacing import LatePolicy, Pacer
+    from .pump import Pump, PumpStatistics, SourceEnd, pump_track
+    from .sinks.base import Sink, SinkStatistics
+    from .sinks.collect import FrameCollector, FrameStream
+    from .sinks.container import Mp4Sink, OggSink
+    from .sinks.level import Level, LevelMeter, measure
+    from .sinks.record import RecordStatistics, record
+    from .sinks.wav import WavSink
+    from .sources.base import AudioSource, VideoSource
+    from .sources.file import FileAudioSource, FileVideoSource
+    from .sources.pattern import TestPatternVideoSource, read_counter
+    from .sources.push import PushAudioSource, PushVideoSource
+    from .sources.synthetic import SilenceAudioSource, ToneAudioSource
+
+_MODULES = {
+    "analysis": ("Correlation", "correlate"),
+    "backend": (
+        "BackendSpec",
+        "ConnectOptions",
+        "ConnectionStatistics",
+        "FrameReader",
+        "JoinTicket",
+        "LocalTrack",
+        "MediaBackend",
+        "MediaConnection",
+        "MediaControl",
+        "PublishOptions",
+        "TrackStatistics",
+    ),
+    "capabilities": ("Capabilities",),
+    "convert": ("to_i420", "to_mono", "to_rgba", "to_stereo"),
+    "faults": ("Fault",),
+    "formats": ("AudioFormat", "VideoFormat", "publish_options"),
+    "frames": ("AudioFrame", "Frame", "PixelFormat", "VideoFrame"),
+    "pacing": ("LatePolicy", "Pacer"),
+    "pump": ("Pump", "PumpStatistics", "SourceEnd", "pump_track"),
+    "sinks.base": ("Sink", "SinkStatistics"),
+    "sinks.collect": ("FrameCollector", "FrameStream"),
+    "sinks.container": ("Mp4Sink", "OggSink"),
+    "sinks.level": ("Level", "LevelMeter", "measure"),
+    "sinks.record": ("RecordStatistics", "record"),
+    "sinks.wav": ("WavSink",),
+    "sources.base": ("AudioSource", "VideoSource"),
+    "sources.file": ("FileAudioSource", "FileVideoSource"),
+    "sources.pattern": ("TestPatternVideoSource", "read_counter"),
+    "sources.push": ("PushAudioSource", "PushVideoSource"),
+    "sources.synthetic": ("SilenceAudioSource", "ToneAudioSource"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "AudioFormat",
+    "AudioFrame",
+    "AudioSource",
+    "BackendSpec",
+    "Capabilities",
+    "ConnectOptions",
+    "ConnectionStatistics",
+    "Correlation",
+    "Fault",
+    "FileAudioSource",
+    "FileVideoSource",
+    "Frame",
+    "FrameCollector",
+    "FrameReader",
+    "FrameStream",
+    "JoinTicket",
+    "LatePolicy",
+    "Level",
+    "LevelMeter",
+    "LocalTrack",
+    "MediaBackend",
+    "MediaConnection",
+    "MediaControl",
+    "Mp4Sink",
+    "OggSink",
+    "Pacer",
+    "PixelFormat",
+    "PublishOptions",
+    "Pump",
+    "PumpStatistics",
+    "PushAudioSource",
+    "PushVideoSource",
+    "RecordStatistics",
+    "SilenceAudioSource",
+    "Sink",
+    "SinkStatistics",
+    "SourceEnd",
+    "TestPatternVideoSource",
+    "ToneAudioSource",
+    "TrackStatistics",
+    "VideoFormat",
+    "VideoFrame",
+    "VideoSource",
+    "WavSink",
+    "correlate",
+    "measure",
+    "publish_options",
+    "pump_track",
+    "read_counter",
+    "record",
+    "to_i420",
+    "to_mono",
+    "to_rgba",
+    "to_stereo",
+]
+
+
+if not TYPE_CHECKING:  # a checker that sees this would take every misspelt name for one of ours
+
+    def __getattr__(name: str) -> object:
+        home = _HOME.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

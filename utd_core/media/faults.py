@@ -1,0 +1,45 @@
+"""Faults by name. A backend lists those it can really produce; the mock produces all of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """Media faults are injected for one participant; notification faults for one room."""
+
+    SIGNAL_DROP = "signal_drop"
+    """The signal connection is lost for `seconds`, then resumed; media and state survive."""
+    FULL_RECONNECT = "full_reconnect"
+    """The whole connection is rebuilt; published tracks come back, with the same ids."""
+    SERVER_LEAVE = "server_leave"
+    """The server ends the connection (it shuts down or moves); the client is disconnected."""
+    NODE_FAILURE = "node_failure"
+    """The server dies without a word; the client notices and is disconnected with SIGNAL_LOST."""
+    DUPLICATE_IDENTITY = "duplicate_identity"
+    """Somebody else connects with this identity."""
+    TOKEN_EXPIRY = "token_expiry"
+    """The join token runs out while connected; the client is disconnected."""
+    SLOW_SUBSCRIBER = "slow_subscriber"
+    """Frames reach this participant's readers in bursts, `seconds` late."""
+    PACKET_LOSS = "packet_loss"
+    """A share `rate` (0 to 1) of frames and lossy data is lost on the way to this participant."""
+    JITTER = "jitter"
+    """Each frame is delayed by a random time of up to `seconds`; order is kept."""
+    CONNECT_SILENCE = "connect_silence"
+    """The server accepts the next connection of this identity and never answers."""
+    GRANT_DELAY = "grant_delay"
+    """A changed grant takes effect only after `seconds`."""
+    GRANT_FAILURE = "grant_failure"
+    """The next `times` grant changes fail with `MediaError`."""
+    NOTIFICATIONS_LOST = "notifications_lost"
+    """The next `times` notifications of the room never arrive."""
+    NOTIFICATIONS_DOUBLED = "notifications_doubled"
+    """The next `times` notifications of the room arrive twice."""
+    NOTIFICATIONS_DELAYED = "notifications_delayed"
+    """The next `times` notifications of the room arrive `seconds` late."""
+    NOTIFICATIONS_REVERSED = "notifications_reversed"
+    """The next `times` notifications of the room arrive in reverse order, once all have happened."""
+
+
+NOTIFICATION_FAULTS = frozenset(fault for fault in Fault if fault.name.startswith("NOTIFICATIONS_"))

@@ -1,0 +1,1 @@
+"""Where frames end: files, level meters, lists."""

@@ -1,0 +1,149 @@
+"""What a sink is, and the half of a file sink that runs on the event loop."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from ...errors import Closed, InvalidFrame, MediaError
+from ..formats import AudioFormat
+from ..frames import AudioFrame, Frame
+from ..worker import Worker
+
+
+class Sink(Protocol):
+    """Takes frames. Timestamp 0 is the beginning of what it makes; `record` restamps frames so."""
+
+    async def write(self, frame: Frame) -> None:
+        """Take a frame. Raises `InvalidFrame` for one it cannot take, `Closed` after `aclose()`."""
+
+    async def aclose(self) -> None:
+        """Finish. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatistics:
+    """`frames`: taken. `filled_ms`: silence put where audio was missing. `dropped`: frames that came twice or
+    too late for their place. Counted when they reach the file."""
+
+    frames: int = 0
+    filled_ms: float = 0.0
+    dropped: int = 0
+
+
+class FileWriter(ABC):
+    """The blocking half of a file sink; it lives in the sink's thread."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Create the file, replacing one that is there."""
+
+    @abstractmethod
+    def write(self, frames: list[Frame]) -> None:
+        """Add frames; afterwards the file on disk is readable up to here."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish the file. Called once, also after `open` or `write` failed."""
+
+    @abstractmethod
+    def statistics(self) -> SinkStatistics: ...
+
+
+class FileSink(ABC):
+    """Collects frames and hands them to its writer in a thread, at the latest after `flush_bytes`.
+
+    What a killed process loses is what was not handed over yet: half a second of sound, or one picture.
+    """
+
+    flush_bytes = 48_000
+
+    def __init__(self, path: Path, writer: FileWriter) -> None:
+        self.path = path
+        self._writer = writer
+        self._worker = Worker(f"utd-write-{path.name}")
+        self._frames: list[Frame] = []
+        self._bytes = 0
+        self._closed = False
+
+    @abstractmethod
+    def _check(self, frame: Frame) -> None:
+        """Raise `InvalidFrame` for a frame that does not belong into this file."""
+
+    async def _open(self) -> Self:
+        try:
+            await self._worker.run(self._writer.open)
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def write(self, frame: Frame) -> None:
+        """Take a frame; waits for the disk or the encoder when it is their turn.
+
+        Raises `InvalidFrame` for a frame that does not fit the file, `MediaError` when the file cannot be
+        written, `Closed` after `aclose()`.
+        """
+        if self._closed:
+            raise Closed(f"{self.path.name} is finished; open another sink")
+        self._check(frame)
+        self._frames.append(frame)
+        self._bytes += len(frame.data)
+        if self._bytes >= self.flush_bytes:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Bring everything taken so far into the file. Raises `MediaError`, `Closed`."""
+        frames, self._frames, self._bytes = self._frames, [], 0
+        if frames:
+            await self._worker.run(self._writer.write, frames)
+
+    async def aclose(self) -> None:
+        """Write the rest and finish the file. Idempotent. Raises `MediaError` when that fails."""
+        self._closed = True
+        frames, self._frames = self._frames, []
+        await self._worker.aclose(lambda: self._finish(frames))
+
+    def _finish(self, frames: list[Frame]) -> None:
+        try:
+            if frames:
+                self._writer.write(frames)
+        finally:
+            self._writer.close()
+
+    def statistics(self) -> SinkStatistics:
+        return self._writer.statistics()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def check_audio(frame: Frame, wanted: AudioFormat, sink: str) -> None:
+    """Raise `InvalidFrame` when a frame is not audio of this format."""
+    if not isinstance(frame, AudioFrame):
+        raise InvalidFrame(f"{sink} takes audio frames, got {type(frame).__name__}")
+    if frame.sample_rate != wanted.sample_rate or frame.channels != wanted.channels:
+        raise InvalidFrame(
+            f"{sink} takes {wanted}, got {frame.sample_rate} Hz with {frame.channels} channel(s); "
+            "open it with the format of the track"
+        )
+
+
+@contextmanager
+def writing(path: Path, *foreign: type[Exception]) -> Iterator[None]:
+    """Around everything that touches the file: errors of the file system and `foreign` ones become `MediaError`."""
+    expected: tuple[type[Exception], ...] = (OSError, *foreign)
+    try:
+        yield
+    except expected as error:
+        raise MediaError(f"{path} cannot be written: {error}; check the folder, the disk and the rights") from error

@@ -1,0 +1,40 @@
+"""Which event channels a fact is published on."""
+
+from __future__ import annotations
+
+from .call import Call
+from .event import Event
+from .request import RequestEnded, RequestMade
+from .room import ParticipantRemoved, RoleChanged, Room
+
+
+def room_channel(room: str) -> str:
+    """Everything about a room's state."""
+    return f"private-room.{room}"
+
+
+def call_channel(call_id: str) -> str:
+    """The states of one call."""
+    return f"private-call.{call_id}"
+
+
+def user_channel(identity: str) -> str:
+    """What concerns one person wherever they are: calls, requests to them, removal, roles."""
+    return f"private-user.{identity}"
+
+
+def room_event_channels(room: Room, event: Event) -> tuple[str, ...]:
+    """The room's channel, and the person's where somebody is addressed who may not be looking at the room."""
+    channel = room_channel(room.name)
+    if isinstance(event, RequestMade):
+        return (channel, user_channel(event.request.to)) if event.request.to else (channel,)
+    if isinstance(event, RequestEnded):
+        return (channel, user_channel(event.sender))
+    if isinstance(event, ParticipantRemoved | RoleChanged):
+        return (channel, user_channel(event.identity))
+    return (channel,)
+
+
+def call_event_channels(call: Call, event: Event) -> tuple[str, ...]:
+    """The call's channel and both parties', so that each device of each party follows it."""
+    return (call_channel(call.id), user_channel(call.caller), user_channel(call.callee))

@@ -1,0 +1,40 @@
+"""The stage of a live stream."""
+
+from __future__ import annotations
+
+from ..command import Aggregate, command
+from ..identifiers import Identity, Reason
+from ..roles import Capability
+from ..stage import StageMember
+from .rooms import RoomCommand
+
+_STAGE = "/rooms/{room}/stage"
+
+
+@command("GET", _STAGE, aggregate=Aggregate.ROOM, result=tuple[StageMember, ...])
+class GetStage(RoomCommand):
+    """Who is on stage, in the order of coming."""
+
+
+@command(
+    "POST", _STAGE + "/{identity}", aggregate=Aggregate.ROOM, result=StageMember, capability=Capability.MANAGE_STAGE
+)
+class PromoteToStage(RoomCommand):
+    """Bring somebody who is in the room on stage; oneself too."""
+
+    identity: Identity
+
+
+@command(
+    "DELETE", _STAGE + "/{identity}", aggregate=Aggregate.ROOM, capability=Capability.MANAGE_STAGE, target="identity"
+)
+class DemoteFromStage(RoomCommand):
+    """Send a co-publisher back to the viewers."""
+
+    identity: Identity
+    reason: Reason = "removed"
+
+
+@command("DELETE", _STAGE, aggregate=Aggregate.ROOM, presence=True)
+class LeaveStage(RoomCommand):
+    """Step down."""

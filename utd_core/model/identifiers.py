@@ -1,0 +1,85 @@
+"""What a well-formed identity, room name, device id and text is.
+
+- An identity or a room name is 1 to 128 characters, printable, without outer blanks. Letters of any script
+  and emoji are fine; control characters, line breaks and invisible direction marks are not.
+- A name that begins with `$` is reserved: `$server` is the application's own server, `$system` the engine.
+- A device id is 1 to 64 characters of `A-Z a-z 0-9 . _ : -`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from ..errors import ErrorCode, InvalidInput
+
+MAX_NAME = 128
+MAX_DEVICE = 64
+MAX_DISPLAY_NAME = 256
+MAX_REASON = 512
+MAX_METADATA_BYTES = 65_536
+
+SERVER = "$server"
+SYSTEM = "$system"
+
+# Joiners that emoji and several scripts need, though Unicode calls them format characters.
+_JOINERS = frozenset("\u200c\u200d")
+_DEVICE = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
+
+
+def _printable(value: str) -> bool:
+    if value.isprintable():
+        return True
+    return all(ch.isprintable() or ch in _JOINERS or unicodedata.category(ch) == "Zs" for ch in value)
+
+
+def _check(value: Any, what: str, code: ErrorCode) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(f"{what} must be a string, got {type(value).__name__}", code=code)
+    if not 1 <= len(value) <= MAX_NAME:
+        raise InvalidInput(f"{what} must have 1 to {MAX_NAME} characters, got {len(value)}", code=code)
+    if value != value.strip() or not _printable(value):
+        raise InvalidInput(f"{what} must not hold control characters or outer blanks: {value[:32]!r}", code=code)
+    if value[0] == "$":
+        raise InvalidInput(f"{what} must not begin with '$'; that is reserved: {value[:32]!r}", code=code)
+    return value
+
+
+def check_identity(value: Any) -> str:
+    """The identity itself, or `InvalidInput` (invalid_identity)."""
+    return _check(value, "identity", ErrorCode.INVALID_IDENTITY)
+
+
+def check_room_name(value: Any) -> str:
+    """The room name itself, or `InvalidInput` (invalid_name)."""
+    return _check(value, "room name", ErrorCode.INVALID_NAME)
+
+
+def check_device(value: Any) -> str:
+    """The device id itself, or `InvalidInput`."""
+    if not isinstance(value, str) or not _DEVICE.match(value):
+        raise InvalidInput(f"device id must be 1 to {MAX_DEVICE} characters of A-Z a-z 0-9 . _ : -, got {value!r:.80}")
+    return value
+
+
+def check_text(value: Any) -> str:
+    """Free text for people (names, reasons): a string without control characters; may be empty."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"text must be a string, got {type(value).__name__}")
+    if not _printable(value):
+        raise InvalidInput(f"text must not hold control characters: {value[:32]!r}")
+    return value
+
+
+def _schema(limit: int, low: int = 1) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "minLength": low, "maxLength": limit})
+
+
+Identity = Annotated[str, BeforeValidator(check_identity), _schema(MAX_NAME)]
+RoomName = Annotated[str, BeforeValidator(check_room_name), _schema(MAX_NAME)]
+DeviceId = Annotated[str, BeforeValidator(check_device), _schema(MAX_DEVICE)]
+DisplayName = Annotated[str, BeforeValidator(check_text), Field(max_length=MAX_DISPLAY_NAME)]
+Reason = Annotated[str, BeforeValidator(check_text), Field(max_length=MAX_REASON)]

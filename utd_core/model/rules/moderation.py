@@ -1,0 +1,113 @@
+"""Acting on other people: roles, mutes, removal, bans."""
+
+from __future__ import annotations
+
+from ...errors import Conflict, ErrorCode, Forbidden, NotFound
+from ..bans import Ban, BanLifted, BanMade, BanScope, expired
+from ..command import Context
+from ..commands.bans import CreateBan, DeleteBan
+from ..commands.moderation import MuteParticipant, OverrideCapability, RemoveParticipant, SetRole
+from ..event import Event
+from ..roles import Role
+from ..room import CapabilityOverridden, HostReturned, HostsLeft, ParticipantRemoved, RoleChanged, Room
+from ..stage import StageJoined, StageMuteChanged
+from . import access, seats
+from .presence import departure, host_present
+
+
+def set_role(room: Room, command: SetRole, context: Context) -> list[Event]:
+    identity, role = command.identity, command.role
+    access.check_not_self(context, identity, "somebody above must")
+    mine = access.role_of(room, context)
+    gives_away = role is Role.OWNER and mine is Role.OWNER
+    if not gives_away and not context.actor.is_trusted and role.rank >= mine.rank:
+        raise Forbidden(f"{mine.value} gives only roles below its own, not {role.value}", code=ErrorCode.OUTRANKED)
+    before = room.role(identity)
+    if role is before:
+        return []
+    events: list[Event] = [RoleChanged(identity, role, context.by)]
+    if role is Role.OWNER:
+        events += [RoleChanged(old, Role.HOST, context.by) for old, r in room.roles.items() if r is Role.OWNER]
+    here = identity in context.present
+    if here and role.is_host and not before.is_host:
+        if room.hostless_since is not None:
+            events.append(HostReturned(identity))
+        if room.has_stage and identity not in room.stage:
+            events.append(StageJoined(identity, role, context.by, context.now))
+    if here and before.is_host and not role.is_host and not host_present(room, context, without=identity):
+        events.append(HostsLeft(context.now))
+    return events
+
+
+def override(room: Room, command: OverrideCapability, context: Context) -> list[Event]:
+    role, capability = command.role, command.capability
+    if role is Role.OWNER:
+        raise Forbidden("the owner's capabilities are fixed, or nobody could undo a mistake")
+    if not context.actor.is_trusted and role.rank >= access.role_of(room, context).rank:
+        raise Forbidden(f"only a rank above {role.value} changes what it may do", code=ErrorCode.OUTRANKED)
+    access.demand(room, context, capability)
+    if room.overrides.get(role, {}).get(capability) is command.allowed:
+        return []
+    return [CapabilityOverridden(role, capability, command.allowed, context.by)]
+
+
+def mute(room: Room, command: MuteParticipant, context: Context) -> list[Event]:
+    identity = command.identity
+    seat, member = room.grid.seat_of(identity), room.stage.get(identity)
+    if seat is not None:
+        return [seats.muted(seat, identity, command.audio, command.video, context.by)]
+    if member is not None:
+        what = f"{identity!r} on stage"
+        after = seats.new_mutes(member.muted_audio, member.muted_video, command.audio, command.video, what)
+        return [StageMuteChanged(identity, *after, by=context.by)]
+    code = ErrorCode.NOT_SEATED if room.has_seats else ErrorCode.NOT_ON_STAGE
+    raise Conflict(f"{identity!r} holds no place to publish from; there is nothing to mute", code=code)
+
+
+def remove(room: Room, command: RemoveParticipant, context: Context) -> list[Event]:
+    identity = command.identity
+    access.check_not_self(context, identity, "leave the room")
+    access.check_present(room, context, identity)
+    events = _removed(room, context, identity, command.reason, command.block)
+    if command.block:
+        events += banned(room.bans, context, identity, BanScope.ROOM, command.reason, command.duration)
+    return events
+
+
+def ban(room: Room, command: CreateBan, context: Context) -> list[Event]:
+    identity = command.identity
+    access.check_not_self(context, identity, "leave the room")
+    events: list[Event] = []
+    if identity in context.present:
+        events = _removed(room, context, identity, command.reason or "banned", True)
+    return events + banned(room.bans, context, identity, BanScope.ROOM, command.reason, command.duration)
+
+
+def unban(room: Room, command: DeleteBan, context: Context) -> list[Event]:
+    return [lifted(room.bans, command, context)]
+
+
+def banned(
+    bans: dict[str, Ban], context: Context, identity: str, scope: BanScope, reason: str, duration: float | None
+) -> list[Event]:
+    """A new ban, in place of one that holds; expired ones are swept on this occasion."""
+    swept: list[Event] = [
+        BanLifted(old.id, old.identity, "expired", context.by)
+        for old in expired(bans, context.now)
+        if old.identity != identity
+    ]
+    expires_at = None if duration is None else context.now + duration
+    return [*swept, BanMade(Ban(context.new_id, identity, scope, reason, context.by, context.now, expires_at))]
+
+
+def lifted(bans: dict[str, Ban], command: DeleteBan, context: Context) -> BanLifted:
+    """The end of the ban with this id; one that ran out is not found."""
+    for old in bans.values():
+        if old.id == command.id and old.holds(context.now):
+            return BanLifted(old.id, old.identity, command.reason, context.by)
+    raise NotFound(f"no ban {command.id!r} holds here; list the bans", code=ErrorCode.BAN_NOT_FOUND)
+
+
+def _removed(room: Room, context: Context, identity: str, reason: str, blocked: bool) -> list[Event]:
+    gone = departure(room, context, identity, "removed", still_counted=True)
+    return [ParticipantRemoved(identity, reason, blocked, context.by), *gone]

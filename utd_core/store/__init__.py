@@ -1,0 +1,15 @@
+"""Where rooms, calls and their events survive: SQLite in memory or in a file.
+
+    store = open_store("rooms.db")
+    async with store:
+        ...
+
+SQLAlchemy is loaded when a store is opened, not by importing this package.
+"""
+
+from __future__ import annotations
+
+from .base import Answer, Commit, Envelope, Head, Store, StoredState
+
+
+__all__ = ["Answer", "Commit", "Envelope", "Head", "Store", "StoredState", "open_store"]

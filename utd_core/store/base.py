@@ -1,0 +1,142 @@
+"""What the engine needs of a store: aggregates with a version and a deadline, an event log, and answers given.
+
+- One `Commit` is one transaction: either all of it is durable or nothing is. The engine calls `commit` once for each
+  batch of commands it drained, so a hot room costs one transaction for many commands.
+- A state's version only ever rises. `expected_version` is the one that was loaded, also where an ended room's name
+  begins a new room: the row goes on, and 0 is only for a key that was never stored.
+- A channel's offsets have no hole: the events of a commit begin right after the channel's head. A commit that does not
+  is refused, so of two writers that took the same offset one wins and the other looks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..model.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """An aggregate as it was last committed. `payload`: JSON of the state class.
+
+    `version` counts for the store alone and need not be the one inside the payload. `deadline`: when time alone
+    changes the state next, in seconds since the Unix epoch. `ended` keeps it out of lists of what is going on.
+    """
+
+    kind: str
+    key: str
+    version: int
+    payload: bytes
+    deadline: float | None
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An event at its place in a channel.
+
+    Offsets of a channel's epoch are 1, 2, 3, ...; `kind` and `key` name the aggregate it happened to; `at` is in
+    seconds since the Unix epoch.
+    """
+
+    channel: str
+    epoch: str
+    offset: int
+    kind: str
+    key: str
+    at: float
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command with an idempotency key was answered. `fingerprint` tells a repeat from a misuse of the key."""
+
+    actor: str
+    key: str
+    fingerprint: str
+    payload: bytes
+    at: float
+
+
+@dataclass(slots=True)
+class Commit:
+    """One transaction. Each state stands with the version that is expected to be stored now (0: none at all)."""
+
+    states: list[tuple[StoredState, int]] = field(default_factory=list)
+    events: list[Envelope] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest place in a channel."""
+
+    epoch: str
+    offset: int
+
+
+class Store(Protocol):
+    """Raises `StoreFailed` for whatever the database raises (nothing was changed then), and `Closed` when not open.
+
+    A cancelled caller does not undo a `commit` that it began: it may hold or not, as after a crash.
+    """
+
+    async def open(self) -> None:
+        """Connect and migrate. Idempotent."""
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what was begun and disconnect. Idempotent."""
+        ...
+
+    async def load(self, kind: str, key: str) -> StoredState | None:
+        """The state as last committed, None where none ever was."""
+        ...
+
+    async def commit(self, commit: Commit) -> None:
+        """Make it durable, all or nothing.
+
+        Raises `Conflict` when somebody else was first: a state's version is not the expected one, a channel's head is
+        not right before the events, or the actor's key has an answer. Load again and decide again.
+        """
+        ...
+
+    async def due(self, now: float, limit: int = 100) -> list[tuple[str, str]]:
+        """(kind, key) of states whose deadline is not after `now`, the oldest deadline first."""
+        ...
+
+    async def next_deadline(self) -> float | None:
+        """The earliest deadline of all states."""
+        ...
+
+    async def states(
+        self, kind: str, *, after: str = "", limit: int = 100, ended: bool | None = False
+    ) -> list[StoredState]:
+        """States of a kind in the order of their keys, from the first key beyond `after`; `ended` None for both."""
+        ...
+
+    async def head(self, channel: str) -> Head | None:
+        """The newest place in a channel, None when nothing was published there yet."""
+        ...
+
+    async def history(self, channel: str, epoch: str, after: int, limit: int) -> Sequence[Envelope] | None:
+        """At most `limit` events after an offset, oldest first, without a hole.
+
+        None when the next one is not held: pruned, of another epoch, or `after` is in the future.
+        """
+        ...
+
+    async def prune(self, before: float, keep: int, *, answers_before: float | None = None) -> int:
+        """Delete events that are older than `before` and not among the newest `keep` of their channel, and answers
+        older than `answers_before` (None: `before`). Done in small transactions, so commits go on meanwhile.
+
+        Answers how many events and answers were deleted.
+        """
+        ...
+
+    async def answer(self, actor: str, key: str) -> Answer | None:
+        """What the actor's command with this idempotency key was answered, None when there was none (or it is pruned)."""
+        ...

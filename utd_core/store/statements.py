@@ -1,0 +1,78 @@
+"""Every statement, once, for every database. A parameter has the name of its column; in a condition it is `of_...`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, bindparam, func, select
+
+from .tables import answer, channel, event, state
+
+
+def _of(column: Column[Any]) -> Any:
+    return column == bindparam(f"of_{column.name}")
+
+
+LOAD_STATE = select(state).where(_of(state.c.kind), _of(state.c.key))
+INSERT_STATE = state.insert()
+UPDATE_STATE = (
+    state.update()
+    .where(_of(state.c.kind), _of(state.c.key), _of(state.c.version))
+    .values({column: bindparam(column.name) for column in state.c if not column.primary_key})
+)
+
+_OF_KIND = select(state).where(_of(state.c.kind), state.c.key > bindparam("after"))
+_PAGE = (state.c.key, bindparam("limit"))
+STATES = _OF_KIND.order_by(_PAGE[0]).limit(_PAGE[1])
+STATES_BY_END = _OF_KIND.where(_of(state.c.ended)).order_by(_PAGE[0]).limit(_PAGE[1])
+
+NEXT_DEADLINE = select(func.min(state.c.deadline)).where(state.c.deadline.is_not(None))
+DUE = (
+    select(state.c.kind, state.c.key)
+    .where(state.c.deadline.is_not(None), state.c.deadline <= bindparam("now"))
+    .order_by(state.c.deadline)
+    .limit(bindparam("limit"))
+)
+
+LOAD_CHANNEL = select(channel.c.epoch, channel.c.offset, channel.c.pruned).where(_of(channel.c.name))
+INSERT_CHANNEL = channel.insert()
+MOVE_CHANNEL = (
+    channel.update()
+    .where(_of(channel.c.name), _of(channel.c.epoch), _of(channel.c.offset))
+    .values(offset=bindparam("offset"))
+)
+BEGIN_EPOCH = (
+    channel.update()
+    .where(_of(channel.c.name), channel.c.epoch != bindparam("epoch"))
+    .values({column: bindparam(column.name) for column in channel.c if not column.primary_key})
+)
+CHANNELS = (
+    select(channel.c.name, channel.c.offset, channel.c.pruned)
+    .where(channel.c.name > bindparam("after"))
+    .order_by(channel.c.name)
+    .limit(bindparam("limit"))
+)
+MARK_PRUNED = channel.update().where(_of(channel.c.name)).values(pruned=bindparam("pruned"))
+
+INSERT_EVENT = event.insert()
+HISTORY = (
+    select(event.c.offset, event.c.kind, event.c.key, event.c.at, event.c.type, event.c.payload)
+    .where(_of(event.c.channel), event.c.offset > bindparam("after"))
+    .order_by(event.c.offset)
+    .limit(bindparam("limit"))
+)
+_UP_TO = (_of(event.c.channel), event.c.offset <= bindparam("last"))
+FIRST_YOUNG_EVENT = select(func.min(event.c.offset)).where(*_UP_TO, event.c.at >= bindparam("before"))
+DELETE_EVENTS = event.delete().where(*_UP_TO)
+
+LOAD_ANSWER = select(answer).where(_of(answer.c.actor), _of(answer.c.key))
+INSERT_ANSWER = answer.insert()
+_OLDEST_ANSWERS = (
+    select(answer.c.at)
+    .where(answer.c.at < bindparam("before"))
+    .order_by(answer.c.at)
+    .limit(bindparam("limit"))
+    .subquery()
+)
+OLD_ANSWERS_UNTIL = select(func.max(_OLDEST_ANSWERS.c.at))
+DELETE_ANSWERS = answer.delete().where(answer.c.at <= bindparam("last"))

@@ -1,0 +1,82 @@
+"""The tables. `base.py` says what the columns mean; `migrations/` bring an older database to this shape."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+SCHEMA = "0001"
+"""The newest revision in `migrations/versions`."""
+
+metadata = MetaData()
+
+state = Table(
+    "utd_state",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("deadline", Double),
+    Column("ended", Boolean, nullable=False),
+)
+Index("utd_state_listing", state.c.kind, state.c.ended, state.c.key)
+# Most states have no deadline at all; only those that do are in the index.
+_HAS_DEADLINE = state.c.deadline.is_not(None)
+Index("utd_state_due", state.c.deadline, sqlite_where=_HAS_DEADLINE, postgresql_where=_HAS_DEADLINE)
+
+channel = Table(
+    "utd_channel",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("epoch", Text, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    # Events up to this offset were deleted; all later ones are held.
+    Column("pruned", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# All of a channel's events are of its present epoch, and lie together on disk in the order of their offsets.
+event = Table(
+    "utd_event",
+    metadata,
+    Column("channel", Text, ForeignKey(channel.c.name), primary_key=True),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+answer = Table(
+    "utd_answer",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("at", Double, nullable=False),
+)
+Index("utd_answer_at", answer.c.at)
+
+# Alembic's own table, under our name, so that a database can be shared with an application that uses Alembic too.
+version = Table(
+    "utd_version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="utd_version_pkc"),
+)

@@ -1,0 +1,12 @@
+"""Every behaviour of the contract, by number: `BEHAVIOURS["C12"]`."""
+
+from __future__ import annotations
+
+from . import connection, control
+from .registry import Behaviour, Missing, Part, Registry
+
+BEHAVIOURS = Registry()
+control.declare(BEHAVIOURS)
+connection.declare(BEHAVIOURS)
+
+__all__ = ["BEHAVIOURS", "Behaviour", "Missing", "Part", "Registry"]
