@@ -14,8 +14,8 @@ from utd_core.errors import Closed, DeadlineExceeded
 from utd_core.testing import VirtualClock
 from utd_core.testing.wait import within
 
-# parity: U8
-# parity: U16
+
+pytestmark = [pytest.mark.parity("U8"), pytest.mark.parity("U16")]
 
 
 class Owner:

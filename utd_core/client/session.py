@@ -283,23 +283,24 @@ class UTDSession(SessionLifecycle):
         """
         self._catch_up()
         with self._operations.pending(epoch):
+            seen = self._changed.count
             if await self._try_to_open(sources):
                 return
             seconds = self._context.grant_timeout if timeout is None else timeout
             await within(
                 self._clock,
                 seconds,
-                self._open_when_granted(sources),
+                self._open_when_granted(sources, seen),
                 f"the media server did not grant {', '.join(sources)} within {seconds:g} s; "
                 "the place is kept: open the device later, or leave it",
                 ErrorCode.GRANT_TIMEOUT,
             )
 
-    async def _open_when_granted(self, sources: Collection[TrackSource]) -> None:
+    async def _open_when_granted(self, sources: Collection[TrackSource], seen: int) -> None:
         while True:
-            await self._changed.wait()
-            if self._closed:
-                raise Closed("the session was closed")
+            await self._changed.wait(seen)
+            self._check_open()
+            seen = self._changed.count
             if await self._try_to_open(sources):
                 return
 

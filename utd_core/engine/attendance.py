@@ -191,6 +191,8 @@ class Attendance:
         if place.state is PlaceState.PENDING:
             return
         if at <= place.seen_at:
+            if reason in _GONE_AT_ONCE:
+                presence.doubted[place] = _GONE_AT_ONCE[reason]
             self.survey(room)
         elif reason in _GONE_AT_ONCE and owner_of(room)[0] is ROOM:
             self.give_up(room, identity, place, _GONE_AT_ONCE[reason])
@@ -225,13 +227,23 @@ class Attendance:
 
     async def _look(self, room: str, presence: Presence, state: Room | Call) -> None:
         clock = self._core.clock
-        started, began = clock.now(), clock.monotonic()
-        infos = await self._core.control.list_participants(room)
+        began = clock.monotonic()
+        # What is said while the backend answers is for the next time.
+        doubted, presence.doubted = presence.doubted, {}
+        presence.arrived = arrived = set()
+        try:
+            infos = await self._core.control.list_participants(room)
+        except BaseException:
+            presence.doubted = {**doubted, **presence.doubted}
+            raise
+        finally:
+            presence.arrived = None
         if self._core.presences.get(room) is not presence or is_over(state):
             return
         first, presence.surveyed = not presence.surveyed, True
         there = await self._compare(room, presence, state, infos, first)
-        await self._miss(room, presence, state, there, started)
+        # Who came while the backend was answering is not in the answer.
+        await self._miss(room, presence, state, there, arrived, doubted)
         presence.next_survey = clock.monotonic() + _SHARE * (clock.monotonic() - began)
         if isinstance(state, Room):
             self._heed_holders(room, presence, state, first)
@@ -269,18 +281,26 @@ class Attendance:
         waits = place.state is PlaceState.PENDING and place.until > self._core.clock.now() + TICK
         return waits and info.joined_at < place.seen_at
 
-    async def _miss(self, room: str, presence: Presence, state: Room | Call, there: set[str], started: float) -> None:
+    async def _miss(
+        self,
+        room: str,
+        presence: Presence,
+        state: Room | Call,
+        there: set[str],
+        arrived: set[Place],
+        doubted: dict[Place, str],
+    ) -> None:
         """Look at everybody who has a place and is not connected."""
         now = self._core.clock.now() + TICK
         for number, (identity, place) in enumerate(list(presence.places())):
             if number % _CHUNK == _CHUNK - 1:
                 await asyncio.sleep(0)
-            if presence.media_identity(identity, place.device) in there:
+            if place in arrived or presence.media_identity(identity, place.device) in there:
                 continue
-            if place.state is PlaceState.CONNECTED:
-                # Who came while the backend was answering is not in the answer.
-                if place.seen_at < started:
-                    self._lost(room, presence, identity, place, started)
+            if place in doubted and isinstance(state, Room):
+                self.give_up(room, identity, place, doubted[place])
+            elif place.state is PlaceState.CONNECTED:
+                self._lost(room, presence, identity, place, now)
             elif isinstance(state, Call):
                 if place.until <= now:
                     presence.missing(identity, place, now, inf)

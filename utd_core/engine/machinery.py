@@ -155,8 +155,10 @@ class Machinery:
 
     async def _prune(self) -> None:
         settings = self.core.settings
-        before = self.core.clock.now() - settings.history_seconds
-        await self.core.store.prune(before, settings.history_events)
+        now = self.core.clock.now()
+        await self.core.store.prune(
+            now - settings.history_seconds, settings.history_events, answers_before=now - settings.answer_seconds
+        )
 
     async def _recover(self, _: str) -> None:
         await self.attendance.recover_all()

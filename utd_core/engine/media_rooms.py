@@ -7,17 +7,14 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from ..media.backend import MediaControl
-from ..model.call import media_room
+from ..model.identifiers import CALL_PREFIX
 from .kinds import CALL, ROOM, Kind
-
-_CALL_PREFIX = media_room("")
-CALL_PARTIES = 2
 
 
 def owner_of(room: str) -> tuple[Kind, str]:
     """The aggregate that a media room belongs to."""
-    if room.startswith(_CALL_PREFIX):
-        return CALL, room[len(_CALL_PREFIX) :]
+    if room.startswith(CALL_PREFIX):
+        return CALL, room[len(CALL_PREFIX) :]
     return ROOM, room
 
 

@@ -56,10 +56,11 @@ class Surroundings(Protocol):
 
 
 class _StartOver(Exception):
-    """What was decided in this cycle is worthless; `left` are the jobs that had no turn."""
+    """What was decided in this cycle is worthless; `left` are the jobs that `batch` had not come to."""
 
-    def __init__(self, left: list[Job]) -> None:
+    def __init__(self, batch: Batch, left: list[Job]) -> None:
         super().__init__()
+        self.batch = batch
         self.left = left
 
 
@@ -262,34 +263,40 @@ class Pipeline:
 
     async def _cycle(self) -> None:
         """Decide what waits, as much as one transaction may hold, and commit it."""
-        batches = self._under_way = []
-        room = _MOST_JOBS
-        while self._ready and room > 0:
-            aggregate = next(iter(self._ready))
-            del self._ready[aggregate]
+        batches: list[Batch] = []
+        self._under_way = batches
+        ready, self._ready = self._ready, {}
+        try:
+            self._decide_all(ready, batches)
+        except _StartOver as failure:
+            self._start_over([*batches, failure.batch], failure.left)
+        else:
+            if batches:
+                await self._commit(batches)
+        finally:
+            # Who had no turn comes first the next time.
+            self._ready = {**ready, **self._ready}
+        await asyncio.sleep(0)
+
+    def _decide_all(self, ready: dict[Aggregate, None], batches: list[Batch]) -> None:
+        """Give each aggregate one turn, and put what it has to write into `batches`. Raises `_StartOver`."""
+        jobs = 0
+        while ready and jobs < _MOST_JOBS and not (self._alone and batches):
+            aggregate = next(iter(ready))
+            del ready[aggregate]
             if not aggregate.loaded:
                 self._load_soon(aggregate)
                 continue
             batch = Batch(aggregate, self._core.clock.now())
-            try:
-                room -= self._decide(batch)
-            except _StartOver as failure:
-                self._start_over([*batches, batch], failure.left)
-                return
+            jobs += self._decide(batch)
             if aggregate.has_work:
                 self._want(aggregate)
-            if not batch.writes:
+            if batch.writes:
+                aggregate.in_flight = True
+                batches.append(batch)
+            else:
                 self._let_follow([batch])
                 self._settle(batch)
-                continue
-            aggregate.in_flight = True
-            batches.append(batch)
-            if self._alone:
-                break
-        if batches:
-            await self._commit(batches)
-        else:
-            await asyncio.sleep(0)
 
     def _decide(self, batch: Batch) -> int:
         """Decide everything that waits for one aggregate; how much that was. Raises `_StartOver`."""
@@ -301,7 +308,7 @@ class Pipeline:
                 batch.queries.append(job)
                 continue
             if not self._decider.is_ready(aggregate, job):
-                raise _StartOver(jobs[number:])
+                raise _StartOver(batch, jobs[number:])
             try:
                 answer = self._decider.decide(batch, job)
                 if job.keyed is not None and not isinstance(command, Internal):
@@ -312,7 +319,7 @@ class Pipeline:
                 log.exception("the model failed on %s", type(command).__name__)
                 self._refuse(job, error)
                 if isinstance(error, Broken):
-                    raise _StartOver(jobs[number + 1 :]) from error
+                    raise _StartOver(batch, jobs[number + 1 :]) from error
             else:
                 batch.done.append((job, answer))
         return len(jobs)

@@ -55,7 +55,9 @@ class Presence(Mapping[str, tuple[str, ...]]):
     """The members of one media room.
 
     `many`: one identity may hold several places. `was_before`: an engine before this one began it; `surveyed`: the
-    media backend was asked who is there; `removed`: who must not be taken for somebody who was there before.
+    media backend was asked who is there; `removed`: who must not be taken for somebody who was there before; `arrived`:
+    the places that were connected since the backend was asked, while it is being asked; `doubted`: places whose end was
+    told with this reason, by a notification that may be of an older connection.
     Times: `sweep_at`, when overdue places are looked for, and `forgiving_until`, up to when nobody's absence counts
     (`now`); `next_survey`, when the backend may be asked again (`monotonic`).
     """
@@ -64,6 +66,8 @@ class Presence(Mapping[str, tuple[str, ...]]):
         "_members",
         "_order",
         "_waiting",
+        "arrived",
+        "doubted",
         "forgiving_until",
         "many",
         "next_survey",
@@ -80,6 +84,8 @@ class Presence(Mapping[str, tuple[str, ...]]):
         self.surveyed = not was_before
         self.survey_planned = False
         self.removed: set[str] = set()
+        self.arrived: set[Place] | None = None
+        self.doubted: dict[Place, str] = {}
         self.sweep_at = inf
         self.forgiving_until = 0.0
         self.next_survey = 0.0
@@ -204,6 +210,8 @@ class Presence(Mapping[str, tuple[str, ...]]):
         place.seen_at = now
         place.until = inf
         self._waiting.pop(place, None)
+        if self.arrived is not None:
+            self.arrived.add(place)
 
     def missing(self, identity: str, place: Place, now: float, until: float) -> None:
         """The media connection of a place was lost."""

@@ -23,6 +23,7 @@ class EngineSettings:
     - `batch_limit`: commands of one room or call in one transaction.
     - `resident_limit`: rooms and calls kept in memory besides those that are in use.
     - `history_seconds`, `history_events`: events of a channel are kept while they are younger, or among the newest.
+    - `answer_seconds`: how long a repeated command is recognised by its idempotency key.
     - `prune_interval`: between two clean-ups of the history.
     - `close_grace`: how long closing waits for the transaction that is under way.
     """
@@ -40,6 +41,7 @@ class EngineSettings:
     resident_limit: int = 10_000
     history_seconds: float = 300.0
     history_events: int = 300
+    answer_seconds: float = 86_400.0
     prune_interval: float = 60.0
     close_grace: float = 5.0
 

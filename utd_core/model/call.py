@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import ErrorCode
 from .event import Event
+from .identifiers import CALL_PREFIX
 from .machine import Machine
 from .stream_type import UTDStreamType
 
@@ -125,7 +126,7 @@ class Call:
 
 
 def media_room(call_id: str) -> str:
-    return f"call:{call_id}"
+    return f"{CALL_PREFIX}{call_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 - An identity or a room name is 1 to 128 characters, printable, without outer blanks. Letters of any script
   and emoji are fine; control characters, line breaks and invisible direction marks are not.
-- A name that begins with `$` is reserved: `$server` is the application's own server, `$system` the engine.
+- A name that begins with `$` is reserved: `$server` is the application's own server, `$system` the engine. So is a
+  room name that begins with `call:`, as the media rooms of calls do.
 - A device id is 1 to 64 characters of `A-Z a-z 0-9 . _ : -`.
 """
 
@@ -21,6 +22,8 @@ MAX_DEVICE = 64
 MAX_DISPLAY_NAME = 256
 MAX_REASON = 512
 MAX_METADATA_BYTES = 65_536
+
+CALL_PREFIX = "call:"
 
 SERVER = "$server"
 SYSTEM = "$system"
@@ -55,7 +58,12 @@ def check_identity(value: Any) -> str:
 
 def check_room_name(value: Any) -> str:
     """The room name itself, or `InvalidInput` (invalid_name)."""
-    return _check(value, "room name", ErrorCode.INVALID_NAME)
+    name = _check(value, "room name", ErrorCode.INVALID_NAME)
+    if name.startswith(CALL_PREFIX):
+        raise InvalidInput(
+            f"room name must not begin with {CALL_PREFIX!r}; that is reserved: {name[:32]!r}", code=ErrorCode.INVALID_NAME
+        )
+    return name
 
 
 def check_device(value: Any) -> str:

@@ -1,7 +1,6 @@
 """Where rooms, calls and their events survive: SQLite in memory or in a file.
 
-    store = open_store("rooms.db")
-    async with store:
+    async with open_store("rooms.db") as store:
         ...
 
 SQLAlchemy is loaded when a store is opened, not by importing this package.
@@ -10,6 +9,6 @@ SQLAlchemy is loaded when a store is opened, not by importing this package.
 from __future__ import annotations
 
 from .base import Answer, Commit, Envelope, Head, Store, StoredState
-
+from .factory import open_store
 
 __all__ = ["Answer", "Commit", "Envelope", "Head", "Store", "StoredState", "open_store"]

@@ -138,5 +138,5 @@ class Store(Protocol):
         ...
 
     async def answer(self, actor: str, key: str) -> Answer | None:
-        """What the actor's command with this idempotency key was answered, None when there was none (or it is pruned)."""
+        """What the actor's command with this idempotency key was answered; None: nothing yet, or it is pruned."""
         ...

@@ -22,9 +22,8 @@ UPDATE_STATE = (
 )
 
 _OF_KIND = select(state).where(_of(state.c.kind), state.c.key > bindparam("after"))
-_PAGE = (state.c.key, bindparam("limit"))
-STATES = _OF_KIND.order_by(_PAGE[0]).limit(_PAGE[1])
-STATES_BY_END = _OF_KIND.where(_of(state.c.ended)).order_by(_PAGE[0]).limit(_PAGE[1])
+STATES = _OF_KIND.order_by(state.c.key).limit(bindparam("limit"))
+STATES_BY_END = _OF_KIND.where(_of(state.c.ended)).order_by(state.c.key).limit(bindparam("limit"))
 
 NEXT_DEADLINE = select(func.min(state.c.deadline)).where(state.c.deadline.is_not(None))
 DUE = (

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 
 import anyio.to_thread
 
+from ..concurrency.outside import works_outside
 from ..errors import DeadlineExceeded
 
 _US = 1_000_000
@@ -190,7 +191,7 @@ class VirtualClock:
             self._forgotten = 0
 
     def _works_outside(self, loop: asyncio.AbstractEventLoop) -> bool:
-        if self._holds or anyio.to_thread.current_default_thread_limiter().borrowed_tokens:
+        if self._holds or works_outside(loop) or anyio.to_thread.current_default_thread_limiter().borrowed_tokens:
             return True
         executor = getattr(loop, "_default_executor", None)
         if executor is None:

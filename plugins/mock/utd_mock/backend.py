@@ -23,6 +23,8 @@ from .waiting import Waiters
 
 _SETTINGS = frozenset({"server", "server_id", "latency_ms", "jitter_ms", "loss", "seed"})
 _INTRUDER_TTL = 60.0
+_INSTANT = 1e-6
+"""Seconds that are only float error; on a clock that stands still, waiting for them would never end."""
 
 
 class MockBackend(MediaBackend):
@@ -117,7 +119,7 @@ class MockBackend(MediaBackend):
     async def _wait_in_lobby(self, server: MockServer, seconds: float) -> None:
         until = server.clock.monotonic() + seconds
         await server.lobby.pause(seconds)
-        while not (self._closed or server.is_closed) and (left := until - server.clock.monotonic()) > 0:
+        while not (self._closed or server.is_closed) and (left := until - server.clock.monotonic()) > _INSTANT:
             await server.lobby.wait(left)
         self._check_open()
         server.check_open()

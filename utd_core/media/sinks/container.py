@@ -18,7 +18,8 @@ class OggSink(FileSink):
     """Ogg with Opus at 48 kHz. `OggSink.open(path)` makes one. Missing sound is silence, so the timing is right."""
 
     def __init__(self, path: Path, wanted: AudioFormat, bitrate: int) -> None:
-        super().__init__(path, MediaWriter(path, "ogg", audio=(wanted, AudioCodec(("libopus",), bitrate, 48_000))))
+        writer = MediaWriter(path, "ogg", audio=(wanted, AudioCodec(("libopus",), bitrate, 48_000)))
+        super().__init__(path, writer, wanted.sample_rate)
         self.format = wanted
 
     @classmethod
@@ -47,7 +48,7 @@ class Mp4Sink(FileSink):
     def __init__(
         self, path: Path, audio: AudioFormat | None, video: VideoFormat | None, audio_bitrate: int, video_bitrate: int
     ) -> None:
-        rate = audio.sample_rate if audio else 0
+        rate = (audio or AudioFormat()).sample_rate
         writer = MediaWriter(
             path,
             "mp4",
@@ -56,7 +57,7 @@ class Mp4Sink(FileSink):
             video=(video, VideoCodec(("libx264", "libopenh264", "mpeg4"), video_bitrate)) if video else None,
             options={"movflags": "+frag_keyframe+delay_moov+default_base_moof", "frag_duration": "1000000"},
         )
-        super().__init__(path, writer)
+        super().__init__(path, writer, rate)
         self.audio = audio
         self.video = video
 

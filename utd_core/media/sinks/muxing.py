@@ -8,12 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import MediaError
+from ...errors import InvalidInput, MediaError
 from ..extras import needs_extra
 from ..formats import AudioFormat, VideoFormat
-from ..frames import AudioFrame, Frame, PixelFormat, VideoFrame
-from .base import FileWriter, SinkStatistics, writing
-from .timeline import Timeline
+from ..frames import AudioFrame, PixelFormat, VideoFrame
+from .base import FileWriter, Placed, writing
 
 if TYPE_CHECKING:
     import av
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 VIDEO_CLOCK = 90_000
 """Ticks per second of video timestamps, as in RTP."""
+LOWEST_BITRATE, HIGHEST_BITRATE = 6_000, 100_000_000
 _SILENCE_BLOCK = 48_000
 
 
@@ -35,6 +35,9 @@ class AudioCodec:
     bitrate: int
     sample_rate: int
 
+    def __post_init__(self) -> None:
+        _check_bitrate(self.bitrate)
+
 
 @dataclass(frozen=True, slots=True)
 class VideoCodec:
@@ -42,6 +45,14 @@ class VideoCodec:
 
     names: tuple[str, ...]
     bitrate: int
+
+    def __post_init__(self) -> None:
+        _check_bitrate(self.bitrate)
+
+
+def _check_bitrate(value: object) -> None:
+    if type(value) is not int or not LOWEST_BITRATE <= value <= HIGHEST_BITRATE:
+        raise InvalidInput(f"a bit rate must be {LOWEST_BITRATE} to {HIGHEST_BITRATE} bit/s, got {value!r}")
 
 
 class MediaWriter(FileWriter):
@@ -58,7 +69,8 @@ class MediaWriter(FileWriter):
     ) -> None:
         self._path = path
         self._container_format = container_format
-        self._options = dict(options or {})
+        # FFmpeg would keep the last 32 KB to itself, which a killed process takes along.
+        self._options = {"flush_packets": "1", **(options or {})}
         self._wanted_audio = audio
         self._wanted_video = video
         self._container: OutputContainer | None = None
@@ -78,17 +90,17 @@ class MediaWriter(FileWriter):
                 self._video = _VideoEncoder(self._container, *self._wanted_video)
             self._container.start_encoding()
 
-    def write(self, frames: list[Frame]) -> None:
+    def write(self, frames: list[Placed]) -> None:
         import av
 
         with writing(self._path, av.error.FFmpegError):
-            for frame in frames:
-                if isinstance(frame, AudioFrame):
+            for placed in frames:
+                if isinstance(placed.frame, AudioFrame):
                     assert self._audio is not None
-                    self._audio.write(frame)
+                    self._audio.write(placed.frame.data, placed.silence)
                 else:
                     assert self._video is not None
-                    self._video.write(frame)
+                    self._video.write(placed.frame)
 
     def close(self) -> None:
         if self._container is None:
@@ -102,17 +114,6 @@ class MediaWriter(FileWriter):
                         encoder.flush()
             finally:
                 self._container.close()
-
-    def statistics(self) -> SinkStatistics:
-        frames = dropped = 0
-        filled_ms = 0.0
-        if self._audio is not None:
-            timeline = self._audio.timeline
-            frames, dropped = self._audio.frames, timeline.dropped
-            filled_ms = timeline.filled * 1_000 / timeline.sample_rate
-        if self._video is not None:
-            frames, dropped = frames + self._video.frames, dropped + self._video.dropped
-        return SinkStatistics(frames, filled_ms, dropped)
 
 
 class _AudioEncoder:
@@ -131,27 +132,21 @@ class _AudioEncoder:
         self._resampler: AudioResampler = av.AudioResampler(
             stream.format, layout, codec.sample_rate, stream.codec_context.frame_size or None
         )
-        self.timeline = Timeline(wanted.sample_rate)
-        self.frames = 0
+        self._position = 0
 
-    def write(self, frame: AudioFrame) -> None:
-        position = self.timeline.position
-        silence = self.timeline.place(frame)
-        if silence is None:
-            return
-        self.frames += 1
+    def write(self, data: bytes, silence: int) -> None:
         while silence:
             block = min(silence, _SILENCE_BLOCK)
-            self._encode(bytes(block * self._format.bytes_per_sample), position)
-            silence, position = silence - block, position + block
-        self._encode(frame.data, position)
+            self._encode(bytes(block * self._format.bytes_per_sample))
+            silence -= block
+        self._encode(data)
 
     def flush(self) -> None:
         for packed in self._resampler.resample(None):
             self._container.mux(self._stream.encode(packed))
         self._container.mux(self._stream.encode(None))
 
-    def _encode(self, data: bytes, position: int) -> None:
+    def _encode(self, data: bytes) -> None:
         import av
 
         samples = len(data) // self._format.bytes_per_sample
@@ -159,7 +154,8 @@ class _AudioEncoder:
         raw.planes[0].update(data.ljust(raw.planes[0].buffer_size, b"\0"))
         raw.sample_rate = self._format.sample_rate
         raw.time_base = Fraction(1, self._format.sample_rate)
-        raw.pts = position
+        raw.pts = self._position
+        self._position += samples
         for packed in self._resampler.resample(raw):
             self._container.mux(self._stream.encode(packed))
 
@@ -181,18 +177,12 @@ class _VideoEncoder:
         self._stream = stream
         self._format = wanted
         self._last = -1
-        self.frames = 0
-        self.dropped = 0
 
     def write(self, frame: VideoFrame) -> None:
-        at = round(frame.timestamp_us * VIDEO_CLOCK / 1_000_000)
-        if at <= self._last:
-            self.dropped += 1
-            return
-        self._last = at
-        self.frames += 1
+        # Two pictures less than a tick apart must not have one time.
+        self._last = max(self._last + 1, round(frame.timestamp_us * VIDEO_CLOCK / 1_000_000))
         picture = _picture(frame).reformat(self._format.width, self._format.height, "yuv420p")
-        picture.pts = at
+        picture.pts = self._last
         picture.time_base = Fraction(1, VIDEO_CLOCK)
         self._container.mux(self._stream.encode(picture))
 
@@ -222,7 +212,7 @@ def _available(names: tuple[str, ...]) -> str:
     for name in names:
         try:
             av.Codec(name, "w")
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, ValueError):  # ValueError: a name that this build does not know
             continue
         return name
     raise MediaError(f"this build of PyAV has no encoder of {', '.join(names)}; install PyAV from its wheels")

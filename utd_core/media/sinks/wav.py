@@ -10,9 +10,8 @@ from typing import BinaryIO, Self
 from ...errors import TooLarge
 from ..checks import check_path
 from ..formats import AudioFormat
-from ..frames import BYTES_PER_SAMPLE, AudioFrame, Frame
-from .base import FileSink, FileWriter, SinkStatistics, check_audio, writing
-from .timeline import Timeline
+from ..frames import BYTES_PER_SAMPLE, Frame
+from .base import FileSink, FileWriter, Placed, check_audio, writing
 
 LARGEST_WAV_BYTES = 2**32 - 1_024
 _SILENCE_BLOCK = 48_000
@@ -26,7 +25,7 @@ class WavSink(FileSink):
     """
 
     def __init__(self, path: Path, wanted: AudioFormat) -> None:
-        super().__init__(path, _WavWriter(path, wanted))
+        super().__init__(path, _WavWriter(path, wanted), wanted.sample_rate)
         self.format = wanted
 
     @classmethod
@@ -45,8 +44,6 @@ class _WavWriter(FileWriter):
     def __init__(self, path: Path, wanted: AudioFormat) -> None:
         self._path = path
         self._format = wanted
-        self._timeline = Timeline(wanted.sample_rate)
-        self._frames = 0
         self._file: BinaryIO | None = None
         self._wave: wave.Wave_write | None = None
 
@@ -60,18 +57,14 @@ class _WavWriter(FileWriter):
             self._append(b"")
             self._file.flush()
 
-    def write(self, frames: list[Frame]) -> None:
-        assert self._file is not None
+    def write(self, frames: list[Placed]) -> None:
         with writing(self._path):
-            for frame in frames:
-                assert isinstance(frame, AudioFrame)
-                silence = self._timeline.place(frame)
-                if silence is None:
-                    continue
-                self._frames += 1
-                self._append_silence(silence)
-                self._append(frame.data)
-            self._patch_header()
+            try:
+                for placed in frames:
+                    self._append_silence(placed.silence)
+                    self._append(placed.frame.data)
+            finally:
+                self._patch_header()
 
     def close(self) -> None:
         with writing(self._path):
@@ -81,10 +74,6 @@ class _WavWriter(FileWriter):
             finally:
                 if self._file is not None:
                     self._file.close()
-
-    def statistics(self) -> SinkStatistics:
-        timeline = self._timeline
-        return SinkStatistics(self._frames, timeline.filled * 1_000 / timeline.sample_rate, timeline.dropped)
 
     def _append_silence(self, samples: int) -> None:
         while samples:

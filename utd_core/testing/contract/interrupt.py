@@ -102,9 +102,10 @@ class Closing:
         self._tasks.append(asyncio.create_task(self._close()))
 
     async def done(self, harness: Harness) -> None:
-        """Wait until it is closed; raises what closing raised."""
-        while self._tasks:
-            await harness.within(self._tasks.pop(), what="the end of closing")
+        """Close it, if no strike has begun to, and wait until that is done; raises what closing raised."""
+        for task in self._tasks or [asyncio.create_task(self._close())]:
+            await harness.within(task, what="the end of closing")
+        self._tasks.clear()
 
 
 class _Stepped(Generic[T]):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import ConnectFailed, DeadlineExceeded, Unsupported
 from ...media.backend import ConnectOptions, PublishOptions
-from ...media.events import DataReceived, ParticipantJoined
+from ...media.events import DataReceived, ParticipantJoined, TrackSubscribed
 from ...media.faults import Fault
 from ...model.permission import TrackSource
 from ..clock import VirtualClock
@@ -83,7 +83,8 @@ async def test_coming_and_going_over_and_over_leaves_nothing(harness: Harness) -
     async def cycle(number: int) -> None:
         connection = await harness.connect(await harness.ticket(room, "ann"))
         track = await harness.within(connection.publish(PublishOptions(TrackSource.MICROPHONE)))
-        listener = await bob.listens(Peer(harness, connection))
+        await bob.expect(TrackSubscribed, track=track.info.id)
+        listener = harness.listen(bob.connection.read(track.info.id))
         await harness.play(track, tone(440.0, seconds=0.06))
         await harness.within(connection.aclose())
         await listener.end()

@@ -173,7 +173,6 @@ async def test_closing_the_backend_ends_a_connect_at_every_await(harness: Harnes
     async for struck in at_every_await(harness, prepare, closing):
         struck.ended_well()
         await closing.done(harness)
-        await harness.within(harness.backend.aclose())
         connection = struck.result
         if connection is not None:
             assert connection.state is ConnectionState.DISCONNECTED, str(struck)
@@ -225,7 +224,6 @@ async def test_a_publish_ends_when_the_participant_is_removed_or_all_is_closed(h
         async for struck in at_every_await(harness, prepare, closing):
             struck.ended_well()
             await closing.done(harness)
-            await harness.within(ending() if not struck.error and not peers[0].ended else asyncio.sleep(0))
             assert (await peers[0].end()).state is ConnectionState.DISCONNECTED, f"{name} {struck}"
             if struck.result is not None:
                 with refused(Closed):

@@ -1,0 +1,60 @@
+"""The store that ends with its process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import Closed
+from .sql_store import SqlStore
+
+if TYPE_CHECKING:
+    from .queries import Queries
+    from .sqlite import Database
+
+T = TypeVar("T")
+
+
+class MemoryStore(SqlStore):
+    """SQLite in memory. Operations run where they are called: they wait for no disk and take microseconds."""
+
+    def __init__(self) -> None:
+        self._database: Database | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        if self._closed:
+            raise Closed("the store in memory was closed; make a new one")
+        if self._database is None:
+            # The first time this loads SQLAlchemy, which the loop should not wait for.
+            self._keep(await asyncio.to_thread(_connect))
+
+    async def aclose(self) -> None:
+        self._closed = True
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+    async def _read(self, operation: Callable[[Queries], T]) -> T:
+        return self._opened().read(operation)
+
+    async def _write(self, operation: Callable[[Queries], T]) -> T:
+        return self._opened().write(operation)
+
+    def _keep(self, database: Database) -> None:
+        if self._closed or self._database is not None:
+            database.close()
+        else:
+            self._database = database
+
+    def _opened(self) -> Database:
+        if self._database is None:
+            raise Closed("the store in memory is closed" if self._closed else "the store in memory is not open")
+        return self._database
+
+
+def _connect() -> Database:
+    from .sqlite import connect_to_memory
+
+    return connect_to_memory()
