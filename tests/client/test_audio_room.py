@@ -302,9 +302,7 @@ async def test_approve_while_the_requester_leaves_seats_nobody_or_somebody_who_i
 async def test_two_takes_of_one_seat_give_it_to_one(world: World) -> None:
     await world.audio_room("host", as_host=True)
     one, two = await world.audio_room("one"), await world.audio_room("two")
-    results = await asyncio.gather(
-        world.run(one.take_seat(0)), world.run(two.take_seat(0)), return_exceptions=True
-    )
+    results = await asyncio.gather(world.run(one.take_seat(0)), world.run(two.take_seat(0)), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["Conflict", "Seat"]
     assert [is_heard(one), is_heard(two)].count(True) == 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,6 +14,7 @@ from utd_core.media.sinks.collect import FrameCollector
 from utd_core.media.sources.base import AudioSourceBase
 from utd_core.media.sources.push import PushAudioSource
 from utd_core.media.sources.synthetic import SilenceAudioSource, ToneAudioSource
+from utd_core.model.commands import ClearSeat
 from utd_core.model.permission import TrackSource
 from utd_core.model.seats import SeatTaken
 from utd_core.model.session import SessionState
@@ -136,7 +136,13 @@ async def test_another_source_replaces_what_is_heard(world: World) -> None:
 async def test_toggling_twice_fast_ends_with_the_last_wish(world: World) -> None:
     host = await world.audio_room("host", as_host=True)
     await world.run(host.take_seat(0))
-    for wishes in ([True, False], [False, True], [True, False, True], [False, True, False], [False, False, True, False]):
+    for wishes in (
+        [True, False],
+        [False, True],
+        [True, False, True],
+        [False, True, False],
+        [False, False, True, False],
+    ):
         results = await asyncio.gather(*(host.set_microphone(wish) for wish in wishes), return_exceptions=True)
         assert all(result is None or isinstance(result, Superseded) for result in results)
         assert results[-1] is None
@@ -165,9 +171,7 @@ async def test_a_source_that_ends_ends_the_track(world: World) -> None:
 
 
 @pytest.mark.parity("U9")
-async def test_a_source_that_fails_ends_the_track_and_says_why(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_source_that_fails_ends_the_track_and_says_why(world: World, caplog: pytest.LogCaptureFixture) -> None:
     host = await world.audio_room("host", as_host=True)
     await world.run(host.take_seat(0, publish=False))
     await world.settle()
@@ -202,7 +206,6 @@ async def test_a_source_that_was_not_taken_over_stays_the_callers(world: World) 
 @pytest.mark.parity("U9")
 async def test_a_source_is_closed_whatever_ends_what_it_was_published_for(world: World) -> None:
     host = await world.audio_room("host", as_host=True)
-    admin = await world.audio_room("admin")
     sources: list[ToneAudioSource] = []
 
     async def open_microphone() -> None:
@@ -217,16 +220,13 @@ async def test_a_source_is_closed_whatever_ends_what_it_was_published_for(world:
     await host.set_microphone(True, ToneAudioSource())
     await world.run(host.leave_seat())
     await open_microphone()
-    await world.engine.execute(  # a moderator of the application's server
-        __import__("utd_core.model.commands", fromlist=["ClearSeat"]).ClearSeat(room=ROOM, index=0)
-    )
+    await world.engine.execute(ClearSeat(room=ROOM, index=0))
     await world.settle()
     await open_microphone()
     await world.run(host.leave())
     await world.run(host.rejoin())
     await open_microphone()
     await world.run(host.aclose())
-    assert admin.connected.value
     for source in sources:
         with pytest.raises(Closed):
             await source.read()
@@ -330,7 +330,7 @@ async def test_a_reader_of_what_is_there_now_and_one_of_nothing(world: World) ->
     assert await world.run(anext(reader))
     await world.run(host.leave_seat())
     await world.settle()
-    assert await _drained(reader) is not None
+    assert len([frame async for frame in reader]) <= 50
 
 
 async def test_frames_wait_go_on_with_the_next_track_and_end_with_the_stay(world: World) -> None:
@@ -348,7 +348,6 @@ async def test_frames_wait_go_on_with_the_next_track_and_end_with_the_stay(world
     await world.run(listener.leave())
     statistics = await world.run(recording)
     assert statistics.frames == collector.taken
-    assert [frame async for frame in listener.frames("host")] == [] or True
 
 
 async def test_pushed_sound_arrives_byte_for_byte(world: World) -> None:
@@ -367,7 +366,3 @@ async def test_pushed_sound_arrives_byte_for_byte(world: World) -> None:
             frame = await world.run(anext(frames))
             received += frame.data
     assert received == pcm
-
-
-async def _drained(reader: AsyncIterator[object]) -> int:
-    return len([frame async for frame in reader])

@@ -198,6 +198,16 @@ async def test_bad_options_are_refused_before_the_file_is_touched() -> None:
         await FileAudioSource.open("absent.wav", frame_ms=0)
     with pytest.raises(InvalidInput, match="name of a file"):
         await FileAudioSource.open("")
+    wrong: list[dict[str, Any]] = [
+        {"width": "320"},
+        {"width": 321},
+        {"height": 0},
+        {"framerate": 0},
+        {"framerate": "25"},
+    ]
+    for options in wrong:
+        with pytest.raises(InvalidInput, match=f"{next(iter(options))} must be"):
+            await FileVideoSource.open("absent.mp4", **options)
 
 
 @pytest.mark.usefixtures("small_batches")

@@ -146,6 +146,20 @@ async def test_a_resync_moves_the_timestamps_with_the_sound() -> None:
     assert done.max_lateness_ms == pytest.approx(1_000)
 
 
+async def test_what_is_pushed_after_a_pause_is_played_from_then_on() -> None:
+    clock = VirtualClock()
+    source, track = PushAudioSource(), TimedTrack(clock)
+    playing = asyncio.create_task(pump_track(source, track, clock))
+    source.push_pcm(bytes(2 * 1_920))
+    await clock.advance(3.0)
+    source.push_pcm(bytes(3 * 1_920))
+    source.end()
+    await clock.advance(1.0)
+    await playing
+    assert track.times == [0.0, 0.02, 3.0, 3.02, 3.04]
+    assert [frame.timestamp_us for frame in track.frames] == [0, 20_000, 3_000_000, 3_020_000, 3_040_000]
+
+
 async def test_skipping_leaves_out_what_is_overdue() -> None:
     clock = LateClock([0.0, 0.0, 0.3 + 1e-9])
     track = NotingTrack(clock)

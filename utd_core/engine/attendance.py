@@ -344,8 +344,6 @@ class Attendance:
         """Who was removed while tickets from before could still be used."""
         channel = room_channel(room.name)
         head = await self._core.store.head(channel)
-        if head is None:
-            return set()
         kept = self._core.settings.history_events
         after = max(0, head.offset - kept)
         envelopes = await self._core.store.history(channel, head.epoch, after, kept) or ()

@@ -12,11 +12,6 @@ from .aggregates import Batch
 _LAST_MILLISECOND = 0xFFF_FFFF_FFFF
 
 
-def new_epoch() -> str:
-    """The name of a channel's new line of offsets."""
-    return secrets.token_hex(6)
-
-
 def new_call_id(now: float) -> str:
     """An id that nobody can guess; ids of later calls sort before those of earlier ones."""
     return f"{_LAST_MILLISECOND - int(now * 1000):011x}{secrets.token_hex(8)}"
@@ -35,8 +30,8 @@ class Journal:
         self._heads: OrderedDict[str, Head] = OrderedDict()
 
     async def head(self, channel: str) -> Head:
-        """The newest place in a channel; a new epoch where nothing was ever published."""
-        return await self._store.head(channel) or Head(new_epoch(), 0)
+        """The newest place in a channel. Raises `StoreFailed`."""
+        return await self._store.head(channel)
 
     async def prepare(self, batches: Sequence[Batch]) -> None:
         """Learn the places of every channel that the batches publish on, before `stamp`. Raises `StoreFailed`."""

@@ -23,12 +23,12 @@ from ..errors import Closed, Conflict, RateLimited, StoreFailed, UTDStreamExcept
 from ..model.codec import dump, load
 from ..model.command import THE_SYSTEM, Actor, Command
 from ..model.commands import Internal, StartCall
-from ..store.base import Commit, Envelope, Head, StoredState
+from ..store.base import Commit, Envelope, StoredState
 from .aggregates import Aggregate, Batch, Job, Keyed, Residents
 from .core import Core
 from .decider import Broken, Decider
 from .idempotency import Idempotency, kept
-from .journal import Journal, new_epoch
+from .journal import Journal
 from .kinds import Kind
 from .lines import Lines
 
@@ -234,7 +234,7 @@ class Pipeline:
         row = await self._core.store.load(kind.name, key)
         home = kind.home(key)
         if home is not None:
-            aggregate.head = await self._core.store.head(home) or Head(new_epoch(), 0)
+            aggregate.head = await self._core.store.head(home)
         aggregate.version = 0 if row is None else row.version
         aggregate.state = None if row is None else load(kind.state, row.payload)
         assert self._surroundings is not None

@@ -41,7 +41,8 @@ class Pump:
 
     Timestamps start at 0 with the pump and follow the schedule: where a resync moves the stream, they move with
     it, so a recording keeps the true timing. `LatePolicy.SKIP` is for sources that can always be read at once
-    (files, tones, patterns); with a pushed source it would wait for frames in order to leave them out.
+    (files, tones, patterns); with a pushed source it would wait for frames in order to leave them out. A pause of
+    a pushed source is a resync as well: what comes after it is played from then on.
     `start` (on the clock's monotonic scale) puts two pumps, of one film's sound and picture, in step.
     """
 

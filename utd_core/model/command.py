@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,6 +19,10 @@ from ..errors import InvalidInput
 from .bans import Ban
 from .identifiers import SERVER, SYSTEM
 from .roles import Capability
+
+
+_MOST_PROBLEMS = 8
+_MOST_NAME = 64
 
 
 class Aggregate(StrEnum):
@@ -95,11 +99,23 @@ class Command(BaseModel):
 
     spec: ClassVar[CommandSpec]
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise _explain(type(self).__name__, error) from None
+            raise _explain(type(self), error) from None
+
+    @classmethod
+    def parse(cls, data: bytes | str | Mapping[str, Any]) -> Self:
+        """The command that came from outside, as JSON or as a mapping. Raises `InvalidInput` and nothing else."""
+        if not isinstance(data, bytes | str):
+            if not (isinstance(data, Mapping) and all(isinstance(name, str) for name in data)):
+                raise InvalidInput(f"{cls.__name__}: give its fields by name, got {type(data).__name__}")
+            return cls(**data)
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise _explain(cls, error) from None
 
 
 COMMANDS: dict[str, type[Command]] = {}
@@ -130,7 +146,18 @@ def command(
     return enter
 
 
-def _explain(name: str, error: ValidationError) -> InvalidInput:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    words = "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'command'}: {problem['msg']}" for problem in problems)
-    return InvalidInput(f"{name}: {words}", details={"problems": problems})
+def _explain(cls: type[Command], error: ValidationError) -> InvalidInput:
+    """What is wrong with which field. Names and number of the fields are somebody else's: what is said is bounded."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = [
+        {
+            "field": ".".join(str(part) for part in problem["loc"])[:_MOST_NAME] or "command",
+            "problem": f"there is no such field; there are {', '.join(cls.model_fields)}"
+            if problem["type"] == "extra_forbidden"
+            else problem["msg"],
+        }
+        for problem in found[:_MOST_PROBLEMS]
+    ]
+    words = "; ".join(f"{problem['field']}: {problem['problem']}" for problem in problems)
+    more = f"; and {len(found) - _MOST_PROBLEMS} more" if len(found) > _MOST_PROBLEMS else ""
+    return InvalidInput(f"{cls.__name__}: {words}{more}", details={"problems": problems})

@@ -1,7 +1,9 @@
 """What a well-formed identity, room name, device id and text is.
 
 - An identity or a room name is 1 to 128 characters, printable, without outer blanks. Letters of any script
-  and emoji are fine; control characters, line breaks and invisible direction marks are not.
+  and emoji are fine; control characters, line breaks, invisible direction marks and fillers are not.
+- A zero-width joiner stands only where scripts and emoji need it, between two characters that are not ASCII; so no
+  name looks like another by hiding one.
 - A name that begins with `$` is reserved: `$server` is the application's own server, `$system` the engine. So is a
   room name that begins with `call:`, as the media rooms of calls do.
 - A device id is 1 to 64 characters of `A-Z a-z 0-9 . _ : -`.
@@ -30,6 +32,8 @@ SYSTEM = "$system"
 
 # Joiners that emoji and several scripts need, though Unicode calls them format characters.
 _JOINERS = frozenset("\u200c\u200d")
+# Letters and marks that show as nothing, which no name needs.
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _DEVICE = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 
 
@@ -39,13 +43,26 @@ def _printable(value: str) -> bool:
     return all(ch.isprintable() or ch in _JOINERS or unicodedata.category(ch) == "Zs" for ch in value)
 
 
+def _hides_something(value: str) -> bool:
+    """Whether two names that look the same could differ in this."""
+    if value.isascii():
+        return False
+    padded = f" {value} "
+    return not _FILLERS.isdisjoint(value) or any(
+        here in _JOINERS and any(near.isascii() or near in _JOINERS for near in (before, after))
+        for before, here, after in zip(padded, padded[1:], padded[2:], strict=False)
+    )
+
+
 def _check(value: Any, what: str, code: ErrorCode) -> str:
     if not isinstance(value, str):
         raise InvalidInput(f"{what} must be a string, got {type(value).__name__}", code=code)
     if not 1 <= len(value) <= MAX_NAME:
         raise InvalidInput(f"{what} must have 1 to {MAX_NAME} characters, got {len(value)}", code=code)
-    if value != value.strip() or not _printable(value):
-        raise InvalidInput(f"{what} must not hold control characters or outer blanks: {value[:32]!r}", code=code)
+    if value != value.strip() or not _printable(value) or _hides_something(value):
+        raise InvalidInput(
+            f"{what} must not hold control characters, invisible ones or outer blanks: {value[:32]!r}", code=code
+        )
     if value[0] == "$":
         raise InvalidInput(f"{what} must not begin with '$'; that is reserved: {value[:32]!r}", code=code)
     return value

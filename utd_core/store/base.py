@@ -6,6 +6,8 @@
   begins a new room: the row goes on, and 0 is only for a key that was never stored.
 - A channel's offsets have no hole: the events of a commit begin right after the channel's head. A commit that does not
   is refused, so of two writers that took the same offset one wins and the other looks again.
+- The epoch is the database's: all its channels share it, and no other database has it. So a place in a channel that
+  somebody brings from another database (one in memory is another after each start) is never mistaken for one here.
 """
 
 from __future__ import annotations
@@ -118,8 +120,8 @@ class Store(Protocol):
         """States of a kind in the order of their keys, from the first key beyond `after`; `ended` None for both."""
         ...
 
-    async def head(self, channel: str) -> Head | None:
-        """The newest place in a channel, None when nothing was published there yet."""
+    async def head(self, channel: str) -> Head:
+        """The newest place in a channel; its offset is 0 when nothing was published there yet."""
         ...
 
     async def history(self, channel: str, epoch: str, after: int, limit: int) -> Sequence[Envelope] | None:

@@ -42,10 +42,18 @@ class Session(Protocol):
 class Queries:
     """The operations of a `Store` on a session, each with what `Store` says of it."""
 
-    __slots__ = ("_session",)
+    __slots__ = ("_epoch", "_session")
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._epoch: str | None = None
+
+    @property
+    def epoch(self) -> str:
+        """The database's own, the same as long as it exists."""
+        if self._epoch is None:
+            self._epoch = self._session.read(sql.LOAD_EPOCH, {})[0][0]
+        return self._epoch
 
     def load(self, kind: str, key: str) -> StoredState | None:
         rows = self._session.read(sql.LOAD_STATE, {"of_kind": kind, "of_key": key})
@@ -68,16 +76,14 @@ class Queries:
         rows = self._session.read(sql.LOAD_ANSWER, {"of_actor": actor, "of_key": key})
         return Answer(*rows[0]) if rows else None
 
-    def head(self, channel: str) -> Head | None:
+    def head(self, channel: str) -> Head:
         rows = self._session.read(sql.LOAD_CHANNEL, {"of_name": channel})
-        return Head(rows[0][0], rows[0][1]) if rows else None
+        return Head(self.epoch, rows[0][0] if rows else 0)
 
     def history(self, channel: str, epoch: str, after: int, limit: int) -> list[Envelope] | None:
         heads = self._session.read(sql.LOAD_CHANNEL, {"of_name": channel})
-        if not heads:
-            return None
-        held_epoch, newest, pruned = heads[0]
-        if held_epoch != epoch or not pruned <= after <= newest:
+        newest, pruned = heads[0] if heads else (0, 0)
+        if epoch != self.epoch or not pruned <= after <= newest:
             return None
         rows = self._session.read(sql.HISTORY, {"of_channel": channel, "after": after, "limit": limit})
         return [envelope_of(channel, epoch, row) for row in rows]
@@ -99,18 +105,18 @@ class Queries:
             session.write_many(sql.INSERT_ANSWER, rows.answers)
 
     def _move(self, step: Step) -> None:
-        """A channel's head to its new place, which must follow the present one or begin a new epoch."""
+        """A channel's head to its new place, from right before it."""
         session, name = self._session, step.channel
-        if step.first > 1:
-            guard = {"of_name": name, "of_epoch": step.epoch, "of_offset": step.first - 1, "offset": step.last}
-            if session.write(sql.MOVE_CHANNEL, guard) != 1:
-                raise Conflict(f"channel {name!r} {LOST_RACE}")
+        if step.epoch != self.epoch:
+            raise Conflict(
+                f"channel {name!r} is in epoch {self.epoch!r}, not in {step.epoch!r}; look at its head again"
+            )
+        if step.first == 1:
+            session.write(sql.INSERT_CHANNEL, {"name": name, "offset": step.last, "pruned": 0})
             return
-        begin = {"epoch": step.epoch, "offset": step.last, "pruned": 0}
-        if session.write(sql.BEGIN_EPOCH, {**begin, "of_name": name}):
-            session.write(sql.DELETE_EVENTS, {"of_channel": name, "last": _EVERY_OFFSET})
-        else:
-            session.write(sql.INSERT_CHANNEL, {**begin, "name": name})
+        guard = {"of_name": name, "of_offset": step.first - 1, "offset": step.last}
+        if session.write(sql.MOVE_CHANNEL, guard) != 1:
+            raise Conflict(f"channel {name!r} {LOST_RACE}")
 
     def prune_events(self, before: float, keep: int, after: str) -> tuple[int, str | None]:
         """One step over the channels beyond `after`: how many events were deleted, and where the next step begins."""
@@ -136,9 +142,6 @@ class Queries:
         """One step: how many answers older than `before` were deleted, 0 when none is left."""
         last = self._session.read(sql.OLD_ANSWERS_UNTIL, {"before": before, "limit": EVENTS_AT_ONCE})[0][0]
         return 0 if last is None else self._session.write(sql.DELETE_ANSWERS, {"last": last})
-
-
-_EVERY_OFFSET = 2**63 - 1
 
 
 def _state(row: tuple[Any, ...]) -> StoredState:

@@ -5,6 +5,7 @@ Both ways give exactly the same schema; a test compares them.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,16 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from ..errors import StoreFailed
 from .faults import explain
 from .sqlite import compiled
+from .statements import INSERT_EPOCH
 from .tables import SCHEMA, metadata, version
 
 if TYPE_CHECKING:
     from alembic.config import Config
+
+
+def new_epoch() -> str:
+    """A name for a database's line of offsets that no other database has."""
+    return secrets.token_hex(6)
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -30,6 +37,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(compiled(CreateTable(table))[0])
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(compiled(CreateIndex(index))[0])
+    connection.execute(compiled(INSERT_EPOCH)[0], {"epoch": new_epoch()})
     connection.execute(compiled(version.insert())[0], {"version_num": SCHEMA})
     connection.execute("COMMIT")
 

@@ -61,7 +61,7 @@ class SqlStore(ABC):
     ) -> list[StoredState]:
         return await self._read(lambda queries: queries.states(kind, after, limit, ended))
 
-    async def head(self, channel: str) -> Head | None:
+    async def head(self, channel: str) -> Head:
         return await self._read(lambda queries: queries.head(channel))
 
     async def history(self, channel: str, epoch: str, after: int, limit: int) -> Sequence[Envelope] | None:

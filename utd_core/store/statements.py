@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, bindparam, func, select
 
-from .tables import answer, channel, event, state
+from .tables import answer, channel, epoch, event, state
 
 
 def _of(column: Column[Any]) -> Any:
@@ -33,18 +33,12 @@ DUE = (
     .limit(bindparam("limit"))
 )
 
-LOAD_CHANNEL = select(channel.c.epoch, channel.c.offset, channel.c.pruned).where(_of(channel.c.name))
+LOAD_EPOCH = select(epoch.c.epoch)
+INSERT_EPOCH = epoch.insert()
+
+LOAD_CHANNEL = select(channel.c.offset, channel.c.pruned).where(_of(channel.c.name))
 INSERT_CHANNEL = channel.insert()
-MOVE_CHANNEL = (
-    channel.update()
-    .where(_of(channel.c.name), _of(channel.c.epoch), _of(channel.c.offset))
-    .values(offset=bindparam("offset"))
-)
-BEGIN_EPOCH = (
-    channel.update()
-    .where(_of(channel.c.name), channel.c.epoch != bindparam("epoch"))
-    .values({column: bindparam(column.name) for column in channel.c if not column.primary_key})
-)
+MOVE_CHANNEL = channel.update().where(_of(channel.c.name), _of(channel.c.offset)).values(offset=bindparam("offset"))
 CHANNELS = (
     select(channel.c.name, channel.c.offset, channel.c.pruned)
     .where(channel.c.name > bindparam("after"))

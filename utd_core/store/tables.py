@@ -37,18 +37,20 @@ Index("utd_state_listing", state.c.kind, state.c.ended, state.c.key)
 _HAS_DEADLINE = state.c.deadline.is_not(None)
 Index("utd_state_due", state.c.deadline, sqlite_where=_HAS_DEADLINE, postgresql_where=_HAS_DEADLINE)
 
+# One row, made with the tables: offsets mean something in this database only.
+epoch = Table("utd_epoch", metadata, Column("epoch", Text, primary_key=True))
+
 channel = Table(
     "utd_channel",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("epoch", Text, nullable=False),
     Column("offset", BigInteger, nullable=False),
     # Events up to this offset were deleted; all later ones are held.
     Column("pruned", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
-# All of a channel's events are of its present epoch, and lie together on disk in the order of their offsets.
+# A channel's events lie together on disk, in the order of their offsets.
 event = Table(
     "utd_event",
     metadata,

@@ -6,22 +6,21 @@ nothing: the engine, the client, the suite and the extra `testing` come with the
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
+    from ..client import UTDStreamClient
+    from ..engine import Engine
     from ..media.faults import Fault
     from .blocking import Watch
     from .clock import VirtualClock
 
     Eventually = Callable[..., Awaitable[Any]]
     InjectFault = Callable[..., Awaitable[None]]
-    MakeClient = Callable[..., Awaitable[Any]]
+    MakeClient = Callable[..., UTDStreamClient]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,34 +86,35 @@ def utd_clock() -> VirtualClock:
 
 
 @_async_fixture
-async def utd_engine(utd_clock: VirtualClock) -> AsyncIterator[Any]:
+async def utd_engine(utd_clock: VirtualClock) -> AsyncIterator[Engine]:
     """An engine on the mock backend and on `utd_clock`, with its store in memory; closed after the test."""
-    engine_class = importlib.import_module("utd_core").Engine
-    async with engine_class(media="mock", clock=utd_clock) as engine:
+    from ..engine import Engine
+
+    async with Engine("mock", clock=utd_clock) as engine:
         yield engine
 
 
 @_async_fixture
-async def utd_client(utd_engine: Any) -> AsyncIterator[MakeClient]:
-    """`await utd_client("ann")`: a client of `utd_engine` signed in as that identity; all are closed after the test."""
-    async with AsyncExitStack() as stack:
+async def utd_client(utd_engine: Engine) -> AsyncIterator[MakeClient]:
+    """`utd_client("ann")`: a client of `utd_engine` signed in as that identity; all are closed after the test."""
+    clients: list[UTDStreamClient] = []
 
-        async def make(identity: str, **options: Any) -> Any:
-            client = utd_engine.client(identity, **options)
-            if inspect.isawaitable(client):
-                client = await client
-            return await stack.enter_async_context(client)
+    def make(identity: str, **options: Any) -> UTDStreamClient:
+        clients.append(utd_engine.client(identity, **options))
+        return clients[-1]
 
-        yield make
+    yield make
+    for client in reversed(clients):
+        await client.aclose()
 
 
 @pytest.fixture
-def utd_faults(utd_engine: Any) -> InjectFault:
+def utd_faults(utd_engine: Engine) -> InjectFault:
     """`await utd_faults("signal_drop", room, "ann", seconds=10)`: produce a named fault on the engine's backend."""
     from ..media.faults import Fault
 
     async def inject(fault: Fault | str, room: str, identity: str | None = None, **parameters: float) -> None:
-        await utd_engine.media.inject(Fault(fault), room, identity, **parameters)
+        await utd_engine.backend.inject(Fault(fault), room, identity, **parameters)
 
     return inject
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -89,7 +89,8 @@ class FileSink(ABC):
         try:
             await self._worker.run(self._writer.open)
         except BaseException:
-            await self.aclose()
+            with suppress(MediaError):  # why it could not be opened says more
+                await self.aclose()
             raise
         return self
 

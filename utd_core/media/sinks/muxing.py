@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
-VIDEO_CLOCK = 90_000
-"""Ticks per second of video timestamps, as in RTP."""
+VIDEO_CLOCK = 60_000
+"""Ticks per second of video timestamps: whole for all usual rates, and not too many for MPEG-4 part 2."""
 LOWEST_BITRATE, HIGHEST_BITRATE = 6_000, 100_000_000
 _SILENCE_BLOCK = 48_000
 
@@ -84,11 +84,11 @@ class MediaWriter(FileWriter):
             self._container = av.open(
                 f"file:{self._path}", "w", format=self._container_format, container_options=self._options
             )
-            if self._wanted_audio is not None:
-                self._audio = _AudioEncoder(self._container, *self._wanted_audio)
-            if self._wanted_video is not None:
-                self._video = _VideoEncoder(self._container, *self._wanted_video)
+            audio = _AudioEncoder(self._container, *self._wanted_audio) if self._wanted_audio else None
+            video = _VideoEncoder(self._container, *self._wanted_video) if self._wanted_video else None
             self._container.start_encoding()
+        # Only what was started is flushed at the end.
+        self._audio, self._video = audio, video
 
     def write(self, frames: list[Placed]) -> None:
         import av

@@ -73,7 +73,7 @@ class FileVideoSource(VideoSourceBase):
     """The picture of a file, I420 at a constant rate. `FileVideoSource.open(path)` makes one.
 
     Needs `pip install "utd-core[av]"`. A file of varying rate plays at the right speed: pictures are repeated or
-    left out.
+    left out. A rotation that the file asks of its player is not applied.
     """
 
     def __init__(self, path: Path, ahead: ReadAhead[bytes], wanted: VideoFormat) -> None:
@@ -98,6 +98,10 @@ class FileVideoSource(VideoSourceBase):
         picture, and missing_extra without PyAV.
         """
         file = check_path(path)
+        # What is given must be right whatever the file is: 2 pixels and 30/s stand for what is not.
+        VideoFormat(
+            2 if width is None else width, 2 if height is None else height, 30.0 if framerate is None else framerate
+        )
         probe = Worker(f"utd-probe-{file.name}")
         try:
             wanted = await probe.run(probe_video, file, width, height, framerate)

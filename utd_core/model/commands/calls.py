@@ -27,7 +27,7 @@ class StartCall(Command):
     type: Annotated[UTDStreamType, Field(strict=False)]
     callee: Identity
     callee_name: DisplayName = ""
-    ring_timeout: Annotated[float, Field(ge=MIN_RING_TIMEOUT, le=MAX_RING_TIMEOUT, strict=False)] = DEFAULT_RING_TIMEOUT
+    ring_timeout: Annotated[float, Field(ge=MIN_RING_TIMEOUT, le=MAX_RING_TIMEOUT)] = DEFAULT_RING_TIMEOUT
     max_duration: Seconds | None = None
     metadata: Metadata = Field(default_factory=dict)
 

@@ -20,7 +20,7 @@ def _check_any_index(value: Any) -> int | Literal["any"]:
 
 def _check_index(value: Any) -> int:
     if type(value) is not int:
-        raise InvalidInput(f"seat index must be a whole number, got {type(value).__name__}")
+        raise InvalidInput(f"seat index must be a whole number, got {type(value).__name__}; seats count from 0")
     if not 0 <= value < MAX_SEATS:
         raise InvalidInput(f"seat index must be 0 to {MAX_SEATS - 1}, got {value}", code=ErrorCode.SEAT_OUT_OF_RANGE)
     return value
@@ -36,17 +36,17 @@ def _depth(value: Any) -> int:
 
 def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
     try:
-        if _depth(value) > MAX_DEPTH:
-            raise InvalidInput(f"metadata may nest at most {MAX_DEPTH} levels")
-        # The copy that JSON makes is the one that is kept: what is stored is what was checked.
-        text = json.dumps(value, allow_nan=False)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"metadata must be plain JSON: {error}") from None
     if len(text) > MAX_METADATA_BYTES:
         raise TooLarge(
             f"metadata may be {MAX_METADATA_BYTES} bytes of JSON, got {len(text)}; store it elsewhere, keep a key"
         )
+    # The copy that JSON makes is the one that is kept: what is stored is what was checked.
     copy: dict[str, Any] = json.loads(text)
+    if _depth(copy) > MAX_DEPTH:
+        raise InvalidInput(f"metadata may nest at most {MAX_DEPTH} levels; flatten it")
     return copy
 
 
@@ -62,6 +62,6 @@ AnySeatIndex = Annotated[
 ]
 SeatCount = Annotated[int, Field(ge=MIN_SEATS, le=MAX_SEATS)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
-Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False, strict=False)]
+Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Limit = Annotated[int, Field(ge=1, le=100)]
 Cursor = Annotated[str, Field(max_length=512)]

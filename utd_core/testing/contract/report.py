@@ -43,7 +43,6 @@ class Conformance:
     passed: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     failed: list[Failure] = field(default_factory=list)
-    seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -98,7 +97,6 @@ class ConformanceReporter:
         self._passed: set[str] = set()
         self._skipped: dict[str, str] = {}
         self._failed: list[Failure] = []
-        self._seconds = 0.0
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -116,7 +114,6 @@ class ConformanceReporter:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count one phase of one test."""
         properties: dict[str, Any] = dict(report.user_properties)
-        self._seconds += report.duration
         for number in properties.get(NUMBERS, ()):
             if report.failed:
                 self._add_failure(Failure(number, report.nodeid.rpartition("::")[2], _why(report)))
@@ -145,7 +142,6 @@ class ConformanceReporter:
             [number for number in numbers if number in self._passed and number not in failed],
             {number: self._skipped[number] for number in numbers if number in self._skipped},
             self._failed,
-            self._seconds,
         )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

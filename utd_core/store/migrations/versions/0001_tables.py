@@ -1,7 +1,9 @@
-"""The first tables: states, channels, events, answers."""
+"""The first tables: states, the epoch, channels, events, answers."""
 
 import sqlalchemy as sa
 from alembic import op
+
+from utd_core.store.schema import new_epoch
 
 revision = "0001"
 down_revision = None
@@ -25,10 +27,13 @@ def upgrade() -> None:
     op.create_index(
         "utd_state_due", "utd_state", ["deadline"], sqlite_where=has_deadline, postgresql_where=has_deadline
     )
+    epoch = op.create_table(
+        "utd_epoch", sa.Column("epoch", sa.Text(), nullable=False), sa.PrimaryKeyConstraint("epoch")
+    )
+    op.execute(epoch.insert().values(epoch=new_epoch()))
     op.create_table(
         "utd_channel",
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("epoch", sa.Text(), nullable=False),
         sa.Column("offset", sa.BigInteger(), nullable=False),
         sa.Column("pruned", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
@@ -60,5 +65,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("utd_answer", "utd_event", "utd_channel", "utd_state"):
+    for table in ("utd_answer", "utd_event", "utd_channel", "utd_epoch", "utd_state"):
         op.drop_table(table)

@@ -133,26 +133,25 @@ def declare(registry: Registry) -> None:
     events.declare(79, "A slow event reader does not hold up another participant.")
 
     faults = section("Faults")
-    audio = ("audio",)
     faults.declare(
         80,
         "A lost signal is resumed: RECONNECTING, CONNECTED, the same tracks, and sound again.",
-        *audio,
+        "audio",
         "resumes",
         faults=(Fault.SIGNAL_DROP,),
     )
     faults.declare(
-        81, "The others see nobody leave while a signal is resumed.", *audio, "resumes", faults=(Fault.SIGNAL_DROP,)
+        81, "The others see nobody leave while a signal is resumed.", "audio", "resumes", faults=(Fault.SIGNAL_DROP,)
     )
     faults.declare(
         82,
         "What happened while the signal was lost is known afterwards.",
-        *audio,
+        "audio",
         "resumes",
         faults=(Fault.SIGNAL_DROP,),
     )
     faults.declare(
-        83, "A full reconnect brings published tracks back with the same ids.", *audio, faults=(Fault.FULL_RECONNECT,)
+        83, "A full reconnect brings published tracks back with the same ids.", "audio", faults=(Fault.FULL_RECONNECT,)
     )
     faults.declare(84, "Reconnects are counted.", faults=(Fault.FULL_RECONNECT,), participants=1)
     faults.declare(
@@ -186,16 +185,18 @@ def declare(registry: Registry) -> None:
         faults=(Fault.TOKEN_EXPIRY,),
         participants=1,
     )
-    faults.declare(90, "Frames to a slow subscriber arrive late and in order.", *audio, faults=(Fault.SLOW_SUBSCRIBER,))
+    faults.declare(
+        90, "Frames to a slow subscriber arrive late and in order.", "audio", faults=(Fault.SLOW_SUBSCRIBER,)
+    )
     faults.declare(
         91,
         "With all packets lost no frame arrives, and reliable data still does.",
-        *audio,
+        "audio",
         "data",
         faults=(Fault.PACKET_LOSS,),
     )
-    faults.declare(92, "With some packets lost, some frames arrive, in order.", *audio, faults=(Fault.PACKET_LOSS,))
-    faults.declare(93, "Under jitter every frame arrives, in order.", *audio, faults=(Fault.JITTER,))
+    faults.declare(92, "With some packets lost, some frames arrive, in order.", "audio", faults=(Fault.PACKET_LOSS,))
+    faults.declare(93, "Under jitter every frame arrives, in order.", "audio", faults=(Fault.JITTER,))
 
     interrupted = section("Cancelling and closing")
     interrupted.declare(94, "A connect cancelled at any await leaves nobody and nothing behind.")

@@ -60,13 +60,15 @@ def declare(registry: Registry) -> None:
         34, "A delayed grant takes effect later, and not before.", "grants_live", faults=(Fault.GRANT_DELAY,)
     )
 
-    moderation = section("Mute and removal", "audio")
-    moderation.declare(35, "A server mute silences the track and is told as a moderator's.", "server_mute")
-    moderation.declare(36, "Lifting a server mute lets the track sound again.", "server_mute")
+    moderation = section("Mute and removal")
+    moderation.declare(35, "A server mute silences the track and is told as a moderator's.", "server_mute", "audio")
+    moderation.declare(36, "Lifting a server mute lets the track sound again.", "server_mute", "audio")
     moderation.declare(
         37, "The publisher is told that the server muted its track, and the track says so.", "server_mute"
     )
-    moderation.declare(38, "Muting an unknown track, or a track of somebody unknown, is `NotFound`.", "server_mute")
+    moderation.declare(
+        38, "Muting an unknown track, or a track of somebody unknown, is `NotFound`.", "server_mute", "audio"
+    )
     moderation.declare(39, "A removed participant is disconnected with REMOVED.")
     moderation.declare(40, "The others are told once of a removal, and the tracks of the removed end.")
     moderation.declare(41, "Removing somebody who is not connected is `NotFound`.")

@@ -1,0 +1,86 @@
+"""Who hears: one participant that records what another one says, and looks at the pictures."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...client import UTDSession
+from ...concurrency import Clock
+from ...errors import UTDStreamException
+from ...media.convert import to_mono
+from ...media.frames import AudioFrame, Frame, VideoFrame
+from ...media.sinks.base import Sink
+from ...media.sinks.level import LevelMeter
+from ...media.sources.pattern import read_counter
+from ...model.permission import TrackSource
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A listener's part in a scene: whose voice is recorded, and whose pictures are watched (None: nobody's)."""
+
+    identity: str
+    hears: str
+    sees: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One frame of sound in the recording: microseconds from its beginning."""
+
+    start_us: int
+    duration_us: int
+
+
+class Listener(Sink):
+    """Plays a part. `origin`: the clock at the beginning of the recording, the same for all of a scene.
+
+    It is the sink between the session's recorder and the WAV file, so that it can watch what is written.
+    """
+
+    def __init__(self, part: Part, path: Path, clock: Clock, origin: float) -> None:
+        self.part = part
+        self.path = path
+        self.origin = origin
+        self.meter = LevelMeter()
+        self.received: list[Stretch] = []
+        """Every frame of sound."""
+        self.pictures: dict[int, float] = {}
+        """Numbers of the test pattern's pictures that were seen, with the clock when each came."""
+        self.hears = asyncio.Event()
+        """Set by the first frame, also one of silence."""
+        self.failure: UTDStreamException | None = None
+        """What ended the recording before its time."""
+        self._clock = clock
+        self._file: Sink | None = None
+
+    async def listen(self, session: UTDSession, file: Sink) -> None:
+        """Record until it is cancelled or the session is left. The file stays open."""
+        self._file = file
+        try:
+            await session.record(self.part.hears, self, origin=self.origin)
+        except UTDStreamException as error:
+            self.failure = error
+
+    async def watch(self, session: UTDSession) -> None:
+        """Note which pictures arrive, until it is cancelled or the session is left."""
+        assert self.part.sees is not None
+        async with session.frames(self.part.sees, TrackSource.CAMERA) as frames:
+            async for frame in frames:
+                if isinstance(frame, VideoFrame) and (number := read_counter(frame)) is not None:
+                    self.pictures.setdefault(number, self._clock.monotonic())
+
+    async def write(self, frame: Frame) -> None:
+        assert isinstance(frame, AudioFrame)
+        assert self._file is not None
+        # A backend may carry stereo whatever was published.
+        frame = to_mono(frame)
+        self.received.append(Stretch(frame.timestamp_us, frame.duration_us))
+        self.meter.add(frame)
+        self.hears.set()
+        await self._file.write(frame)
+
+    async def aclose(self) -> None:
+        """The file is closed by who opened it."""

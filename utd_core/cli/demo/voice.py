@@ -1,0 +1,112 @@
+"""What is said, and a microphone that says it in real time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...concurrency import Clock
+from ...media.frames import AudioFrame
+from ...media.sinks.level import LevelMeter, measure
+from ...media.sources.base import AudioSourceBase
+from ...media.sources.file import FileAudioSource
+
+VOICE = Path(__file__).parent.parent / "assets" / "voice.wav"
+SAMPLE_RATE = 48_000
+FRAME_MS = 20
+FRAME_S = FRAME_MS / 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Somebody's words: mono int16 PCM at 48 kHz, in frames of 20 ms."""
+
+    path: Path
+    frames: tuple[bytes, ...]
+
+    @classmethod
+    async def load(cls, path: Path = VOICE) -> Voice:
+        """Read a speech file. Raises `InvalidInput` when it is missing or holds no sound."""
+        async with await FileAudioSource.open(path, sample_rate=SAMPLE_RATE, frame_ms=FRAME_MS) as source:
+            return cls(path, tuple([frame.data async for frame in source]))
+
+    @property
+    def seconds(self) -> float:
+        return len(self.frames) * FRAME_S
+
+    @property
+    def pcm(self) -> bytes:
+        """All of it in one piece."""
+        return b"".join(self.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """`at`: a reading of the clock, seconds. `dbfs`: RMS of the frame that was due then."""
+
+    at: float
+    dbfs: float
+
+
+class Microphone(AudioSourceBase):
+    """Open and silent; says the voice once it is told to `speak()`, and is silent again until it is closed.
+
+    A microphone is open before and after the words, as a real one is: no backend has to carry the first and the last
+    frame of the voice at the very beginning and end of a track.
+    """
+
+    def __init__(self, voice: Voice, clock: Clock) -> None:
+        super().__init__(SAMPLE_RATE, 1, FRAME_MS)
+        self.meter = LevelMeter()
+        self.loudness: list[Loudness] = []
+        """Of every frame of the voice that was handed out."""
+        self.spoken_at: float | None = None
+        """The clock when the first frame of the voice was due; None before that."""
+        self.worst_lateness = 0.0
+        """Seconds by which a frame of the voice went out after its time, at the worst."""
+        self._voice = voice
+        self._clock = clock
+        self._silence = bytes(self.frame_bytes)
+        self._began: float | None = None
+        self._frames = 0
+        self._told_to_speak = False
+        self._finished = asyncio.Event()
+
+    def speak(self) -> None:
+        """Say the voice, from the next frame on. Once."""
+        self._told_to_speak = True
+
+    async def wait_finished(self) -> None:
+        """Wait until the last frame of the voice went out: for ever, when nobody reads the microphone."""
+        await self._finished.wait()
+
+    @property
+    def spoken(self) -> int:
+        """Frames of the voice so far."""
+        return len(self.loudness)
+
+    async def read(self) -> AudioFrame:
+        self._check_open()
+        now = self._clock.monotonic()
+        if self._began is None:
+            self._began = now
+        due = self._began + self._frames * FRAME_S
+        self._frames += 1
+        if self.spoken and not self._finished.is_set():
+            # A pump asks for a frame when it has written the one before: now is when that one went out.
+            self.worst_lateness = max(self.worst_lateness, now - (due - FRAME_S))
+        if not self._told_to_speak or self._is_done():
+            frame = self._stamp(self._silence)
+        else:
+            frame = self._stamp(self._voice.frames[self.spoken])
+            self.spoken_at = due if self.spoken_at is None else self.spoken_at
+            self.loudness.append(Loudness(due, measure(frame).rms))
+        self.meter.add(frame)
+        return frame
+
+    def _is_done(self) -> bool:
+        if self.spoken < len(self._voice.frames):
+            return False
+        self._finished.set()
+        return True
