@@ -91,6 +91,8 @@ class ErrorCode(StrEnum):
     REQUEST_PENDING = "request_pending"
     REQUEST_ENDED = "request_ended"
     TOO_MANY_REQUESTS_WAITING = "too_many_requests_waiting"
+    TOO_MANY_ROLES = "too_many_roles"
+    TOO_MANY_BANS = "too_many_bans"
     ALREADY_BANNED = "already_banned"
     CALL_ENDED = "call_ended"
     CALL_NOT_RINGING = "call_not_ringing"

@@ -34,6 +34,7 @@ async def put_through(caller: UTDCallSession, agents: Sequence[str]) -> UTDCall 
 
 async def serve(agent: UTDStreamClient) -> None:
     """An agent at work: answer whatever rings, one call after the other."""
+    await agent.authenticate()
     async with agent.call_session("audio_call") as desk:
         async for ringing in agent.incoming_calls:
             if ringing:
@@ -58,7 +59,7 @@ async def main() -> None:
         print(f"{answered.callee_identity} answered")
         async with call.frames("ben") as frames:
             frame = await anext(frames)
-        print(f"heard {frame.duration_us // 1_000} ms of sound")
+        print(f"heard the first frame, {len(frame.data)} bytes of sound")
         await call.end()
         desk.cancel()
 

@@ -12,7 +12,7 @@ from utd_core.media.faults import Fault
 from utd_core.model.permission import TrackSource
 from utd_core.model.session import SessionState
 
-from .world import World, small_camera
+from .world import World, now, small_camera
 
 MICROPHONE = frozenset({TrackSource.MICROPHONE})
 BOTH = MICROPHONE | {TrackSource.CAMERA}
@@ -49,29 +49,29 @@ async def test_a_call_from_ringing_to_its_end_with_both_sides_heard(
     bob = await world.keep(bob_client.call_session(type))
     started = await world.run(alice.start("bob", "Bob", {"topic": "lunch"}))
     assert (started.caller_identity, started.callee_identity, started.callee_name) == ("alice", "bob", "Bob")
-    assert (alice.status.value, alice.call_id.value) == (UTDCallStatus.INITIATING, started.call_id)
-    assert alice.room.publishing.value == sources
+    assert (now(alice.status), now(alice.call_id)) == (UTDCallStatus.INITIATING, started.call_id)
+    assert now(alice.room.publishing) == sources
     (incoming,) = await world.run(bob_client.incoming_calls.wait_for(timeout=5.0))
     assert (incoming.call_id, incoming.caller_name, incoming.type) == (started.call_id, "Alice", type)
     assert incoming.metadata == {"topic": "lunch"}
     await bob.ringing(incoming.call_id)
-    assert bob.status.value is UTDCallStatus.RINGING
+    assert now(bob.status) is UTDCallStatus.RINGING
     await world.run(alice.status.wait_for(lambda status: status is UTDCallStatus.RINGING, timeout=5.0))
     accepted = await world.run(bob.accept(incoming.call_id))
     assert accepted.status is UTDCallStatus.ACTIVE
-    assert bob.room.publishing.value == sources
+    assert now(bob.room.publishing) == sources
     await world.run(alice.status.wait_for(lambda status: status is UTDCallStatus.ACTIVE, timeout=5.0))
-    assert bob_client.incoming_calls.value == ()
+    assert now(bob_client.incoming_calls) == ()
     for listener, speaker in ((alice, "bob"), (bob, "alice")):
         async with listener.frames(speaker) as frames:
             assert any((await world.run(anext(frames))).data)
     await world.run(alice.end())
-    assert alice.status.value is UTDCallStatus.ENDED
+    assert now(alice.status) is UTDCallStatus.ENDED
     await world.settle()
     for session in (alice, bob):
-        assert session.status.value is UTDCallStatus.ENDED
-        assert session.state.value is SessionState.DISCONNECTED
-        assert not session.room.connected.value
+        assert now(session.status) is UTDCallStatus.ENDED
+        assert now(session.state) is SessionState.DISCONNECTED
+        assert not now(session.room.connected)
         end = session.ended.value
         assert end is not None
         assert end.reason == "call_ended"
@@ -95,11 +95,11 @@ async def test_unanswered_for_the_ring_timeout_it_is_missed_on_both_sides(world:
     (incoming,) = await world.run(bob_client.incoming_calls.wait_for(timeout=5.0))
     await bob.ringing(incoming.call_id)
     await world.clock.advance(29.0)
-    assert alice.status.value is UTDCallStatus.RINGING
+    assert now(alice.status) is UTDCallStatus.RINGING
     await world.clock.advance(2.0)
-    assert (alice.status.value, bob.status.value) == (UTDCallStatus.MISSED, UTDCallStatus.MISSED)
-    assert bob_client.incoming_calls.value == ()
-    assert not alice.room.connected.value
+    assert (now(alice.status), now(bob.status)) == (UTDCallStatus.MISSED, UTDCallStatus.MISSED)
+    assert now(bob_client.incoming_calls) == ()
+    assert not now(alice.room.connected)
 
 
 async def test_rejecting_ends_it_for_the_caller(world: World) -> None:
@@ -108,11 +108,11 @@ async def test_rejecting_ends_it_for_the_caller(world: World) -> None:
     bob = await world.keep(bob_client.call_session("audio_call"))
     incoming = await ring(alice, bob_client, world)
     await bob.reject(incoming.call_id)
-    assert bob.status.value is UTDCallStatus.REJECTED
+    assert now(bob.status) is UTDCallStatus.REJECTED
     await world.settle()
-    assert alice.status.value is UTDCallStatus.REJECTED
-    assert alice.state.value is SessionState.DISCONNECTED
-    assert bob_client.incoming_calls.value == ()
+    assert now(alice.status) is UTDCallStatus.REJECTED
+    assert now(alice.state) is SessionState.DISCONNECTED
+    assert now(bob_client.incoming_calls) == ()
 
 
 async def test_reporting_busy_ends_it_for_the_caller(world: World) -> None:
@@ -122,7 +122,7 @@ async def test_reporting_busy_ends_it_for_the_caller(world: World) -> None:
     incoming = await ring(alice, bob_client, world)
     await bob.busy(incoming.call_id)
     await world.settle()
-    assert (alice.status.value, bob.status.value) == (UTDCallStatus.BUSY, UTDCallStatus.BUSY)
+    assert (now(alice.status), now(bob.status)) == (UTDCallStatus.BUSY, UTDCallStatus.BUSY)
 
 
 async def test_a_callee_who_is_in_a_call_is_busy_with_409(world: World) -> None:
@@ -131,9 +131,9 @@ async def test_a_callee_who_is_in_a_call_is_busy_with_409(world: World) -> None:
     with pytest.raises(Conflict) as caught:
         await carol.start("bob")
     assert (caught.value.status_code, caught.value.code) == (409, "callee_busy")
-    assert carol.status.value is UTDCallStatus.BUSY
-    assert carol.call_id.value is None
-    assert carol.state.value is SessionState.DISCONNECTED
+    assert now(carol.status) is UTDCallStatus.BUSY
+    assert now(carol.call_id) is None
+    assert now(carol.state) is SessionState.DISCONNECTED
 
 
 async def test_one_device_answers_and_the_others_stop_ringing(world: World) -> None:
@@ -148,13 +148,13 @@ async def test_one_device_answers_and_the_others_stop_ringing(world: World) -> N
     await on_tablet.ringing(incoming.call_id)
     await world.run(on_phone.accept(incoming.call_id))
     await world.settle()
-    assert tablet.incoming_calls.value == ()
+    assert now(tablet.incoming_calls) == ()
     assert on_tablet.answered_elsewhere
     assert not on_phone.answered_elsewhere
     assert on_tablet.room.local_participant is None
     with pytest.raises(Conflict):
         await on_tablet.accept(incoming.call_id)
-    assert on_phone.status.value is UTDCallStatus.ACTIVE
+    assert now(on_phone.status) is UTDCallStatus.ACTIVE
 
 
 async def test_the_caller_cancels_before_the_answer(world: World) -> None:
@@ -168,7 +168,7 @@ async def test_the_caller_cancels_before_the_answer(world: World) -> None:
     call = bob.call.value
     assert call is not None
     assert (call.status, call.end_reason, call.ended_by) == (UTDCallStatus.ENDED, "cancelled", "alice")
-    assert bob_client.incoming_calls.value == ()
+    assert now(bob_client.incoming_calls) == ()
     with pytest.raises(Conflict):
         await bob.accept(incoming.call_id)
 
@@ -180,7 +180,7 @@ async def test_the_callee_ends_what_rings(world: World) -> None:
     incoming = await ring(alice, bob_client, world)
     await bob.ringing(incoming.call_id)
     await bob.end()
-    assert bob.status.value is UTDCallStatus.REJECTED
+    assert now(bob.status) is UTDCallStatus.REJECTED
 
 
 async def test_ending_tolerates_what_is_over_what_never_began_and_a_second_time(world: World) -> None:
@@ -191,14 +191,14 @@ async def test_ending_tolerates_what_is_over_what_never_began_and_a_second_time(
     await alice.end()
     await bob.end()
     await world.settle()
-    assert (alice.status.value, bob.status.value) == (UTDCallStatus.ENDED, UTDCallStatus.ENDED)
+    assert (now(alice.status), now(bob.status)) == (UTDCallStatus.ENDED, UTDCallStatus.ENDED)
 
 
 async def test_both_sides_hang_up_in_the_same_moment(world: World) -> None:
     for _ in range(5):
         alice, bob = await talk(world)
         await world.run(asyncio.gather(alice.end(), bob.end()))
-        assert (alice.status.value, bob.status.value) == (UTDCallStatus.ENDED, UTDCallStatus.ENDED)
+        assert (now(alice.status), now(bob.status)) == (UTDCallStatus.ENDED, UTDCallStatus.ENDED)
         await alice.aclose()
         await bob.aclose()
 
@@ -210,7 +210,7 @@ async def test_end_and_reject_at_once_end_it_once(world: World) -> None:
     incoming = await ring(alice, bob_client, world)
     await world.run(asyncio.gather(alice.end(), bob.reject(incoming.call_id), return_exceptions=True))
     await world.settle()
-    assert alice.status.value in (UTDCallStatus.ENDED, UTDCallStatus.REJECTED)
+    assert now(alice.status) in (UTDCallStatus.ENDED, UTDCallStatus.REJECTED)
     call = alice.call.value
     assert call is not None
     assert call.ended_by in ("alice", "bob")
@@ -229,10 +229,10 @@ async def test_ending_while_it_starts_leaves_no_call_behind(world: World) -> Non
         except Superseded:
             pass
         else:
-            assert alice.status.value is UTDCallStatus.ENDED
+            assert now(alice.status) is UTDCallStatus.ENDED
         await world.settle()
-        assert bob_client.incoming_calls.value == ()
-        assert alice.room.publishing.value == NOTHING
+        assert now(bob_client.incoming_calls) == ()
+        assert now(alice.room.publishing) == NOTHING
     assert world.engine.statistics().calls == 0
 
 
@@ -248,8 +248,8 @@ async def test_a_call_that_is_rejected_while_it_starts_is_no_error(world: World)
     bob_client.incoming_calls.subscribe(reject)
     started = await world.run(alice.start("bob"))
     await world.settle()
-    assert started.call_id == alice.call_id.value
-    assert alice.status.value is UTDCallStatus.REJECTED
+    assert started.call_id == now(alice.call_id)
+    assert now(alice.status) is UTDCallStatus.REJECTED
 
 
 async def test_a_session_makes_one_call_after_the_other_and_only_one_at_once(world: World) -> None:
@@ -257,12 +257,12 @@ async def test_a_session_makes_one_call_after_the_other_and_only_one_at_once(wor
     with pytest.raises(Conflict) as caught:
         await alice.start("carol")
     assert caught.value.code == "already_joined"
-    assert alice.status.value is UTDCallStatus.ACTIVE
+    assert now(alice.status) is UTDCallStatus.ACTIVE
     await world.run(bob.end())
     await world.settle()
     carol = await world.client("carol")
     await ring(alice, carol, world)
-    assert alice.status.value is UTDCallStatus.INITIATING
+    assert now(alice.status) is UTDCallStatus.INITIATING
 
 
 async def test_bad_calls_are_refused(world: World) -> None:
@@ -276,7 +276,7 @@ async def test_bad_calls_are_refused(world: World) -> None:
     for operation in (alice.accept, alice.ringing, alice.reject, alice.busy):
         with pytest.raises(NotFound):
             await operation("no-such-call")
-    assert alice.status.value is None
+    assert now(alice.status) is None
 
 
 async def test_a_video_call_without_a_camera_is_refused_before_anybody_rings(world: World) -> None:
@@ -284,7 +284,7 @@ async def test_a_video_call_without_a_camera_is_refused_before_anybody_rings(wor
     bob = await world.client("bob")
     with pytest.raises(InvalidInput, match="camera"):
         await alice.start("bob")
-    assert bob.incoming_calls.value == ()
+    assert now(bob.incoming_calls) == ()
 
 
 async def test_only_the_parties_see_a_call(world: World) -> None:
@@ -312,7 +312,7 @@ async def test_a_lost_connection_comes_back_into_the_call(world: World) -> None:
     assert call is not None
     await world.fault(Fault.SERVER_LEAVE, call.room_name, "alice")
     await world.until(lambda: alice.connected.value and alice.room.publishing.value == MICROPHONE)
-    assert alice.status.value is UTDCallStatus.ACTIVE
+    assert now(alice.status) is UTDCallStatus.ACTIVE
     async with bob.frames("alice") as frames:
         assert any((await world.run(anext(frames))).data)
 
@@ -321,14 +321,14 @@ async def test_a_call_that_rang_before_the_client_came_is_there(world: World) ->
     alice = await world.caller("alice")
     await world.run(alice.start("bob"))
     bob = await world.client("bob")
-    assert [call.caller_identity for call in bob.incoming_calls.value] == ["alice"]
+    assert [call.caller_identity for call in now(bob.incoming_calls)] == ["alice"]
 
 
 async def test_closing_a_session_hangs_up(world: World) -> None:
     alice, bob = await talk(world)
     await world.run(alice.aclose())
     await world.settle()
-    assert bob.status.value is UTDCallStatus.ENDED
+    assert now(bob.status) is UTDCallStatus.ENDED
 
 
 async def test_closing_a_session_that_only_rings_answers_nothing(world: World) -> None:
@@ -339,7 +339,7 @@ async def test_closing_a_session_that_only_rings_answers_nothing(world: World) -
     await bob.ringing(incoming.call_id)
     await bob.aclose()
     await world.settle()
-    assert alice.status.value is UTDCallStatus.RINGING
+    assert now(alice.status) is UTDCallStatus.RINGING
 
 
 async def test_a_call_ends_with_its_longest_duration(world: World) -> None:

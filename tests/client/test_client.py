@@ -12,7 +12,7 @@ from utd_core.errors import Closed, Conflict, Forbidden, InvalidInput, NotFound,
 from utd_core.model.seats import SeatMode
 from utd_core.model.session import SessionState
 
-from .world import ROOM, World
+from .world import ROOM, World, now
 
 
 @pytest.mark.parity("U1")
@@ -107,7 +107,7 @@ async def test_a_call_session_of_either_type(world: World, type: str) -> None:
     call = await world.keep(alice.call_session(type))
     assert isinstance(call, UTDCallSession)
     assert call.type == type
-    assert (call.status.value, call.call_id.value, call.state.value) == (None, None, SessionState.IDLE)
+    assert (now(call.status), now(call.call_id), now(call.state)) == (None, None, SessionState.IDLE)
 
 
 @pytest.mark.parity("U5")
@@ -121,7 +121,7 @@ async def test_joining_a_live_stream_as_host_and_as_viewer(world: World) -> None
         assert (host.identity, session.room_name, session.is_host) == ("host", ROOM, True)
         viewer = await world.live_stream("viewer")
         assert not viewer.is_host
-        assert [(member.identity, member.name) for member in viewer.stage.value] == [("host", "The host")]
+        assert [(member.identity, member.name) for member in now(viewer.stage)] == [("host", "The host")]
         await session.aclose()
 
 
@@ -129,7 +129,7 @@ async def test_joining_a_live_stream_as_host_and_as_viewer(world: World) -> None
 async def test_joining_an_audio_room_as_host_seeds_the_grid(world: World) -> None:
     host = await world.audio_room("host", as_host=True, options={"seat_count": 5, "seat_mode": SeatMode.REQUEST})
     assert isinstance(host, UTDAudioRoomSession)
-    assert (len(host.seats.value.seats), host.seats.value.mode) == (5, SeatMode.REQUEST)
+    assert (len(now(host.seats).seats), now(host.seats).mode) == (5, SeatMode.REQUEST)
 
 
 @pytest.mark.parity("U6")
@@ -173,14 +173,14 @@ async def test_a_closed_client_makes_no_session_and_its_sessions_live_on_until_t
     for refused in (
         lambda: alice.join_audio_room("other", as_host=True),
         lambda: alice.join_live_stream("other", as_host=True),
-        lambda: alice.authenticate(),
+        alice.authenticate,
     ):
         with pytest.raises(Closed):
             await refused()
     with pytest.raises(Closed):
         alice.call_session("audio_call")
     await room.take_seat(0)
-    assert room.connected.value
+    assert now(room.connected)
     link = room._link
     await room.aclose()
     await call.aclose()

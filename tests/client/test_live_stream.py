@@ -15,7 +15,7 @@ from utd_core.model.request import RequestState
 from utd_core.model.roles import Role
 from utd_core.model.room import Phase
 
-from .world import ROOM, World, small_camera
+from .world import ROOM, World, now, small_camera
 
 BOTH = frozenset({TrackSource.MICROPHONE, TrackSource.CAMERA})
 NOTHING: frozenset[TrackSource] = frozenset()
@@ -29,25 +29,25 @@ async def test_the_host_goes_live_and_everybody_sees_and_hears(world: World) -> 
     assert (host.room_name, host.is_host, viewer.is_host) == (ROOM, True, False)
     assert host.is_on_stage
     await world.run(host.go_live())
-    assert host.room.publishing.value == BOTH
+    assert now(host.room.publishing) == BOTH
     async with viewer.frames("host", TrackSource.CAMERA) as pictures, viewer.frames("host") as sound:
         assert isinstance(await world.run(anext(pictures)), VideoFrame)
         assert any((await world.run(anext(sound))).data)
-    assert viewer.stage.value == (UTDStageMember("host", "The host", Role.OWNER),)
+    assert now(viewer.stage) == (UTDStageMember("host", "The host", Role.OWNER),)
 
 
 async def test_going_live_without_video_opens_the_microphone_alone(world: World) -> None:
     host = await world.live_stream("host", as_host=True)
     await world.run(host.go_live(with_video=False))
-    assert host.room.publishing.value == {TrackSource.MICROPHONE}
+    assert now(host.room.publishing) == {TrackSource.MICROPHONE}
 
 
 async def test_going_live_leaves_backstage(world: World) -> None:
     host = await world.live_stream("host", as_host=True, options={"backstage": True})
-    assert host.phase.value is Phase.BACKSTAGE
+    assert now(host.phase) is Phase.BACKSTAGE
     await world.run(host.go_live())
     await world.settle()
-    assert host.phase.value is Phase.LIVE
+    assert now(host.phase) is Phase.LIVE
     await world.live_stream("viewer")
 
 
@@ -55,7 +55,7 @@ async def test_going_live_with_video_needs_a_camera_and_says_so_before_anything_
     host = await world.live_stream("host", as_host=True, camera=None, options={"backstage": True})
     with pytest.raises(InvalidInput, match="camera"):
         await host.go_live()
-    assert host.phase.value is Phase.BACKSTAGE
+    assert now(host.phase) is Phase.BACKSTAGE
     await world.run(host.go_live(with_video=False))
 
 
@@ -79,8 +79,8 @@ async def test_inviting_promotes_at_once_and_without_limit(world: World) -> None
     for viewer in viewers:
         assert viewer.is_on_stage
         await viewer.set_microphone(True)
-    assert [member.identity for member in host.stage.value] == ["host", *(viewer.identity for viewer in viewers)]
-    assert await host.refresh_stage() == host.stage.value
+    assert [member.identity for member in now(host.stage)] == ["host", *(viewer.identity for viewer in viewers)]
+    assert await host.refresh_stage() == now(host.stage)
     with pytest.raises(Conflict) as caught:
         await host.invite_to_stage("viewer-0")
     assert caught.value.code == "already_on_stage"
@@ -93,10 +93,10 @@ async def test_removing_from_stage_closes_camera_and_microphone(world: World) ->
     await world.settle()
     await viewer.set_microphone(True)
     await viewer.set_camera(True)
-    assert viewer.room.publishing.value == BOTH
+    assert now(viewer.room.publishing) == BOTH
     await host.remove_from_stage("viewer")
     await world.settle()
-    assert viewer.room.publishing.value == NOTHING
+    assert now(viewer.room.publishing) == NOTHING
     assert not viewer.is_on_stage
     with pytest.raises(Forbidden):
         await viewer.remove_from_stage("host")
@@ -107,7 +107,7 @@ async def test_a_raised_hand_that_is_approved_opens_both_devices(world: World) -
     viewer = await world.live_stream("viewer")
     request = await viewer.request_stage()
     await world.settle()
-    assert host.requests.value == (request,)
+    assert now(host.requests) == (request,)
     await host.approve_stage(request.id)
     await world.until(lambda: viewer.room.publishing.value == BOTH)
 
@@ -118,7 +118,7 @@ async def test_a_raised_hand_that_is_rejected_opens_nothing(world: World) -> Non
     request = await viewer.request_stage()
     assert (await host.reject_stage(request.id, reason="full")).reason == "full"
     await world.settle()
-    assert viewer.room.publishing.value == NOTHING
+    assert now(viewer.room.publishing) == NOTHING
 
 
 async def test_asking_somebody_on_stage_leaves_the_decision_to_them(world: World) -> None:
@@ -128,7 +128,7 @@ async def test_asking_somebody_on_stage_leaves_the_decision_to_them(world: World
     assert (await viewer.decline_invitation(first.id)).state is RequestState.REJECTED
     second = await host.ask_to_stage("viewer")
     await world.run(viewer.accept_invitation(second.id))
-    assert viewer.room.publishing.value == BOTH
+    assert now(viewer.room.publishing) == BOTH
 
 
 async def test_stepping_down_closes_everything(world: World) -> None:
@@ -139,9 +139,9 @@ async def test_stepping_down_closes_everything(world: World) -> None:
     await viewer.set_microphone(True)
     await viewer.set_camera(True)
     await viewer.set_screen_share(True, small_camera())
-    assert viewer.room.publishing.value == BOTH | {TrackSource.SCREEN_SHARE}
+    assert now(viewer.room.publishing) == BOTH | {TrackSource.SCREEN_SHARE}
     await world.run(viewer.leave_stage())
-    assert viewer.room.publishing.value == NOTHING
+    assert now(viewer.room.publishing) == NOTHING
     await world.settle()
     assert not viewer.is_on_stage
     with pytest.raises(Conflict) as caught:
@@ -163,7 +163,7 @@ async def test_stepping_down_during_the_grant_wait_leaves_no_device_open(world: 
     with pytest.raises(Superseded):
         await accepting
     await world.clock.advance(20.0)
-    assert viewer.room.publishing.value == NOTHING
+    assert now(viewer.room.publishing) == NOTHING
 
 
 async def test_a_moderators_mute_on_stage_closes_one_device(world: World) -> None:
@@ -175,8 +175,8 @@ async def test_a_moderators_mute_on_stage_closes_one_device(world: World) -> Non
     await viewer.set_camera(True)
     await host.mute("viewer", audio=True)
     await world.settle()
-    assert viewer.room.publishing.value == {TrackSource.CAMERA}
-    assert host.stage.value[1].muted_audio
+    assert now(viewer.room.publishing) == {TrackSource.CAMERA}
+    assert now(host.stage)[1].muted_audio
 
 
 async def test_a_name_arrives_with_the_media_connection_of_somebody_promoted_before(world: World) -> None:

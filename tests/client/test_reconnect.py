@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from utd_core.client import UTDAudioRoomSession
+from utd_core.client import Resynced, UTDAudioRoomSession
 from utd_core.engine import EngineSettings
 from utd_core.errors import ConnectionLost
 from utd_core.media.events import DisconnectReason
@@ -13,7 +13,7 @@ from utd_core.model.commands import ClearSeat, EndRoom
 from utd_core.model.permission import TrackSource
 from utd_core.model.session import SessionState
 
-from .world import ROOM, World
+from .world import ROOM, World, held_by, now
 
 MICROPHONE = frozenset({TrackSource.MICROPHONE})
 
@@ -31,7 +31,7 @@ async def speaker(world: World) -> tuple[UTDAudioRoomSession, UTDAudioRoomSessio
 
 async def hears(world: World, listener: UTDAudioRoomSession) -> None:
     async with listener.frames("host") as frames:
-        assert await world.run(anext(frames))
+        await world.run(anext(frames))
 
 
 def states_of(session: UTDAudioRoomSession) -> list[SessionState]:
@@ -44,11 +44,11 @@ async def test_a_signal_drop_is_repaired_without_the_application_and_tracks_stil
     host, listener = await speaker(world)
     seen = states_of(host)
     await world.fault(Fault.SIGNAL_DROP, ROOM, "host", seconds=4.0)
-    assert host.state.value is SessionState.RECONNECTING
+    assert now(host.state) is SessionState.RECONNECTING
     await hears(world, listener)
     await world.clock.advance(5.0)
     assert seen == [SessionState.RECONNECTING, SessionState.CONNECTED]
-    assert host.room.publishing.value == MICROPHONE
+    assert now(host.room.publishing) == MICROPHONE
     await hears(world, listener)
 
 
@@ -78,7 +78,7 @@ async def test_a_lost_connection_is_had_again_with_a_fresh_ticket_and_the_microp
         assert seen == [SessionState.RECONNECTING, SessionState.CONNECTED]
         assert host.room.native is not first
         await world.until(lambda: host.room.publishing.value == MICROPHONE)
-        assert host.seat is not None
+        assert held_by(host) is not None
         for _ in range(60):
             await world.run(anext(frames))
 
@@ -92,7 +92,7 @@ async def test_a_muted_microphone_comes_back_muted(world: World) -> None:
     (track,) = world.backend.server.rooms[ROOM].participants["host"].tracks
     assert track.info.muted
     await host.set_microphone(True)
-    assert host.room.publishing.value == MICROPHONE
+    assert now(host.room.publishing) == MICROPHONE
 
 
 async def test_a_microphone_whose_seat_was_lost_meanwhile_stays_closed(world: World) -> None:
@@ -100,8 +100,8 @@ async def test_a_microphone_whose_seat_was_lost_meanwhile_stays_closed(world: Wo
     await world.fault(Fault.SIGNAL_DROP, ROOM, "host", seconds=4.0)
     await world.engine.execute(ClearSeat(room=ROOM, index=0))
     await world.clock.advance(6.0)
-    assert host.connected.value
-    assert host.room.publishing.value == frozenset()
+    assert now(host.connected)
+    assert now(host.room.publishing) == frozenset()
 
 
 async def test_waits_between_attempts_grow_and_the_client_gives_up_clearly(
@@ -117,10 +117,10 @@ async def test_waits_between_attempts_grow_and_the_client_gives_up_clearly(
     monkeypatch.setattr(type(host._link), "connect_media", refuse)
     lost = world.clock.monotonic()
     await world.fault(Fault.SERVER_LEAVE, ROOM, "host")
-    assert host.state.value is SessionState.RECONNECTING
+    assert now(host.state) is SessionState.RECONNECTING
     await world.clock.advance(70.0)
     assert [round(attempt - lost, 3) for attempt in attempts[:5]] == [0.0, 0.25, 0.75, 1.75, 3.75]
-    assert host.state.value is SessionState.DISCONNECTED
+    assert now(host.state) is SessionState.DISCONNECTED
     end = host.ended.value
     assert end is not None
     assert end.reason == "connection_lost"
@@ -128,7 +128,7 @@ async def test_waits_between_attempts_grow_and_the_client_gives_up_clearly(
     assert "60 s" in end.message
     monkeypatch.undo()
     await world.run(host.rejoin())
-    assert host.connected.value
+    assert now(host.connected)
 
 
 async def test_away_for_longer_than_the_engine_keeps_the_place_it_comes_back_as_a_listener(
@@ -150,16 +150,16 @@ async def test_away_for_longer_than_the_engine_keeps_the_place_it_comes_back_as_
     )
     await world.fault(Fault.SERVER_LEAVE, ROOM, "listener")
     await world.clock.advance(40.0)
-    assert host.seats.value.seat_of("listener") is None
-    assert listener.state.value is SessionState.RECONNECTING
+    assert now(host.seats).seat_of("listener") is None
+    assert now(listener.state) is SessionState.RECONNECTING
     away = False
     await world.until(lambda: listener.connected.value)
-    assert listener.seat is None
-    assert listener.room.publishing.value == frozenset()
-    assert listener.seats.value == host.seats.value
+    assert held_by(listener) is None
+    assert now(listener.room.publishing) == frozenset()
+    assert now(listener.seats) == now(host.seats)
     await world.run(host.leave_seat())
     await world.settle()
-    assert listener.seats.value.occupants() == {}
+    assert now(listener.seats).occupants() == {}
 
 
 async def test_another_device_takes_over_and_the_first_does_not_fight_back(world: World) -> None:
@@ -171,8 +171,8 @@ async def test_another_device_takes_over_and_the_first_does_not_fight_back(world
     end = phone.ended.value
     assert end is not None
     assert end.reason == "replaced"
-    assert tablet.connected.value
-    assert tablet.seat is not None
+    assert now(tablet.connected)
+    assert held_by(tablet) is not None
 
 
 async def test_an_intruder_with_the_identity_ends_the_session_for_good(world: World) -> None:
@@ -205,9 +205,9 @@ async def test_a_client_that_fell_behind_with_the_events_recovers_and_says_so(wo
     for index in (1, 2, 3, 4):
         await host.lock_seat(index)
     await world.settle()
-    assert listener.seats.value == host.seats.value
-    assert listener.sync.value == "live"
-    resynced = [event.recovered for event in iter(events.get_nowait, None) if type(event).__name__ == "Resynced"]
+    assert now(listener.seats) == now(host.seats)
+    assert now(listener.sync) == "live"
+    resynced = [event.recovered for event in iter(events.get_nowait, None) if isinstance(event, Resynced)]
     assert resynced in ([True], [])
 
 
@@ -215,11 +215,11 @@ async def test_a_connect_that_is_never_answered_ends_with_its_deadline_and_is_tr
     host, _ = await speaker(world)
     await world.fault(Fault.CONNECT_SILENCE, ROOM, "host")
     await world.fault(Fault.SERVER_LEAVE, ROOM, "host")
-    assert host.state.value is SessionState.RECONNECTING
+    assert now(host.state) is SessionState.RECONNECTING
     await world.clock.advance(9.0)
-    assert host.state.value is SessionState.RECONNECTING
+    assert now(host.state) is SessionState.RECONNECTING
     await world.clock.advance(3.0)
-    assert host.connected.value
+    assert now(host.connected)
 
 
 async def test_closing_the_engine_ends_every_session_clearly() -> None:
@@ -228,8 +228,8 @@ async def test_closing_the_engine_ends_every_session_clearly() -> None:
         await world.engine.aclose()
         await world.clock.advance(120.0)
         for session in (host, listener):
-            assert session.state.value is SessionState.DISCONNECTED
-            assert session.ended.value is not None
+            assert now(session.state) is SessionState.DISCONNECTED
+            assert now(session.ended) is not None
 
 
 def test_reasons_that_end_a_session_are_told_from_those_that_do_not() -> None:

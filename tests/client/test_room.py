@@ -15,7 +15,7 @@ from utd_core.model.permission import Grant, TrackSource
 from utd_mock import MockBackend
 from utd_mock.rooms import Participant
 
-from .world import ROOM, World, small_camera
+from .world import ROOM, World, now, small_camera
 
 EVERYTHING = Grant(publish=frozenset(TrackSource))
 MICROPHONE = frozenset({TrackSource.MICROPHONE})
@@ -29,8 +29,9 @@ async def ticket(world: World, identity: str, grant: Grant = EVERYTHING) -> Join
     return await world.backend.control.issue_join("media", identity, grant=grant)
 
 
-def make(world: World, **options: bool) -> UTDRoom:
-    return UTDRoom(world.backend, clock=world.clock, devices=Devices(ToneAudioSource, small_camera), **options)
+def make(world: World, *, adaptive_stream: bool = True) -> UTDRoom:
+    devices = Devices(ToneAudioSource, small_camera)
+    return UTDRoom(world.backend, clock=world.clock, devices=devices, adaptive_stream=adaptive_stream)
 
 
 async def test_connecting_with_a_url_and_a_token_publishing_and_reading(world: World) -> None:
@@ -38,26 +39,26 @@ async def test_connecting_with_a_url_and_a_token_publishing_and_reading(world: W
     async with one, two:
         for room, identity in ((one, "one"), (two, "two")):
             place = await ticket(world, identity)
-            assert not room.connected.value
+            assert not now(room.connected)
             await room.connect(place.url, place.token)
-            assert room.connected.value
-        assert one.grant.value == EVERYTHING
+            assert now(room.connected)
+        assert now(one.grant) == EVERYTHING
         assert isinstance(one.native, Participant)
         await one.set_microphone(True)
         await one.set_camera(True)
         await one.set_screen_share(True, small_camera())
-        assert one.publishing.value == MICROPHONE | {TrackSource.CAMERA, TrackSource.SCREEN_SHARE}
+        assert now(one.publishing) == MICROPHONE | {TrackSource.CAMERA, TrackSource.SCREEN_SHARE}
         for source in one.publishing.value:
             async with two.frames("one", source) as frames:
                 await world.run(anext(frames))
         await one.set_screen_share(False)
-        assert TrackSource.SCREEN_SHARE not in one.publishing.value
+        assert TrackSource.SCREEN_SHARE not in now(one.publishing)
         events = two.events.reader()
         await one.send_data(b"hello", destination_identities=["two"])
         await world.settle()
         assert any(isinstance(event, DataReceived) for event in iter(events.get_nowait, None))
         assert two.participants["one"].identity == "one"
-    assert not one.connected.value
+    assert not now(one.connected)
     assert one.native is None
 
 
@@ -68,14 +69,14 @@ async def test_it_never_raises_its_own_permissions(world: World) -> None:
         for device in (room.set_microphone, room.set_camera):
             with pytest.raises(Forbidden):
                 await device(True)
-        assert not room.can_publish.value
+        assert not now(room.can_publish)
         await world.backend.control.apply_grant("media", "listener", EVERYTHING)
         await world.settle()
-        assert room.can_publish.value
+        assert now(room.can_publish)
         await room.set_microphone(True)
         await world.backend.control.apply_grant("media", "listener", Grant())
         await world.settle()
-        assert room.publishing.value == frozenset()
+        assert now(room.publishing) == frozenset()
 
 
 async def test_a_bad_token_fails_and_leaves_the_room_usable(world: World) -> None:
@@ -97,7 +98,7 @@ async def test_disconnecting_and_connecting_again(world: World) -> None:
             await room.disconnect()
             await room.disconnect()
             assert await room.wait_disconnected() is DisconnectReason.CLIENT_LEFT
-            assert room.publishing.value == frozenset()
+            assert now(room.publishing) == frozenset()
             with pytest.raises(ConnectionLost):
                 await room.send_data(b"x")
     with pytest.raises(Closed):
@@ -189,10 +190,10 @@ async def test_adaptive_stream_and_dynacast_are_on_by_default_and_reach_the_back
 async def test_a_session_shows_its_room(world: World) -> None:
     host = await world.audio_room("host", as_host=True)
     assert isinstance(host.room, UTDRoom)
-    assert host.room.connected.value
+    assert now(host.room.connected)
     statistics = await host.room.statistics()
     assert statistics.reconnects == 0
-    assert world.backend.server.rooms[ROOM].participants["host"].grant == host.room.grant.value
+    assert world.backend.server.rooms[ROOM].participants["host"].grant == now(host.room.grant)
 
 
 async def _received(room: UTDRoom) -> int:

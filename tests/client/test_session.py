@@ -20,7 +20,7 @@ from utd_core.model.seats import SeatTaken
 from utd_core.model.session import SessionState
 from utd_core.model.stream_type import UTDStreamType
 
-from .world import ROOM, World
+from .world import ROOM, World, held_by, now
 
 MICROPHONE = frozenset({TrackSource.MICROPHONE})
 NOTHING: frozenset[TrackSource] = frozenset()
@@ -46,22 +46,23 @@ async def test_the_base_of_every_session(world: World) -> None:
     listener = await world.audio_room("listener", name="Lee")
     assert isinstance(host, UTDSession)
     assert host.type is UTDStreamType.AUDIO_ROOM
-    assert host.connected.value
-    assert host.state.value is SessionState.CONNECTED
-    assert not host.can_publish.value
+    assert now(host.connected)
+    assert now(host.state) is SessionState.CONNECTED
+    assert not now(host.can_publish)
     await world.settle()
-    assert [(other.identity, other.name) for other in host.remote_participants.value] == [("listener", "Lee")]
+    assert [(other.identity, other.name) for other in now(host.remote_participants)] == [("listener", "Lee")]
     await world.run(host.take_seat(0))
     await world.settle()
-    assert host.can_publish.value
-    assert host.local_participant is not None
-    assert [track.source for track in host.local_participant.tracks] == [TrackSource.MICROPHONE]
+    assert now(host.can_publish)
+    myself = host.local_participant
+    assert myself is not None
+    assert [track.source for track in myself.tracks] == [TrackSource.MICROPHONE]
     (other,) = listener.remote_participants.value
     assert [track.source for track in other.tracks] == [TrackSource.MICROPHONE]
     await world.run(host.leave())
     assert host.local_participant is None
     await world.settle()
-    assert listener.remote_participants.value == ()
+    assert now(listener.remote_participants) == ()
 
 
 @pytest.mark.parity("U8")
@@ -98,11 +99,11 @@ async def test_switching_off_mutes_and_switching_on_goes_on_with_the_same_track(
     events = listener.events.reader()
     before = world.backend.server.rooms[ROOM].participants["host"].tracks
     await host.set_microphone(False)
-    assert host.room.publishing.value == NOTHING
+    assert now(host.room.publishing) == NOTHING
     await host.set_microphone(False)
     await host.set_microphone(True)
     await host.set_microphone(True)
-    assert host.room.publishing.value == MICROPHONE
+    assert now(host.room.publishing) == MICROPHONE
     await world.settle()
     seen = []
     while (event := events.get_nowait()) is not None:
@@ -146,7 +147,7 @@ async def test_toggling_twice_fast_ends_with_the_last_wish(world: World) -> None
         results = await asyncio.gather(*(host.set_microphone(wish) for wish in wishes), return_exceptions=True)
         assert all(result is None or isinstance(result, Superseded) for result in results)
         assert results[-1] is None
-        assert (host.room.publishing.value == MICROPHONE) is wishes[-1]
+        assert (now(host.room.publishing) == MICROPHONE) is wishes[-1]
     await world.settle()
     (track,) = world.backend.server.rooms[ROOM].participants["host"].tracks
     assert track.info.muted
@@ -161,13 +162,13 @@ async def test_a_source_that_ends_ends_the_track(world: World) -> None:
     source = ToneAudioSource(seconds=0.1)
     await host.set_microphone(True, source)
     await world.clock.advance(0.2)
-    assert host.room.publishing.value == NOTHING
+    assert now(host.room.publishing) == NOTHING
     ended = [event for event in iter(events.get_nowait, None) if isinstance(event, PublishingEnded)]
     assert [(event.source, event.reason) for event in ended] == [(TrackSource.MICROPHONE, "source_ended")]
     with pytest.raises(Closed):
         await source.read()
     await host.set_microphone(True)
-    assert host.room.publishing.value == MICROPHONE
+    assert now(host.room.publishing) == MICROPHONE
 
 
 @pytest.mark.parity("U9")
@@ -179,10 +180,10 @@ async def test_a_source_that_fails_ends_the_track_and_says_why(world: World, cap
     caplog.set_level("CRITICAL")
     await host.set_microphone(True, BrokenSource())
     await world.clock.advance(1.0)
-    assert host.room.publishing.value == NOTHING
+    assert now(host.room.publishing) == NOTHING
     ended = [event for event in iter(events.get_nowait, None) if isinstance(event, PublishingEnded)]
     assert [(event.reason, event.message) for event in ended] == [("failed", "the cable is loose")]
-    assert host.connected.value
+    assert now(host.connected)
 
 
 @pytest.mark.parity("U9")
@@ -191,7 +192,7 @@ async def test_a_source_of_the_wrong_kind_is_refused(world: World) -> None:
     await world.run(host.take_seat(0))
     with pytest.raises(InvalidInput):
         await host.set_microphone(True, "voice.wav")  # type: ignore[arg-type]  # what this test is about
-    assert host.room.publishing.value == MICROPHONE
+    assert now(host.room.publishing) == MICROPHONE
 
 
 @pytest.mark.parity("U9")
@@ -271,21 +272,21 @@ async def test_a_session_that_was_left_can_be_joined_again_and_nothing_is_open_i
     for _ in range(3):
         await world.run(listener.leave())
         await listener.leave()
-        assert listener.state.value is SessionState.DISCONNECTED
+        assert now(listener.state) is SessionState.DISCONNECTED
         end = listener.ended.value
         assert end is not None
         assert end.reason == "left"
         await world.settle()
-        assert host.seats.value.occupants() == {}
+        assert now(host.seats).occupants() == {}
         assert "listener" not in world.backend.server.rooms[ROOM].participants
         for operation in (listener.take_seat, listener.leave_seat, listener.request_to_speak):
             with pytest.raises(Conflict) as caught:
                 await operation()
             assert caught.value.code == "not_joined"
         await world.run(listener.rejoin())
-        assert listener.ended.value is None
+        assert now(listener.ended) is None
         await world.run(listener.take_seat(1))
-        assert listener.room.publishing.value == MICROPHONE
+        assert now(listener.room.publishing) == MICROPHONE
     with pytest.raises(Conflict) as caught:
         await listener.rejoin()
     assert caught.value.code == "already_joined"
@@ -299,9 +300,9 @@ async def test_a_host_who_comes_again_finds_the_room_as_it_is_now(world: World) 
     await world.run(listener.take_seat(6))
     await world.run(host.leave())
     await world.run(host.rejoin())
-    assert len(host.seats.value.seats) == 7
+    assert len(now(host.seats).seats) == 7
     assert host.is_host
-    assert listener.seat is not None
+    assert held_by(listener) is not None
 
 
 @pytest.mark.parity("U11")
@@ -309,7 +310,7 @@ async def test_disposing_ends_it_and_everything_else_says_closed(world: World) -
     host = await world.audio_room("host", as_host=True)
     await host.dispose()
     await host.dispose()
-    assert host.state.value is SessionState.CLOSED
+    assert now(host.state) is SessionState.CLOSED
     assert [state async for state in host.state] == [SessionState.CLOSED]
     for operation in (host.rejoin, host.take_seat, host.leave_seat):
         with pytest.raises(Closed):
@@ -327,7 +328,7 @@ async def test_a_reader_of_what_is_there_now_and_one_of_nothing(world: World) ->
     await world.run(host.take_seat(0))
     await world.settle()
     reader = listener.reader("host")
-    assert await world.run(anext(reader))
+    await world.run(anext(reader))
     await world.run(host.leave_seat())
     await world.settle()
     assert len([frame async for frame in reader]) <= 50

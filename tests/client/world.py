@@ -7,7 +7,15 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from utd_core.client import UTDAudioRoomSession, UTDCallSession, UTDLiveStreamSession, UTDSession, UTDStreamClient
+from utd_core.client import (
+    Observable,
+    UTDAudioRoomSession,
+    UTDCallSession,
+    UTDLiveStreamSession,
+    UTDSeat,
+    UTDSession,
+    UTDStreamClient,
+)
 from utd_core.client.policy import RetryPolicy
 from utd_core.engine import Engine, EngineSettings
 from utd_core.media.faults import Fault
@@ -27,6 +35,16 @@ STEADY = RetryPolicy(spread=0.0)
 def small_camera() -> TestPatternVideoSource:
     """A camera whose pictures cost next to nothing."""
     return TestPatternVideoSource(width=64, height=48, framerate=10.0)
+
+
+def now(observable: Observable[T]) -> T:
+    """Its value at this moment (a checker takes two looks at `.value` for the same)."""
+    return observable.value
+
+
+def held_by(session: UTDAudioRoomSession) -> UTDSeat | None:
+    """The session's own seat at this moment."""
+    return session.seat
 
 
 class World:

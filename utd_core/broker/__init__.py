@@ -1,6 +1,8 @@
-"""Event fan-out and history between the engine and whoever listens."""
+"""How events reach those who follow a channel."""
 
-from .base import Broker, Recover, Subscription
+from __future__ import annotations
+
+from .base import Broker, BrokerStatistics, Recover, Subscription
 from .local import LocalBroker
 
-__all__ = ["Broker", "LocalBroker", "Recover", "Subscription"]
+__all__ = ["Broker", "BrokerStatistics", "LocalBroker", "Recover", "Subscription"]

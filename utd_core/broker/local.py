@@ -1,135 +1,212 @@
-"""The broker of one engine in one process.
+"""The broker of an engine that is alone, in its process.
 
-A subscriber must see each event once, though it subscribes while events are committed, published and replayed at
-the same time. So it is entered *before* anything is looked up; what is published meanwhile waits in its backlog, and
-an event at or before the place that the look-up reached is passed over.
+- An event costs a look-up and one append for each subscriber; nothing is copied, nothing waits.
+- The newest events of the busiest channels are kept in memory, so those who come back after a moment do not burden the
+  store. Both are bounded: each channel, and all together (the channel that was quiet longest goes first).
+- Whatever was missed or came out of order is read from the store, which has every committed event; so an event that is
+  published late, twice or not at all shifts nothing.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import OrderedDict
 from collections.abc import Sequence
 
-from ..concurrency import BoundedQueue, Overflow
-from ..errors import Closed
-from ..store.base import Envelope, Head, Store
-from .base import Recover, Subscription
-from .ring import Rings
+from ..concurrency import BoundedQueue, Overflow, TaskScope
+from ..errors import Closed, UTDStreamException
+from ..store.base import Envelope, Store
+from .base import BrokerStatistics, Recover, Subscription
+from .channel import Channel
 
+log = logging.getLogger("utd_core.broker")
 
-NOWHERE = Head("", 0)
-"""A channel where nothing was published yet."""
-
-
-class _Feed:
-    """One subscription on its way: `backlog` is what was published before its place was known."""
-
-    __slots__ = ("backlog", "epoch", "offset", "queue")
-
-    def __init__(self, capacity: int) -> None:
-        self.queue: BoundedQueue[Envelope] = BoundedQueue(capacity, Overflow.CLOSE)
-        self.backlog: list[Envelope] | None = []
-        self.epoch = ""
-        self.offset = 0
-
-    def offer(self, envelope: Envelope) -> None:
-        if self.backlog is not None:
-            if len(self.backlog) > self.queue.capacity:
-                self.queue.close(
-                    Closed("more was published during the subscribe than the queue holds; subscribe again")
-                )
-            else:
-                self.backlog.append(envelope)
-        elif envelope.offset > self.offset or envelope.epoch != self.epoch:
-            self.queue.put(envelope)
-
-    def begin(self, place: Head, replay: Sequence[Envelope]) -> None:
-        """Queue what is replayed from `place` on, then what came meanwhile, and go live."""
-        self.epoch, self.offset = place.epoch, place.offset
-        for envelope in replay:
-            self.queue.put(envelope)
-            self.offset = envelope.offset
-        backlog, self.backlog = self.backlog or [], None
-        for envelope in backlog:
-            self.offer(envelope)
+RECENT_PER_CHANNEL = 512
+RECENT_IN_ALL = 65_536
 
 
 class LocalBroker:
-    """Fan-out by reference to the subscribers in this process; history from memory, else from the store."""
+    """A `Broker` over the store that the events were committed to."""
 
-    def __init__(self, store: Store, rings: Rings | None = None) -> None:
+    def __init__(self, store: Store, *, per_channel: int = RECENT_PER_CHANNEL, in_all: int = RECENT_IN_ALL) -> None:
         self._store = store
-        self._rings = rings or Rings()
-        self._feeds: dict[str, dict[int, _Feed]] = {}
+        self._per_channel = per_channel
+        self._in_all = in_all
+        self._channels: dict[str, Channel] = {}
+        # The channels that have recent events, the one that was quiet longest first.
+        self._recent: OrderedDict[str, Channel] = OrderedDict()
+        self._held = 0
+        self._scope = TaskScope("broker")
         self._closed = False
+        self._published = self._cut_off = self._mended = self._lost = 0
 
     async def open(self) -> None:
         if self._closed:
-            raise Closed("this broker was closed; make a new one")
+            raise Closed("the broker was closed; make a new one")
+        await self._scope.open()
 
     async def aclose(self) -> None:
-        """End every subscription. Idempotent."""
         self._closed = True
-        for feeds in self._feeds.values():
-            for feed in feeds.values():
-                feed.queue.close()
-        self._feeds.clear()
-        self._rings.clear()
-
-    @property
-    def subscriptions(self) -> int:
-        """How many there are now."""
-        return sum(map(len, self._feeds.values()))
+        await self._scope.aclose()
+        for channel in self._channels.values():
+            channel.close()
+        self._channels.clear()
+        self._recent.clear()
+        self._held = 0
 
     def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Hand committed events to the subscribers of their channels; never waits."""
+        if self._closed:
+            return
         for envelope in envelopes:
-            self._rings.add(envelope)
-            feeds = self._feeds.get(envelope.channel)
-            if feeds:
-                for feed in feeds.values():
-                    feed.offer(envelope)
+            channel = self._channels.get(envelope.channel) or self._make(envelope.channel)
+            if channel.last is None:
+                channel.epoch, channel.last = envelope.epoch, envelope.offset - 1
+            ahead = envelope.offset - channel.last
+            if ahead == 1:
+                self._deliver(channel, envelope)
+                if channel.early:
+                    self._deliver_early(channel)
+            elif ahead > 1:
+                self._hold_back(channel, envelope)
+        self._shrink()
 
     async def subscribe(self, channel: str, *, recover: Recover | None = None, capacity: int = 1_000) -> Subscription:
-        """Subscribe, without a gap between what is replayed and what comes live.
-
-        Raises `Closed` after `aclose`, `StoreFailed` when the history cannot be read.
-        """
-        if self._closed:
-            raise Closed("the engine was closed")
-        feed = _Feed(capacity)
-        self._feeds.setdefault(channel, {})[id(feed.queue)] = feed
+        self._check_open()
+        place = self._channels.get(channel) or self._make(channel)
+        place.joining += 1
         try:
-            head = self._rings.head(channel)
-            if head is None:
-                head = await self._store.head(channel) or NOWHERE
-            missed = None if recover is None else await self._missed(channel, recover, head, capacity)
-        except BaseException:
-            self._remove(channel, feed.queue)
-            raise
-        if missed is None or recover is None:
-            feed.begin(head, ())
-        else:
-            feed.begin(Head(recover.epoch, recover.offset), missed)
-        return Subscription(channel, head, missed is not None, feed.queue)
+            if place.last is None:
+                # Events that are published meanwhile tell the place as well, and then they count.
+                place.begin(await self._store.head(channel))
+            missed = None if recover is None else await self._missed(place, recover, capacity)
+            # No wait from here on: what was not missed comes live.
+            self._check_open()
+            queue: BoundedQueue[Envelope] = BoundedQueue(capacity, Overflow.CLOSE)
+            for envelope in missed or ():
+                queue.put(envelope)
+            subscription = Subscription(channel, place.head, missed is not None, queue)
+            place.subscribers[subscription] = None
+            return subscription
+        finally:
+            place.joining -= 1
+            self._forget_unused(place)
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Idempotent."""
-        self._remove(subscription.channel, subscription.events)
+        subscription.events.close()
+        channel = self._channels.get(subscription.channel)
+        if channel is not None and subscription in channel.subscribers:
+            del channel.subscribers[subscription]
+            self._forget_unused(channel)
 
-    async def _missed(self, channel: str, recover: Recover, head: Head, capacity: int) -> Sequence[Envelope] | None:
-        """All events between `recover` and `head`, None when they cannot all be had (or are more than a queue holds)."""
-        missing = head.offset - recover.offset
-        if recover.epoch != head.epoch or not 0 <= missing <= capacity:
+    def statistics(self) -> BrokerStatistics:
+        return BrokerStatistics(
+            channels=len(self._channels),
+            subscriptions=sum(len(channel.subscribers) for channel in self._channels.values()),
+            recent=self._held,
+            published=self._published,
+            cut_off=self._cut_off,
+            mended=self._mended,
+            lost=self._lost,
+        )
+
+    async def _missed(self, channel: Channel, recover: Recover, capacity: int) -> list[Envelope] | None:
+        """Everything after the place, up to the newest event delivered; None when that cannot be had."""
+        until = channel.head.offset
+        if recover.epoch != channel.epoch or not 0 <= until - recover.offset <= capacity:
             return None
-        held = self._rings.after(channel, recover.epoch, recover.offset)
-        if held is None:
-            held = await self._store.history(channel, recover.epoch, recover.offset, capacity)
-        return None if held is None or len(held) < missing or len(held) > capacity else held
+        missed = channel.since(recover.offset)
+        if missed is None:
+            held = await self._store.history(channel.name, channel.epoch, recover.offset, until - recover.offset)
+            # What was delivered while the store was reading.
+            later = channel.since(until)
+            if held is None or len(held) != until - recover.offset or later is None:
+                return None
+            missed = [*held, *later]
+        return missed if len(missed) <= capacity else None
 
-    def _remove(self, channel: str, queue: BoundedQueue[Envelope]) -> None:
-        queue.close()
-        feeds = self._feeds.get(channel)
-        if feeds is not None:
-            feeds.pop(id(queue), None)
-            if not feeds:
-                del self._feeds[channel]
+    def _deliver(self, channel: Channel, envelope: Envelope) -> None:
+        self._published += 1
+        before = 0 if channel.recent is None else len(channel.recent)
+        refused = channel.deliver(envelope, self._per_channel)
+        if refused:
+            self._cut_off += len(refused)
+            log.info("%d readers of %s were too slow and are cut off", len(refused), channel.name)
+        if before < self._per_channel:
+            self._held += 1
+        self._recent[channel.name] = channel
+        self._recent.move_to_end(channel.name)
+
+    def _deliver_early(self, channel: Channel) -> None:
+        while (envelope := channel.take_early()) is not None:
+            self._deliver(channel, envelope)
+
+    def _hold_back(self, channel: Channel, envelope: Envelope) -> None:
+        """An event before its turn: those before it are on their way, or must be read from the store."""
+        if channel.early is None:
+            channel.early = {}
+        channel.early[envelope.offset] = envelope
+        if len(channel.early) > self._per_channel:
+            self._lose(channel)
+        elif not channel.mending:
+            channel.mending = True
+            self._scope.start(self._mend, channel)
+
+    async def _mend(self, channel: Channel) -> None:
+        """Read what is missing before the early events; often it has arrived before this begins."""
+        try:
+            while channel.early:
+                last = channel.head.offset
+                missing = min(min(channel.early) - last - 1, self._per_channel)
+                found = await self._find(channel, last, missing)
+                for envelope in found:
+                    # Some may have arrived by themselves meanwhile.
+                    if envelope.offset == channel.head.offset + 1:
+                        self._mended += 1
+                        self._deliver(channel, envelope)
+                        self._deliver_early(channel)
+                if not found and channel.early and channel.head.offset == last:
+                    self._lose(channel)
+            self._shrink()
+        finally:
+            channel.mending = False
+            self._forget_unused(channel)
+
+    async def _find(self, channel: Channel, after: int, count: int) -> Sequence[Envelope]:
+        try:
+            return await self._store.history(channel.name, channel.epoch, after, count) or ()
+        except UTDStreamException as error:
+            log.warning("%d events of %s cannot be read: %s", count, channel.name, error)
+            return ()
+
+    def _lose(self, channel: Channel) -> None:
+        self._lost += 1
+        log.warning(
+            "events of %s after %s are lost; its subscribers must look at a snapshot", channel.name, channel.last
+        )
+        self._drop_recent(channel)
+        channel.lose()
+
+    def _shrink(self) -> None:
+        while self._held > self._in_all:
+            quiet = next(iter(self._recent.values()))
+            self._drop_recent(quiet)
+            self._forget_unused(quiet)
+
+    def _drop_recent(self, channel: Channel) -> None:
+        if channel.recent is not None:
+            self._held -= len(channel.recent)
+            channel.recent = None
+            self._recent.pop(channel.name, None)
+
+    def _make(self, name: str) -> Channel:
+        channel = self._channels[name] = Channel(name)
+        return channel
+
+    def _forget_unused(self, channel: Channel) -> None:
+        """Its place can be looked up in the store again."""
+        if not channel.is_used and channel.recent is None and self._channels.get(channel.name) is channel:
+            del self._channels[channel.name]
+
+    def _check_open(self) -> None:
+        if self._closed or not self._scope.is_open:
+            raise Closed("the broker is closed" if self._closed else "the broker is not open")

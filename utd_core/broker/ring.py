@@ -12,7 +12,7 @@ IN_ALL = 100_000
 
 
 class Rings:
-    """At most `per_channel` events of each channel and `in_all` together; the channel that was quiet longest goes first."""
+    """At most `per_channel` events of a channel, `in_all` together; the channel that was quiet longest goes first."""
 
     def __init__(self, per_channel: int = PER_CHANNEL, in_all: int = IN_ALL) -> None:
         self._per_channel = per_channel

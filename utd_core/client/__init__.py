@@ -1,7 +1,11 @@
 """The client: sessions for people in rooms and calls, over an engine in this process."""
 
 from ..model.call import UTDCallStatus
+from ..model.request import Request, RequestKind, RequestState
 from ..model.results import UTDCall, UTDTokenResponse
+from ..model.roles import Capability, Role
+from ..model.room import DuplicateIdentity, Phase
+from ..model.seats import SeatMode
 from ..model.session import SessionState
 from ..model.stream_type import UTDStreamType
 from .audio_room import UTDAudioRoomSession
@@ -33,7 +37,9 @@ from .room_session import UTDRoomSession
 from .session import UTDSession
 
 __all__ = [
+    "Capability",
     "Devices",
+    "DuplicateIdentity",
     "EndReason",
     "EngineLink",
     "EventReader",
@@ -42,12 +48,18 @@ __all__ = [
     "MediaLink",
     "Observable",
     "ObservableStatistics",
+    "Phase",
     "PublishingEndReason",
     "PublishingEnded",
     "RemoteFrames",
     "RemoteParticipant",
+    "Request",
+    "RequestKind",
+    "RequestState",
     "Resynced",
     "RetryPolicy",
+    "Role",
+    "SeatMode",
     "SessionEnd",
     "SessionEvent",
     "SessionState",

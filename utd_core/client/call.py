@@ -120,10 +120,9 @@ class UTDCallSession(UTDSession):
 
         Tolerates a call that is over or was ended by the other side in the same moment, and one that has not begun.
         """
-        self._operations.supersede("the call was ended")
-        if self._visit is not None:
-            await self._finish(SessionEnd(EndReason.CALL_ENDED, "the call was ended here"))
-        elif self._call.value is not None:
+        has_part = self._visit is not None
+        await self._depart(SessionEnd(EndReason.CALL_ENDED, "the call was ended here"))
+        if not has_part and self._call.value is not None:
             await self._hang_up(self._call.value)
 
     async def leave(self) -> None:
@@ -135,6 +134,7 @@ class UTDCallSession(UTDSession):
     async def _take_part(self, command: StartCall | AcceptCall) -> UTDCall:
         for source in self._device_sources():
             self._context.devices.check(source)
+        await self._see_off()
         epoch = self._operations.begin()
         taken: list[UTDCall] = []
 
@@ -158,9 +158,11 @@ class UTDCallSession(UTDSession):
             await self._stay_connected(visit, _ticket_of(call))
         finally:
             with anyio.CancelScope(shield=True):
-                self.room.hush()
-                await self._hang_up(call)
-                await self.room.disconnect()
+                try:
+                    self.room.hush()
+                    await self._hang_up(call)
+                finally:
+                    await self.room.disconnect()
 
     async def _enter(self, command: StartCall | AcceptCall) -> UTDCall:
         self._answered_here = isinstance(command, AcceptCall)

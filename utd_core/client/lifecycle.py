@@ -34,6 +34,7 @@ class SessionLifecycle(ABC):
         self._scope = TaskScope(f"{type.value} of {context.identity}")
         self._visit: Visit | None = None
         self._closed = False
+        self._departures = 0
         self._operations = Operations()
         self._changed = Signal()
         """Notified after whatever an operation may wait for."""
@@ -63,8 +64,7 @@ class SessionLifecycle(ABC):
 
     async def leave(self) -> None:
         """Leave. The session can be joined again. Idempotent; a join or an operation under way is `Superseded`."""
-        self._operations.supersede("the session was left")
-        await self._finish(SessionEnd(EndReason.LEFT, "the session was left"))
+        await self._depart(SessionEnd(EndReason.LEFT, "the session was left"))
 
     async def aclose(self) -> None:
         """Leave, and end the session: no task and no connection of it remains. Idempotent, from any task, at any await.
@@ -115,6 +115,8 @@ class SessionLifecycle(ABC):
     async def _begin(self, stay: Callable[[Visit], Awaitable[None]]) -> None:
         """Run `stay` in the background, and wait until it is in; a caller that is cancelled takes it back."""
         self._check_open()
+        await self._see_off()
+        self._check_open()
         self._state.set(SESSION.next(self._state.value, SessionTrigger.CONNECT))
         self._ended.set(None)
         visit = self._visit = Visit(stay)
@@ -138,14 +140,27 @@ class SessionLifecycle(ABC):
             assert visit.end is not None
             raise visit.failure or visit.end.error or Superseded(f"given up, because {visit.end.message}")
 
+    async def _see_off(self) -> None:
+        """Let a stay that is over for the application say its goodbye, before the next one begins.
+
+        Raises `Superseded` when the next one is given up meanwhile.
+        """
+        departures = self._departures
+        while self._visit is not None and self._visit.is_finishing:
+            await self._visit.wait_done()
+        if departures != self._departures:
+            raise Superseded("given up, because the session was left before it had joined")
+
     async def _run(self, visit: Visit) -> None:
         try:
             await visit.run()
         finally:
             self._conclude(visit)
 
-    async def _finish(self, end: SessionEnd) -> None:
-        """End the stay, if there is one, and wait until it is over."""
+    async def _depart(self, end: SessionEnd) -> None:
+        """The application ends the stay, if there is one; returns when it is over."""
+        self._departures += 1
+        self._operations.supersede(end.message)
         visit = self._visit
         if visit is not None:
             visit.finish(end)

@@ -10,6 +10,7 @@ from ..model.commands import DemoteFromStage, GetStage, LeaveStage, PromoteToSta
 from ..model.event import Event
 from ..model.permission import TrackSource
 from ..model.request import Request, RequestKind
+from ..model.results import UTDTokenResponse
 from ..model.room import Phase, RoleChanged, Room
 from ..model.stage import StageJoined, StageLeft, StageMember, StageMuteChanged
 from ..model.stream_type import UTDStreamType
@@ -115,6 +116,10 @@ class UTDLiveStreamSession(UTDRoomSession):
             self._show_stage()
         if isinstance(event, StageLeft) and event.identity == self.identity and event.by != self.identity:
             self._operations.supersede("the place on stage was taken away")
+
+    async def _connect(self, ticket: UTDTokenResponse) -> None:
+        await super()._connect(ticket)
+        self._show_stage()
 
     def _on_media(self, event: RoomEvent) -> None:
         super()._on_media(event)

@@ -164,7 +164,9 @@ class UTDRoom:
 
         Raises `ConnectFailed`, `DeadlineExceeded`, `Conflict` (already_joined), `Closed`.
         """
-        ticket = UTDTokenResponse(url, token, "", "", None, "", float("inf"))
+        ticket = UTDTokenResponse(
+            token=token, url=url, room_name="", user_token="", ws_url=None, backend="", expires_at=float("inf")
+        )
         await self.connect_with(ticket, auto_subscribe=auto_subscribe)
 
     async def connect_with(self, ticket: UTDTokenResponse, *, auto_subscribe: bool = True) -> None:
@@ -191,6 +193,7 @@ class UTDRoom:
         connection = self._connection
         if connection is not None:
             await connection.aclose()
+            self._reason = DisconnectReason.CLIENT_LEFT
             self._drop(connection)
         await self._publishing.drop_all()
 
@@ -305,6 +308,7 @@ class UTDRoom:
         """No state and no event follows; the tasks end with the scope."""
         self._closed = True
         self._end_stay()
+        self._show_nobody()
         for variable in (self._connected, self._grant, self._remote, self._open_sources):
             variable.close()
         self._events.close()
@@ -399,13 +403,16 @@ class UTDRoom:
         self._connection = None
         self._subscribed.clear()
         self._publishing.detach()
-        self._connected.set(False)
-        self._grant.set(NO_GRANT)
-        self._remote.set(())
+        self._show_nobody()
         if not self._hooks.comes_back:
             self._end_stay()
         self.tracks_changed.notify()
         self._gone.set()
+
+    def _show_nobody(self) -> None:
+        self._connected.set(False)
+        self._grant.set(NO_GRANT)
+        self._remote.set(())
 
     def _end_stay(self) -> None:
         self.stay.is_over = True

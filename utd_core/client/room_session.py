@@ -219,12 +219,14 @@ class UTDRoomSession(UTDSession):
             await self._stay_connected(visit, ticket)
         finally:
             with anyio.CancelScope(shield=True):
-                self.room.hush()
-                self._close_mirror()
-                self._awaited.clear()
-                if visit.end is None or visit.end.reason not in _STAYED:
-                    await self._say_goodbye(LeaveRoom(room=self.room_name))
-                await self.room.disconnect()
+                try:
+                    self.room.hush()
+                    self._awaited.clear()
+                    self._close_mirror()
+                    if visit.end is None or visit.end.reason not in _STAYED:
+                        await self._say_goodbye(LeaveRoom(room=self.room_name))
+                finally:
+                    await self.room.disconnect()
 
     async def _enter(self) -> UTDTokenResponse:
         """Join; a host who comes again finds the room as it is now, and creates it only when it is gone."""

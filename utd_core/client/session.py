@@ -200,7 +200,7 @@ class UTDSession(SessionLifecycle):
 
     async def _stay_connected(self, visit: Visit, ticket: UTDTokenResponse) -> None:
         """Connect, tell that the session is in, and come back for as long as that makes sense; then the visit ends."""
-        await self.room.connect_with(ticket)
+        await self._connect(ticket)
         self._move(SessionTrigger.SUCCEED)
         visit.joined()
         while True:
@@ -214,11 +214,15 @@ class UTDSession(SessionLifecycle):
             await self._come_back(visit, reason)
             self._move(SessionTrigger.RECOVER)
 
+    async def _connect(self, ticket: UTDTokenResponse) -> None:
+        await self.room.connect_with(ticket)
+        self._changed.notify()
+
     async def _come_back(self, visit: Visit, reason: DisconnectReason) -> None:
         """Connect with fresh tickets until it works; finishes the visit when it is refused, or patience ends."""
         for wait in self._context.retry.waits(self.identity):
             try:
-                await self.room.connect_with(await self._renew())
+                await self._connect(await self._renew())
             except (Refused, Unauthenticated) as error:
                 self._catch_up()
                 visit.finish(end_of(error))

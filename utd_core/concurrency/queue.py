@@ -62,7 +62,8 @@ class BoundedQueue(Generic[T]):
         self.capacity = capacity
         self.overflow = overflow
         self._items: deque[T] = deque()
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        # In the order they came; not a deque, which takes 0.6 KB even when it is empty.
+        self._waiters: dict[asyncio.Future[None], None] = {}
         self._closed = False
         self._error: Exception | None = None
         self._accepted = self._delivered = self._dropped = 0
@@ -99,7 +100,7 @@ class BoundedQueue(Generic[T]):
             if self._closed:
                 raise self._error or Closed("the stream has ended")
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
+            self._waiters[waiter] = None
             try:
                 await waiter
             except BaseException:
@@ -107,7 +108,7 @@ class BoundedQueue(Generic[T]):
                 if waiter.done() and not waiter.cancelled():
                     self._wake_one()
                 elif waiter in self._waiters:
-                    self._waiters.remove(waiter)
+                    del self._waiters[waiter]
                 raise
         self._delivered += 1
         return self._items.popleft()
@@ -118,8 +119,8 @@ class BoundedQueue(Generic[T]):
             return
         self._closed = True
         self._error = error
-        while self._waiters:
-            waiter = self._waiters.popleft()
+        waiters, self._waiters = self._waiters, {}
+        for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -148,7 +149,8 @@ class BoundedQueue(Generic[T]):
 
     def _wake_one(self) -> None:
         while self._waiters:
-            waiter = self._waiters.popleft()
+            waiter = next(iter(self._waiters))
+            del self._waiters[waiter]
             if not waiter.done():
                 waiter.set_result(None)
                 return

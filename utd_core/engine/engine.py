@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from ..broker import LocalBroker
 from ..broker.base import Recover, Subscription
@@ -178,7 +177,7 @@ class Engine:
         else:
             manager = default_manager()
             # Finding the installed plugins reads files.
-            await anyio.to_thread.run_sync(manager.load)
+            await asyncio.to_thread(manager.load)
             self._backend = manager.create_backend(self._media, self._media_settings, self.clock)
         control = self._backend.control
         given = self._given_store

@@ -3,6 +3,7 @@
 - Scope *room* keeps somebody out of one room, scope *project* out of every room and every call.
 - One ban per identity and scope: a second one replaces the first (a longer ban is not an error).
 - `expires_at` None never ends. An expired ban is no ban, whether or not it was swept away.
+- A room holds at most 1,000 bans, a project 10,000; beyond that a ban must be lifted first.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from .event import Event
 class BanScope(StrEnum):
     ROOM = "room"
     PROJECT = "project"
+
+
+MOST_BANS: Mapping[BanScope, int] = {BanScope.ROOM: 1_000, BanScope.PROJECT: 10_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ def check_not_banned(bans: Mapping[str, Ban], identity: str, now: float) -> None
     until = "for good" if ban.expires_at is None else f"until {ban.expires_at:.0f}"
     where = "this room" if ban.scope is BanScope.ROOM else "this project"
     raise Banned(
-        f"{identity!r} is banned from {where} {until}: {ban.reason or 'no reason given'}",
+        f"{identity!r} is banned from {where} {until}: {ban.reason or 'no reason given'}; ask a moderator to lift it",
         details={"ban_id": ban.id, "scope": ban.scope.value, "reason": ban.reason, "expires_at": ban.expires_at},
     )
 

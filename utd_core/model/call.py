@@ -5,7 +5,7 @@
 - Only the two parties see a call. The callee rings, accepts, rejects or reports busy; the caller cancels; either side
   ends. `end` before the answer is the caller's cancel or the callee's rejection.
 - Unanswered for `ring_timeout` seconds (5 to 180, default 30) it is missed. An answered call ends after `max_duration`
-  seconds if that is set, or when a party is gone for `reconnect_grace` seconds.
+  seconds if that is set, or when a party is gone for 20 seconds.
 - One device answers; the others learn from the event which one and stop ringing.
 - Whoever is in a call that has not ended is busy for others. Nobody calls oneself.
 """
@@ -159,8 +159,8 @@ class CallAccepted(Event):
 
 @dataclass(frozen=True, slots=True)
 class CallEnded(Event):
-    """The last event of a call. `status` is one of the four ends. `reason`: hung_up, cancelled, rejected, busy,
-    no_answer, duration_limit, disconnected, banned."""
+    """The last event of a call. `status` is one of the four ends. `reason`: hung_up, cancelled, rejected (or the words
+    of whoever rejected it), busy, no_answer, duration_limit, disconnected, banned."""
 
     status: UTDCallStatus
     reason: str

@@ -20,7 +20,6 @@ from .bans import Ban
 from .identifiers import SERVER, SYSTEM
 from .roles import Capability
 
-
 _MOST_PROBLEMS = 8
 _MOST_NAME = 64
 
@@ -106,16 +105,19 @@ class Command(BaseModel):
             raise _explain(type(self), error) from None
 
     @classmethod
-    def parse(cls, data: bytes | str | Mapping[str, Any]) -> Self:
-        """The command that came from outside, as JSON or as a mapping. Raises `InvalidInput` and nothing else."""
-        if not isinstance(data, bytes | str):
-            if not (isinstance(data, Mapping) and all(isinstance(name, str) for name in data)):
-                raise InvalidInput(f"{cls.__name__}: give its fields by name, got {type(data).__name__}")
+    def parse(cls, data: object) -> Self:
+        """A command that came from outside: JSON (bytes or text), or a mapping of its fields by name.
+
+        Raises `InvalidInput` and nothing else, whatever it is given.
+        """
+        if isinstance(data, bytes | str):
+            try:
+                return cls.model_validate_json(data)
+            except ValidationError as error:
+                raise _explain(cls, error) from None
+        if isinstance(data, Mapping) and all(isinstance(name, str) for name in data):
             return cls(**data)
-        try:
-            return cls.model_validate_json(data)
-        except ValidationError as error:
-            raise _explain(cls, error) from None
+        raise InvalidInput(f"{cls.__name__}: give its fields by name, got {type(data).__name__}")
 
 
 COMMANDS: dict[str, type[Command]] = {}

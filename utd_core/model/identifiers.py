@@ -78,7 +78,8 @@ def check_room_name(value: Any) -> str:
     name = _check(value, "room name", ErrorCode.INVALID_NAME)
     if name.startswith(CALL_PREFIX):
         raise InvalidInput(
-            f"room name must not begin with {CALL_PREFIX!r}; that is reserved: {name[:32]!r}", code=ErrorCode.INVALID_NAME
+            f"room name must not begin with {CALL_PREFIX!r}; that is reserved: {name[:32]!r}",
+            code=ErrorCode.INVALID_NAME,
         )
     return name
 

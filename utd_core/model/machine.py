@@ -21,7 +21,8 @@ T = TypeVar("T", bound=StrEnum)
 class Machine(Generic[S, T]):
     """`table[state, trigger]` is the next state; `refusals` names the error code and words of a missing cell.
 
-    A refusal may be given per cell, per state (trigger None) or not at all (then code `conflict`).
+    A refusal may be given per cell, per state (trigger None) or not at all (then code `conflict`); its words say what
+    to do next. `also_initial`: further states that it may begin in.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Machine(Generic[S, T]):
     initial: S
     table: Mapping[tuple[S, T], S]
     refusals: Mapping[tuple[S, T | None], tuple[ErrorCode, str]] = field(default_factory=dict)
+    also_initial: frozenset[S] = frozenset()
 
     def next(self, state: S, trigger: T) -> S:
         """The state after `trigger`, or `Conflict`."""

@@ -37,7 +37,7 @@ class Capability(StrEnum):
     TAKE_SEAT = "take_seat"
     """Take a free seat in free mode, move between seats."""
     TAKE_SEAT_DIRECTLY = "take_seat_directly"
-    """Take a free seat in request mode without asking."""
+    """Take a free seat in request mode without asking, move between seats."""
     ASK = "ask"
     """Ask to speak or to come on stage."""
     MANAGE_SEATS = "manage_seats"

@@ -1,8 +1,10 @@
 """A room: its phase, its people's roles, and a seat grid or a stage.
 
-- Phases: *backstage* (only those with `join_backstage` are in), *live*, *ended*. A room starts live unless its
-  settings say backstage; it may go back and forth until it ends, and ends once. The name is then free for a new room.
-- Roles are kept only for people who are more than audience, so the state stays small whoever listens.
+- Phases: *backstage* (only those with `join_backstage` come in, and only they get a place), *live*, *ended*. A room
+  starts live unless its settings say backstage; it may go back and forth until it ends, and ends once. The name is
+  then free for a new room.
+- Roles are kept only for people who are more than audience, and for at most 1,000 of them, so the state stays small
+  whoever listens.
 - Who is connected is not part of the room (presence); what follows from it is: since when the room is empty, and
   since when no host is there.
 - Limits: most participants, longest duration, how long it may be empty, how long it goes on without a host.
@@ -29,6 +31,7 @@ from .stage import StageJoined, StageLeft, StageMember, StageMuteChanged
 from .stream_type import UTDStreamType
 
 KEPT_ENDED_REQUESTS = 64
+MAX_ROLES = 1_000
 
 
 class Phase(StrEnum):
@@ -48,6 +51,7 @@ ROOM = Machine(
     states=Phase,
     triggers=PhaseTrigger,
     initial=Phase.BACKSTAGE,
+    also_initial=frozenset({Phase.LIVE}),
     table={
         (Phase.BACKSTAGE, PhaseTrigger.GO_LIVE): Phase.LIVE,
         (Phase.BACKSTAGE, PhaseTrigger.END): Phase.ENDED,
@@ -55,8 +59,8 @@ ROOM = Machine(
         (Phase.LIVE, PhaseTrigger.END): Phase.ENDED,
     },
     refusals={
-        (Phase.BACKSTAGE, PhaseTrigger.STOP_LIVE): (ErrorCode.WRONG_PHASE, "it is not live"),
-        (Phase.LIVE, PhaseTrigger.GO_LIVE): (ErrorCode.WRONG_PHASE, "it is live already"),
+        (Phase.BACKSTAGE, PhaseTrigger.STOP_LIVE): (ErrorCode.WRONG_PHASE, "go live first"),
+        (Phase.LIVE, PhaseTrigger.GO_LIVE): (ErrorCode.WRONG_PHASE, "stop live first to go live again"),
         (Phase.ENDED, None): (ErrorCode.ROOM_ENDED, "create a new room, the name is free"),
     },
 )

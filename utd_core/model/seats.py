@@ -60,11 +60,11 @@ SEAT = Machine(
     refusals={
         (SeatState.OCCUPIED, SeatTrigger.TAKE): (ErrorCode.SEAT_TAKEN, "take another, or any free seat"),
         (SeatState.LOCKED, SeatTrigger.TAKE): (ErrorCode.SEAT_LOCKED, "a moderator must unlock it first"),
-        (SeatState.LOCKED, SeatTrigger.LOCK): (ErrorCode.SEAT_LOCKED, "it is locked already"),
-        (SeatState.EMPTY, SeatTrigger.LEAVE): (ErrorCode.SEAT_EMPTY, "nobody sits there"),
-        (SeatState.LOCKED, SeatTrigger.LEAVE): (ErrorCode.SEAT_EMPTY, "nobody sits there"),
-        (SeatState.EMPTY, SeatTrigger.UNLOCK): (ErrorCode.SEAT_NOT_LOCKED, "it is not locked"),
-        (SeatState.OCCUPIED, SeatTrigger.UNLOCK): (ErrorCode.SEAT_NOT_LOCKED, "it is not locked"),
+        (SeatState.LOCKED, SeatTrigger.LOCK): (ErrorCode.SEAT_LOCKED, "unlock it to change that"),
+        (SeatState.EMPTY, SeatTrigger.LEAVE): (ErrorCode.SEAT_EMPTY, "look who sits where first"),
+        (SeatState.LOCKED, SeatTrigger.LEAVE): (ErrorCode.SEAT_EMPTY, "look who sits where first"),
+        (SeatState.EMPTY, SeatTrigger.UNLOCK): (ErrorCode.SEAT_NOT_LOCKED, "lock it to change that"),
+        (SeatState.OCCUPIED, SeatTrigger.UNLOCK): (ErrorCode.SEAT_NOT_LOCKED, "lock it to change that"),
     },
 )
 
@@ -222,7 +222,7 @@ def free_seat(grid: SeatGrid, identity: str, index: int | None) -> Seat:
 def changed_lock(seat: Seat, locking: bool, take: bool, audio: bool, video: bool, by: str) -> list[Event]:
     """Lock or unlock the named parts; an occupant is evicted before `take` is locked."""
     if not (take or audio or video):
-        raise InvalidInput("name at least one part of the lock: take, audio or video")
+        raise InvalidInput("nothing is named; name at least one part of the lock: take, audio or video")
     parts = (
         locking if take else seat.locked,
         locking if audio else seat.audio_locked,
@@ -233,7 +233,7 @@ def changed_lock(seat: Seat, locking: bool, take: bool, audio: bool, video: bool
         if take:
             raise SEAT.refusal(seat.state, trigger)
         code = ErrorCode.SEAT_LOCKED if locking else ErrorCode.SEAT_NOT_LOCKED
-        words = "locked already" if locking else "not locked"
+        words = "locked already; unlock them to change that" if locking else "not locked; lock them first"
         raise Conflict(f"the named parts of seat {seat.index} are {words}", code=code)
     events: list[Event] = []
     occupant = seat.identity

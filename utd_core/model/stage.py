@@ -36,8 +36,8 @@ STAGE = Machine(
         (PlaceState.ON, PlaceTrigger.LEAVE): PlaceState.OFF,
     },
     refusals={
-        (PlaceState.ON, PlaceTrigger.ENTER): (ErrorCode.ALREADY_ON_STAGE, "this identity is on stage already"),
-        (PlaceState.OFF, PlaceTrigger.LEAVE): (ErrorCode.NOT_ON_STAGE, "this identity is not on stage"),
+        (PlaceState.ON, PlaceTrigger.ENTER): (ErrorCode.ALREADY_ON_STAGE, "leave it first to come again"),
+        (PlaceState.OFF, PlaceTrigger.LEAVE): (ErrorCode.NOT_ON_STAGE, "come on stage first"),
     },
 )
 

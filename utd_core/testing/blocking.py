@@ -14,6 +14,8 @@ from ..errors import ErrorCode, UTDStreamException
 
 _ALLOWED = (
     ("utd_core/testing/leaks.py", "_open_descriptors"),
+    # Heavy libraries are imported when they are first needed, which happens once in a process.
+    ("<frozen importlib._bootstrap>", "_find_and_load"),
     # SQLite in memory: the calls have the names of those that wait for a disk, but there is none.
     ("utd_core/store/memory.py", "_read"),
     ("utd_core/store/memory.py", "_write"),

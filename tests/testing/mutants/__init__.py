@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from . import connecting, controlling, declaring, playing, telling
-from .codec import LIKE_A_NETWORK, PLAIN
+from .codec import LIKE_A_NETWORK
 from .covers import MUTANTS
+from .modest import MODEST
 
-__all__ = ["LIKE_A_NETWORK", "MUTANTS", "PLAIN", "connecting", "controlling", "declaring", "playing", "telling"]
+FORGETFUL, _ = MUTANTS["ForgetsExpiry"]
+
+__all__ = [
+    "FORGETFUL",
+    "LIKE_A_NETWORK",
+    "MODEST",
+    "MUTANTS",
+    "connecting",
+    "controlling",
+    "declaring",
+    "playing",
+    "telling",
+]

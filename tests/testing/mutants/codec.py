@@ -12,7 +12,7 @@ from utd_core.media.backend import PublishOptions, TrackStatistics
 from utd_core.media.events import TrackKind
 from utd_core.media.frames import AudioFrame, VideoFrame
 
-from .covers import BackendCover, ConnectionCover, TrackCover, covered
+from .covers import ConnectionCover, TrackCover, covered
 
 RATE = 48_000
 CHUNK_US = 10_000
@@ -92,6 +92,6 @@ class CodecTrack(TrackCover):
         return sound.tobytes()
 
 
-LIKE_A_NETWORK = covered(CodecConnection, exact_media=False)
-IN_REAL_TIME = covered(CodecConnection, exact_media=False, virtual_time=False)
-PLAIN = covered(BackendCover)
+NETWORK = {"latency_ms": 40, "jitter_ms": 15, "seed": 3}
+LIKE_A_NETWORK = covered(CodecConnection, settings=NETWORK, exact_media=False)
+IN_REAL_TIME = covered(CodecConnection, settings=NETWORK, exact_media=False, virtual_time=False)

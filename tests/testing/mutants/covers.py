@@ -144,8 +144,8 @@ def caught_by(*numbers: str, **declared: Any) -> Callable[[C], C]:
     return register
 
 
-def covered(cover: type, **declared: Any) -> BackendSpec:
-    """The mock with one class covered; `declared`: capabilities that differ from the mock's."""
+def covered(cover: type, *, settings: Mapping[str, Any] | None = None, **declared: Any) -> BackendSpec:
+    """The mock with one class covered. `settings`: the mock's own; `declared`: capabilities that differ from it."""
     base = cover if issubclass(cover, BackendCover) else BackendCover
     covers = {kind: cover for known, kind in _KINDS.items() if issubclass(cover, known)}
     capabilities = replace(CAPABILITIES, **declared)
@@ -153,8 +153,8 @@ def covered(cover: type, **declared: Any) -> BackendSpec:
     own = {"covers": {**base.covers, **covers}, "capabilities": capabilities}
     backend_class: Any = type(base.__name__, (base,), own)
 
-    def create(settings: Mapping[str, Any], clock: Clock) -> MediaBackend:
-        made: MediaBackend = backend_class(MockBackend(settings, clock), clock)
+    def create(given: Mapping[str, Any], clock: Clock) -> MediaBackend:
+        made: MediaBackend = backend_class(MockBackend({**(settings or {}), **given}, clock), clock)
         return made
 
     return BackendSpec("mock", "the mock, covered", capabilities, create, faults=backend_class.faults)

@@ -13,8 +13,10 @@ from ...media.convert import to_mono
 from ...media.frames import AudioFrame, Frame, VideoFrame
 from ...media.sinks.base import Sink
 from ...media.sinks.level import LevelMeter
+from ...media.sinks.wav import WavSink
 from ...media.sources.pattern import read_counter
 from ...model.permission import TrackSource
+from .devices import SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Stretch:
 class Listener(Sink):
     """Plays a part. `origin`: the clock at the beginning of the recording, the same for all of a scene.
 
-    It is the sink between the session's recorder and the WAV file, so that it can watch what is written.
+    It is itself the sink between the session's recorder and the WAV file, and so sees what is written.
     """
 
     def __init__(self, part: Part, path: Path, clock: Clock, origin: float) -> None:
@@ -54,11 +56,14 @@ class Listener(Sink):
         self.failure: UTDStreamException | None = None
         """What ended the recording before its time."""
         self._clock = clock
-        self._file: Sink | None = None
+        self._file: WavSink | None = None
 
-    async def listen(self, session: UTDSession, file: Sink) -> None:
-        """Record until it is cancelled or the session is left. The file stays open."""
-        self._file = file
+    async def open(self) -> None:
+        """Make the file. Raises `MediaError` when that is impossible."""
+        self._file = await WavSink.open(self.path, sample_rate=SAMPLE_RATE)
+
+    async def listen(self, session: UTDSession) -> None:
+        """Record until it is cancelled or the session is left."""
         try:
             await session.record(self.part.hears, self, origin=self.origin)
         except UTDStreamException as error:
@@ -73,14 +78,17 @@ class Listener(Sink):
                     self.pictures.setdefault(number, self._clock.monotonic())
 
     async def write(self, frame: Frame) -> None:
+        """Take a frame of sound. Raises as `WavSink.write`."""
         assert isinstance(frame, AudioFrame)
         assert self._file is not None
         # A backend may carry stereo whatever was published.
         frame = to_mono(frame)
+        await self._file.write(frame)
         self.received.append(Stretch(frame.timestamp_us, frame.duration_us))
         self.meter.add(frame)
         self.hears.set()
-        await self._file.write(frame)
 
     async def aclose(self) -> None:
-        """The file is closed by who opened it."""
+        """Finish the file. Idempotent. Raises `MediaError` when that fails."""
+        if self._file is not None:
+            await self._file.aclose()

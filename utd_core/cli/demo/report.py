@@ -3,48 +3,57 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...media.analysis import correlate
+from .devices import CAMERA, FRAME_MS, SAMPLE_RATE, Microphone, Voice
 from .listener import Listener, Stretch
-from .voice import SAMPLE_RATE, Voice
 
 HEARD_CORRELATION = 0.6
-"""A codec changes the waveform (Opus at speech bit rates keeps 0.8 and more of it), while another voice, noise or a
-voice with holes of seconds stays well under 0.5. Without a codec it is 1."""
+"""Without a codec it is 1; Opus keeps 0.9 of the voice at 8 kbit/s, and a jitter buffer that stretches it somewhere
+costs a part of that. Another sentence, another voice, noise or a tone stays near 0.1."""
 HEARD_FRAMES = 0.9
-"""Share of the frames that must arrive. A network loses some and a jitter buffer stretches a few; of a voice that
-lost one frame in ten every word is still understood."""
+"""Share of the frames that must arrive: with one of ten lost, every word is still understood."""
 SEEN_PICTURES = 0.25
-"""Share of the pictures that must arrive. A picture can be shown only after the first key frame, and a busy encoder
-leaves some out."""
+"""Share of the pictures that must arrive: the first can be shown only after a key frame, and a busy encoder leaves
+some out."""
 
-_FRAME_US = 20_000
+_FRAME_US = FRAME_MS * 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A finished recording, and the microphone that it is of (None: nobody opened it)."""
+
+    listener: Listener
+    microphone: Microphone | None
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one listener heard of the voice.
+    """What one listener heard of the voice. `wav`: the name of the recording's file.
 
-    `received_frames` are frames of 20 ms, in which the voice lies in the recording. `delay_ms`: from the speaker's
-    schedule to the place in the recording; None when the voice is not in it. `pictures`: of `expected_pictures`.
+    `received_frames`: frames of 20 ms that came, of the stretch of the recording in which the voice lies. `delay_ms`:
+    from when it was spoken to where it lies; None when it is not in the recording. `pictures`: those that were seen
+    while it was spoken.
     """
 
     identity: str
     speaker: str
-    wav: Path
+    wav: str
     expected_frames: int
-    received_frames: int
-    correlation: float
+    received_frames: int = 0
+    correlation: float = 0.0
     delay_ms: float | None = None
     expected_pictures: int = 0
     pictures: int = 0
 
     @property
     def ok(self) -> bool:
-        """The voice came, and it was the voice; and pictures, where there are some."""
+        """The voice came, and it was the voice; and so did the pictures, where there are some."""
         return (
             self.correlation >= HEARD_CORRELATION
             and self.received_frames >= HEARD_FRAMES * self.expected_frames
@@ -54,7 +63,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class SceneReport:
-    """`why`: what keeps a scene from being played; or, of one that was played, what broke it off."""
+    """`why`: what keeps a scene from being played; of one that was played, what broke it off."""
 
     scene: str
     played: bool
@@ -63,13 +72,13 @@ class SceneReport:
 
     @property
     def ok(self) -> bool:
-        """Everybody heard the voice, and nothing broke off."""
+        """It was played to its end, and everybody heard the voice."""
         return self.played and not self.why and all(listener.ok for listener in self.listeners)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `utd demo --json` prints."""
+    """What came out of the whole demo."""
 
     backend: str
     input: Path
@@ -77,12 +86,12 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """At least one scene was played, and in each that was everybody heard the voice."""
+        """At least one scene was played, and everybody heard the voice in each that was."""
         played = [scene for scene in self.scenes if scene.played]
         return bool(played) and all(scene.ok for scene in played)
 
-    def as_dict(self, recordings_kept: bool) -> dict[str, Any]:
-        """Plain values; `wav` is None where the recordings were temporary."""
+    def as_dict(self, folder: Path | None) -> dict[str, Any]:
+        """What `--json` prints. `folder`: where the recordings are, None when they were temporary."""
         return {
             "backend": self.backend,
             "input": str(self.input),
@@ -95,7 +104,7 @@ class Report:
                     "listeners": [
                         {
                             "identity": heard.identity,
-                            "wav": str(heard.wav) if recordings_kept else None,
+                            "wav": None if folder is None else str(folder / heard.wav),
                             "expected_frames": heard.expected_frames,
                             "received_frames": heard.received_frames,
                             "correlation": round(heard.correlation, 4),
@@ -108,43 +117,52 @@ class Report:
         }
 
 
-def judge(listener: Listener, voice: Voice, spoken_at: float | None, origin: float, expected_pictures: int) -> Heard:
+def judge(take: Take, voice: Voice) -> Heard:
     """Compare a finished recording with the voice. Blocking.
 
-    `origin`: the clock's reading at the recording's beginning, `spoken_at`: at the voice's (None: nobody spoke).
     Raises `UTDStreamException` (missing_extra) without numpy.
     """
-    part = listener.part
-    correlation = correlate(voice.pcm, read_wav(listener.path))
-    recognised = correlation.peak >= HEARD_CORRELATION
-    spoken_us = None if spoken_at is None else round((spoken_at - origin) * 1_000_000)
-    heard_us = round(correlation.lag * 1_000_000 / SAMPLE_RATE) if recognised else spoken_us
-    received = 0
-    if heard_us is not None:
-        received = frames_within(listener.received, heard_us, heard_us + len(voice.frames) * _FRAME_US)
+    listener, part = take.listener, take.listener.part
+    likeness = correlate(voice.pcm, read_wav(listener.path))
+    spoken_at = None if take.microphone is None else take.microphone.spoken_at
+    received, delay_ms, pictures = 0, None, 0
+    if spoken_at is not None:
+        spoken_us = begin_us = round((spoken_at - listener.origin) * 1_000_000)
+        if likeness.peak >= HEARD_CORRELATION:
+            begin_us = round(likeness.lag * 1_000_000 / SAMPLE_RATE)
+            delay_ms = (begin_us - spoken_us) / 1_000
+        received = frames_within(listener.received, begin_us, begin_us + len(voice.frames) * _FRAME_US)
+        pictures = sum(spoken_at <= at <= spoken_at + voice.seconds for at in listener.pictures.values())
     return Heard(
         identity=part.identity,
         speaker=part.hears,
-        wav=listener.path,
+        wav=listener.path.name,
         expected_frames=len(voice.frames),
         received_frames=received,
-        correlation=correlation.peak,
-        delay_ms=(heard_us - spoken_us) / 1_000 if recognised and heard_us is not None and spoken_us is not None else None,
-        expected_pictures=expected_pictures,
-        pictures=len(listener.pictures),
+        correlation=likeness.peak,
+        delay_ms=delay_ms,
+        expected_pictures=0 if part.sees is None else int(CAMERA.framerate * voice.seconds),
+        pictures=pictures,
     )
 
 
-def frames_within(received: list[Stretch], start_us: int, end_us: int) -> int:
-    """How many frames of 20 ms were received of a stretch of the recording, whatever length a backend's frames have."""
-    covered = sum(
-        max(0, min(stretch.start_us + stretch.duration_us, end_us) - max(stretch.start_us, start_us))
-        for stretch in received
-    )
+def frames_within(received: Iterable[Stretch], begin_us: int, end_us: int) -> int:
+    """How many frames of 20 ms cover a stretch of the recording, whatever length a backend's own frames have.
+
+    What came twice counts once.
+    """
+    covered = 0
+    for stretch in sorted(received, key=lambda stretch: stretch.start_us):
+        start, stop = max(stretch.start_us, begin_us), min(stretch.start_us + stretch.duration_us, end_us)
+        if start < stop:
+            covered += stop - start
+            begin_us = stop
     return round(covered / _FRAME_US)
 
 
 def read_wav(path: Path) -> bytes:
-    """The samples of a recording."""
+    """The samples of a recording; none where there is no file."""
+    if not path.exists():
+        return b""
     with wave.open(str(path), "rb") as file:
         return file.readframes(file.getnframes())

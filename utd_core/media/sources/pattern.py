@@ -51,7 +51,7 @@ class TestPatternVideoSource(VideoSourceBase):
         half = width // 2
         self._blue = bytes(_BARS[x * len(_BARS) // half][1] for x in range(half)) * 2
         self._red = bytes(_BARS[x * len(_BARS) // half][2] for x in range(half)) * 2
-        self._neutral = bytes([_NEUTRAL]) * (half * self._rows)
+        self._neutral = bytes([_NEUTRAL]) * half
         self._blocks = [(bytes([_BLACK]) * size, bytes([_WHITE]) * size) for size in _block_widths(width)]
 
     async def read(self) -> VideoFrame | None:
@@ -66,18 +66,14 @@ class TestPatternVideoSource(VideoSourceBase):
         shift = number * _STEP % width
         digits = b"".join([block[number >> bit & 1] for bit, block in enumerate(self._blocks)])
         inverted = b"".join([block[~number >> bit & 1] for bit, block in enumerate(self._blocks)])
+        luma = self._luma[shift : shift + width]
+        blue, red = (plane[shift // 2 : shift // 2 + half] for plane in (self._blue, self._red))
         below = self.height - 2 * rows
-        return b"".join(
-            (
-                digits * rows,
-                inverted * rows,
-                self._luma[shift : shift + width] * below,
-                self._neutral,
-                self._blue[shift // 2 : shift // 2 + half] * (below // 2),
-                self._neutral,
-                self._red[shift // 2 : shift // 2 + half] * (below // 2),
-            )
-        )
+        # Row by row into one allocation: fresh pages for whole planes would cost more than the copying.
+        lines = [digits] * rows + [inverted] * rows + [luma] * below
+        for chroma in (blue, red):
+            lines += [self._neutral] * rows + [chroma] * (below // 2)
+        return b"".join(lines)
 
 
 def read_counter(frame: VideoFrame) -> int | None:

@@ -25,7 +25,11 @@ class RoomCommand(Command):
 
 
 class RoomOptions(RoomCommand):
-    """How a new room is; every field is optional and only counts where the command creates the room."""
+    """How a new room is; every field is optional.
+
+    Where the room exists already, a host who joins sets up its seats anew (number, mode, mode id); the rest only counts
+    where the command creates the room.
+    """
 
     seat_count: SeatCount | None = None
     seat_mode: Annotated[SeatMode, Field(strict=False)] | None = None

@@ -17,10 +17,15 @@ class GetStage(RoomCommand):
 
 
 @command(
-    "POST", _STAGE + "/{identity}", aggregate=Aggregate.ROOM, result=StageMember, capability=Capability.MANAGE_STAGE
+    "POST",
+    _STAGE + "/{identity}",
+    aggregate=Aggregate.ROOM,
+    result=StageMember,
+    capability=Capability.MANAGE_STAGE,
+    target="identity",
 )
 class PromoteToStage(RoomCommand):
-    """Bring somebody who is in the room on stage; oneself too."""
+    """Bring somebody who is in the room on stage; oneself too. Whoever is of the same or a higher rank is invited."""
 
     identity: Identity
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import Conflict, ErrorCode, Forbidden, NotFound
 from ..command import Command, Context
 from ..roles import Capability, Role
-from ..room import Room
+from ..room import Phase, Room
 
 
 def check_access(room: Room, command: Command, context: Context) -> None:
@@ -57,6 +57,15 @@ def check_not_self(context: Context, target: str, instead: str) -> None:
         raise Forbidden(f"{target!r} cannot do this to itself; {instead}")
 
 
+def check_let_in(room: Room, identity: str) -> None:
+    """Raise `Conflict` (room_not_live) while the room is backstage and `identity` does not belong there."""
+    if room.phase is Phase.BACKSTAGE and not room.may(room.role(identity), Capability.JOIN_BACKSTAGE):
+        raise Conflict(
+            f"{room.name!r} is backstage, where {identity!r} may not be; wait until its host goes live",
+            code=ErrorCode.ROOM_NOT_LIVE,
+        )
+
+
 def participant(context: Context) -> str:
     """The actor as somebody who can be in a room; the application's server cannot."""
     if context.actor.is_trusted:
@@ -67,7 +76,9 @@ def participant(context: Context) -> str:
 def check_present(room: Room, context: Context, identity: str) -> None:
     """Raise `NotFound` (participant_not_found) unless `identity` is in the room."""
     if identity not in context.present:
-        raise NotFound(f"{identity!r} is not in room {room.name!r}", code=ErrorCode.PARTICIPANT_NOT_FOUND)
+        raise NotFound(
+            f"{identity!r} is not in room {room.name!r}; list its participants", code=ErrorCode.PARTICIPANT_NOT_FOUND
+        )
 
 
 def role_of(room: Room, context: Context) -> Role:

@@ -36,7 +36,7 @@ def decide_call(call: Call | None, command: Command | internal.Internal, context
             return []
         return _INTERNAL[type(command)](call, command, context)
     if call is None or not (context.actor.is_trusted or call.is_party(context.by)):
-        raise NotFound("there is no such call, or it is not yours", code=ErrorCode.CALL_NOT_FOUND)
+        raise NotFound("there is no such call, or it is not yours; list your calls", code=ErrorCode.CALL_NOT_FOUND)
     if command.spec.query:
         return []
     return _RULES[type(command)](call, command, context)
@@ -110,12 +110,12 @@ def _tick(call: Call, command: internal.Tick, context: Context) -> list[Event]:
     now = context.now
     if call.answered_at is None:
         if now >= call.created_at + call.ring_timeout:
-            return [_end(call, CallTrigger.TIME_OUT, "no_answer", context)]
+            return [_end(call, CallTrigger.TIME_OUT, "no_answer", context, by=SYSTEM)]
         return []
     if call.max_duration is not None and now >= call.answered_at + call.max_duration:
-        return [_end(call, CallTrigger.END, "duration_limit", context)]
+        return [_end(call, CallTrigger.END, "duration_limit", context, by=SYSTEM)]
     if any(now >= since + RECONNECT_GRACE for since in call.absent.values()):
-        return [_end(call, CallTrigger.END, "disconnected", context)]
+        return [_end(call, CallTrigger.END, "disconnected", context, by=SYSTEM)]
     return []
 
 
@@ -143,14 +143,13 @@ def _banned(call: Call, command: internal.PartyBanned, context: Context) -> list
     return [_end(call, trigger, "banned", context)]
 
 
-def _end(call: Call, trigger: CallTrigger, reason: str, context: Context) -> CallEnded:
-    by = SYSTEM if trigger is CallTrigger.TIME_OUT or reason in ("duration_limit", "disconnected") else context.by
-    return CallEnded(CALL.next(call.status, trigger), reason, by, context.now)
+def _end(call: Call, trigger: CallTrigger, reason: str, context: Context, *, by: str | None = None) -> CallEnded:
+    return CallEnded(CALL.next(call.status, trigger), reason, by or context.by, context.now)
 
 
 def _demand_side(call: Call, context: Context, side: str, name: str) -> None:
     if not context.actor.is_trusted and context.by != side:
-        raise Forbidden(f"only the {name} of this call does this")
+        raise Forbidden(f"only the {name} of this call does this; either side may end it")
 
 
 _INTERNAL: Mapping[type, Callable[[Call, Any, Context], list[Event]]] = {

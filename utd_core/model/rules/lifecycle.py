@@ -28,7 +28,7 @@ from ..room import (
 from ..stream_type import UTDStreamType
 from . import access
 from .presence import arrival, departure
-from .seats import resized
+from .seats import reshaped
 from .settling import end_request
 
 _SETTINGS = tuple(RoomSettings.__dataclass_fields__)
@@ -60,24 +60,20 @@ def join(room: Room | None, command: JoinRoom, context: Context) -> list[Event]:
         )
     check_not_banned(room.bans, identity, context.now)
     _check_let_in(room, command, context, identity)
+    _check_seat_options(room.type, given)
     events = arrival(room, context, identity)
-    if given and room.has_seats:
-        grid = room.grid
-        count, mode, mode_id = command.seat_count, command.seat_mode, command.mode_id
-        events += resized(
-            room,
-            context,
-            len(grid.seats) if count is None else count,
-            grid.mode if mode is None else mode,
-            grid.mode_id if mode_id is None else mode_id,
-        )
+    if any(name in _SEAT_OPTIONS for name in given):
+        set_up = reshaped(room, context, command.seat_count, command.seat_mode, command.mode_id)
+        if set_up:
+            access.demand(room, context, Capability.MANAGE_SEATS)
+        events += set_up
     return events
 
 
 def _join_new(room: Room | None, command: JoinRoom, context: Context, identity: str) -> list[Event]:
     if not command.as_host:
         if room is not None:
-            raise ROOM.refusal(Phase.ENDED, PhaseTrigger.GO_LIVE)
+            raise has_ended(room)
         raise NotFound(
             f"room {command.room!r} does not exist; a host creates it by joining, or the server by create_room",
             code=ErrorCode.ROOM_NOT_FOUND,
@@ -90,13 +86,12 @@ def _check_let_in(room: Room, command: JoinRoom, context: Context, identity: str
     role = room.role(identity)
     if command.as_host and not role.is_host:
         raise Forbidden(f"{identity!r} is {role.value} in {room.name!r}, not a host; join without as_host")
-    if room.phase is Phase.BACKSTAGE and not room.may(role, Capability.JOIN_BACKSTAGE):
-        raise Conflict(f"{room.name!r} is not live yet; wait until its host goes live", code=ErrorCode.ROOM_NOT_LIVE)
+    access.check_let_in(room, identity)
     devices = context.present.get(identity)
     if devices is None:
         limit = room.settings.max_participants
         if limit is not None and len(context.present) >= limit:
-            raise Conflict(f"{room.name!r} is full with {limit} participants", code=ErrorCode.ROOM_FULL)
+            raise Conflict(f"{room.name!r} is full with {limit}; wait until somebody leaves", code=ErrorCode.ROOM_FULL)
     elif command.device_id not in devices and room.settings.duplicate_identity is DuplicateIdentity.REJECT:
         raise Conflict(
             f"{identity!r} is in {room.name!r} on another device; leave there first", code=ErrorCode.ALREADY_JOINED
@@ -130,8 +125,13 @@ def end(room: Room, command: EndRoom, context: Context) -> list[Event]:
     return ended(room, context, command.reason, context.by)
 
 
+def has_ended(room: Room) -> Conflict:
+    """The refusal of whatever is asked of a room that is over."""
+    return Conflict(f"{room.name!r} has ended; create a new room, the name is free", code=ErrorCode.ROOM_ENDED)
+
+
 def ended(room: Room, context: Context, reason: str, by: str) -> list[Event]:
-    """The end of a room: everybody leaves seat and stage, everything that was asked has failed."""
+    """The end of a room: nobody has a grant any more, and everything that was asked has failed."""
     ROOM.next(room.phase, PhaseTrigger.END)
     requests = [end_request(r, RequestTrigger.FAIL, "room_ended", by) for r in room.requests.values()]
     return [*requests, RoomEnded(reason, by, context.now)]
@@ -166,13 +166,17 @@ def _given_options(command: RoomOptions) -> list[str]:
     return [name for name in (*_SETTINGS, "metadata") if getattr(command, name, None) is not None]
 
 
-def _created(command: RoomOptions, type: UTDStreamType, owner: str | None, context: Context) -> RoomCreated:
-    if type.is_call:
-        raise InvalidInput(f"{type.value} is a call, not a room; start a call instead")
-    given = _given_options(command)
+def _check_seat_options(type: UTDStreamType, given: list[str]) -> None:
     if type is not UTDStreamType.AUDIO_ROOM and any(name in _SEAT_OPTIONS for name in given):
         raise InvalidInput(
             f"a {type.value} has no seats; leave out {', '.join(n for n in given if n in _SEAT_OPTIONS)}"
         )
+
+
+def _created(command: RoomOptions, type: UTDStreamType, owner: str | None, context: Context) -> RoomCreated:
+    if type.is_call:
+        raise InvalidInput(f"{type.value} is a call, not a room; start a call instead")
+    given = _given_options(command)
+    _check_seat_options(type, given)
     settings = RoomSettings(**{name: getattr(command, name) for name in given if name != "metadata"})
     return RoomCreated(command.room, type, settings, owner, command.metadata or {}, context.by, context.now)

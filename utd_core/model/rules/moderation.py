@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from ...errors import Conflict, ErrorCode, Forbidden, NotFound
-from ..bans import Ban, BanLifted, BanMade, BanScope, expired
+from ...errors import Conflict, ErrorCode, Forbidden, InvalidInput, NotFound
+from ..bans import MOST_BANS, Ban, BanLifted, BanMade, BanScope, expired
 from ..command import Context
 from ..commands.bans import CreateBan, DeleteBan
 from ..commands.moderation import MuteParticipant, OverrideCapability, RemoveParticipant, SetRole
 from ..event import Event
-from ..roles import Role
-from ..room import CapabilityOverridden, HostReturned, HostsLeft, ParticipantRemoved, RoleChanged, Room
-from ..stage import StageJoined, StageMuteChanged
+from ..identifiers import SYSTEM
+from ..roles import Capability, Role
+from ..room import MAX_ROLES, CapabilityOverridden, HostReturned, HostsLeft, ParticipantRemoved, RoleChanged, Room
+from ..stage import StageMuteChanged
 from . import access, seats
-from .presence import departure, host_present
+from .presence import departure, host_on_stage, host_present
 
 
 def set_role(room: Room, command: SetRole, context: Context) -> list[Event]:
@@ -25,6 +26,10 @@ def set_role(room: Room, command: SetRole, context: Context) -> list[Event]:
     before = room.role(identity)
     if role is before:
         return []
+    if before is Role.AUDIENCE and len(room.roles) >= MAX_ROLES:
+        raise Conflict(
+            f"{len(room.roles)} people have a role in {room.name!r}; take one back first", code=ErrorCode.TOO_MANY_ROLES
+        )
     events: list[Event] = [RoleChanged(identity, role, context.by)]
     if role is Role.OWNER:
         events += [RoleChanged(old, Role.HOST, context.by) for old, r in room.roles.items() if r is Role.OWNER]
@@ -32,8 +37,7 @@ def set_role(room: Room, command: SetRole, context: Context) -> list[Event]:
     if here and role.is_host and not before.is_host:
         if room.hostless_since is not None:
             events.append(HostReturned(identity))
-        if room.has_stage and identity not in room.stage:
-            events.append(StageJoined(identity, role, context.by, context.now))
+        events += host_on_stage(room, context, identity, role, context.by)
     if here and before.is_host and not role.is_host and not host_present(room, context, without=identity):
         events.append(HostsLeft(context.now))
     return events
@@ -68,6 +72,10 @@ def remove(room: Room, command: RemoveParticipant, context: Context) -> list[Eve
     identity = command.identity
     access.check_not_self(context, identity, "leave the room")
     access.check_present(room, context, identity)
+    if command.block:
+        access.demand(room, context, Capability.BAN)
+    elif command.duration is not None:
+        raise InvalidInput("a duration is that of a ban; give `block` with it, or leave it out")
     events = _removed(room, context, identity, command.reason, command.block)
     if command.block:
         events += banned(room.bans, context, identity, BanScope.ROOM, command.reason, command.duration)
@@ -90,12 +98,19 @@ def unban(room: Room, command: DeleteBan, context: Context) -> list[Event]:
 def banned(
     bans: dict[str, Ban], context: Context, identity: str, scope: BanScope, reason: str, duration: float | None
 ) -> list[Event]:
-    """A new ban, in place of one that holds; expired ones are swept on this occasion."""
+    """A new ban, in place of one that holds; expired ones are swept on this occasion.
+
+    Raises `Conflict` (too_many_bans) where too many others hold.
+    """
     swept: list[Event] = [
-        BanLifted(old.id, old.identity, "expired", context.by)
+        BanLifted(old.id, old.identity, "expired", SYSTEM)
         for old in expired(bans, context.now)
         if old.identity != identity
     ]
+    if identity not in bans and len(bans) - len(swept) >= MOST_BANS[scope]:
+        raise Conflict(
+            f"{MOST_BANS[scope]} bans hold in this {scope.value}; lift some first", code=ErrorCode.TOO_MANY_BANS
+        )
     expires_at = None if duration is None else context.now + duration
     return [*swept, BanMade(Ban(context.new_id, identity, scope, reason, context.by, context.now, expires_at))]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..command import Context
 from ..event import Event
+from ..roles import Role
 from ..room import HostReturned, HostsLeft, Room, RoomEmptied, RoomOccupied
 from ..seats import SeatLeft
 from ..stage import StageJoined, StageLeft
-from .settling import abandoned
+from .settling import abandoned, settled
 
 
 def host_present(room: Room, context: Context, *, without: str | None = None) -> bool:
@@ -23,9 +24,15 @@ def arrival(room: Room, context: Context, identity: str) -> list[Event]:
     if room.roles and room.role(identity).is_host:
         if room.hostless_since is not None:
             events.append(HostReturned(identity))
-        if room.has_stage and identity not in room.stage:
-            events.append(StageJoined(identity, room.role(identity), identity, context.now))
+        events += host_on_stage(room, context, identity, room.role(identity), identity)
     return events
+
+
+def host_on_stage(room: Room, context: Context, identity: str, role: Role, by: str) -> list[Event]:
+    """A host who is in a live stream stands on stage without asking."""
+    if not room.has_stage or identity in room.stage:
+        return []
+    return [StageJoined(identity, role, by, context.now), *settled(room, identity, by)]
 
 
 def departure(room: Room, context: Context, identity: str, reason: str, *, still_counted: bool = False) -> list[Event]:

@@ -6,7 +6,7 @@ from ...errors import Conflict, ErrorCode, Forbidden, InvalidInput, NotFound
 from ..command import Context
 from ..commands.requests import AcceptRequest, CancelRequest, MakeRequest, RejectRequest
 from ..event import Event
-from ..request import REQUEST, Request, RequestKind, RequestMade, RequestState, RequestTrigger
+from ..request import REQUEST, Request, RequestKind, RequestMade, RequestTrigger
 from ..roles import Capability
 from ..room import Room
 from ..seats import SeatTaken, find_seat
@@ -16,6 +16,7 @@ from .settling import end_request, settled
 
 _SEAT_KINDS = (RequestKind.SPEAK, RequestKind.SPEAK_INVITE)
 _STAGE_KINDS = (RequestKind.STAGE, RequestKind.STAGE_INVITE)
+_DEVICE_KINDS = (RequestKind.OPEN_MICROPHONE, RequestKind.OPEN_CAMERA)
 
 
 def make(room: Room, command: MakeRequest, context: Context) -> list[Event]:
@@ -27,11 +28,9 @@ def make(room: Room, command: MakeRequest, context: Context) -> list[Event]:
         access.demand(room, context, Capability.ASK)
     else:
         subject = _addressee(room, command, context)
+    access.check_let_in(room, subject)
     _check_place(room, kind, subject)
-    if command.seat_index is not None:
-        if kind not in _SEAT_KINDS:
-            raise InvalidInput(f"a {kind.value} request names no seat; leave `seat_index` out")
-        room.grid.seat(command.seat_index)
+    _check_seat_index(room, kind, command.seat_index)
     for pending in room.requests.values():
         if (pending.kind, pending.sender, pending.to) == (kind, context.by, command.to):
             raise Conflict(
@@ -52,14 +51,16 @@ def make(room: Room, command: MakeRequest, context: Context) -> list[Event]:
 def accept(room: Room, command: AcceptRequest, context: Context) -> list[Event]:
     request = _pending(room, command.id, RequestTrigger.ACCEPT)
     _check_answers(room, request, context)
+    _check_seat_index(room, request.kind, command.seat_index)
     accepted = end_request(request, RequestTrigger.ACCEPT, "accepted", context.by)
     subject = request.subject
     access.check_present(room, context, subject)
+    access.check_let_in(room, subject)
+    _check_place(room, request.kind, subject)
     if request.kind in _SEAT_KINDS:
         seat = find_seat(room.grid, subject, _seat_index(request, command))
         place: list[Event] = [SeatTaken(seat.index, subject, context.by)]
     elif request.kind in _STAGE_KINDS:
-        STAGE.next(place_of(room.stage, subject), PlaceTrigger.ENTER)
         place = [StageJoined(subject, room.role(subject), context.by, context.now)]
     else:
         return [accepted, *_opened(room, request, context.by)]
@@ -86,29 +87,41 @@ def _addressee(room: Room, command: MakeRequest, context: Context) -> str:
     access.check_not_self(context, command.to, "just do it")
     access.demand(room, context, Capability.MANAGE_REQUESTS)
     access.check_present(room, context, command.to)
+    if command.kind in _DEVICE_KINDS:
+        # Accepting lifts a moderator's mute, so only those may ask who may unmute.
+        access.check_rank(room, context, command.to)
     return command.to
 
 
 def _check_place(room: Room, kind: RequestKind, subject: str) -> None:
     """The subject must lack the place that is asked for, or hold it where a device is to be opened."""
-    seated, on_stage = room.grid.seat_of(subject) is not None, subject in room.stage
+    seated = room.grid.seat_of(subject) is not None
     if kind in _SEAT_KINDS:
         seats.demand_seats(room)
         if seated:
-            raise Conflict(f"{subject!r} holds a seat already", code=ErrorCode.ALREADY_SEATED)
+            raise Conflict(f"{subject!r} holds a seat already; move_seat changes it", code=ErrorCode.ALREADY_SEATED)
     elif kind in _STAGE_KINDS:
         demand_stage(room)
-        if on_stage:
-            raise Conflict(f"{subject!r} is on stage already", code=ErrorCode.ALREADY_ON_STAGE)
-    elif not (seated or on_stage):
+        STAGE.next(place_of(room.stage, subject), PlaceTrigger.ENTER)
+    elif not seated and subject not in room.stage:
         code = ErrorCode.NOT_SEATED if room.has_seats else ErrorCode.NOT_ON_STAGE
         raise Conflict(f"{subject!r} holds no place to publish from; invite first", code=code)
+
+
+def _check_seat_index(room: Room, kind: RequestKind, index: int | None) -> None:
+    if index is None:
+        return
+    if kind not in _SEAT_KINDS:
+        raise InvalidInput(f"a {kind.value} request names no seat; leave `seat_index` out")
+    room.grid.seat(index)
 
 
 def demand_stage(room: Room) -> None:
     """Raise `Conflict` (wrong_room_type) in a room without a stage."""
     if not room.has_stage:
-        raise Conflict(f"{room.name!r} is a {room.type.value} and has no stage", code=ErrorCode.WRONG_ROOM_TYPE)
+        raise Conflict(
+            f"{room.name!r} is a {room.type.value} and has no stage; it has seats", code=ErrorCode.WRONG_ROOM_TYPE
+        )
 
 
 def _pending(room: Room, id: int, trigger: RequestTrigger) -> Request:
@@ -118,8 +131,8 @@ def _pending(room: Room, id: int, trigger: RequestTrigger) -> Request:
         if ended is not None:
             raise REQUEST.refusal(ended.state, trigger)
         if id < room.next_request:
-            raise REQUEST.refusal(RequestState.EXPIRED, trigger)
-        raise NotFound(f"room {room.name!r} has no request {id}", code=ErrorCode.REQUEST_NOT_FOUND)
+            raise Conflict(f"request {id} ended long ago; make a new request", code=ErrorCode.REQUEST_ENDED)
+        raise NotFound(f"room {room.name!r} has no request {id}; list the requests", code=ErrorCode.REQUEST_NOT_FOUND)
     return request
 
 

@@ -14,7 +14,7 @@ from ..commands import requests as request_commands
 from ..commands import seats as seat_commands
 from ..commands import stage as stage_commands
 from ..event import Event
-from ..room import ROOM, Phase, PhaseTrigger, Room
+from ..room import Phase, Room
 from . import lifecycle, moderation, requests, seats, stage
 from .access import check_access
 
@@ -31,12 +31,15 @@ def decide_room(room: Room | None, command: Command | internal.Internal, context
             return []
         return _INTERNAL[type(command)](room, command, context)
     if room is None:
-        raise NotFound(f"room {getattr(command, 'room', '')!r} does not exist", code=ErrorCode.ROOM_NOT_FOUND)
+        raise NotFound(
+            f"room {getattr(command, 'room', '')!r} does not exist; a host creates it by joining",
+            code=ErrorCode.ROOM_NOT_FOUND,
+        )
     if command.spec.query:
         check_access(room, command, context)
         return []
     if room.phase is Phase.ENDED:
-        raise ROOM.refusal(Phase.ENDED, PhaseTrigger.END)
+        raise lifecycle.has_ended(room)
     check_access(room, command, context)
     return _RULES[type(command)](room, command, context)
 

@@ -22,6 +22,7 @@ from ..request import RequestTrigger
 from ..roles import Capability
 from ..room import Room
 from ..seats import (
+    SEAT,
     Seat,
     SeatLeft,
     SeatMode,
@@ -31,6 +32,7 @@ from ..seats import (
     SeatsSetUp,
     SeatsSwapped,
     SeatTaken,
+    SeatTrigger,
     changed_lock,
     find_seat,
     free_seat,
@@ -42,21 +44,25 @@ from .settling import end_request, settled
 def demand_seats(room: Room) -> None:
     """Raise `Conflict` (wrong_room_type) in a room without seats."""
     if not room.has_seats:
-        raise Conflict(f"{room.name!r} is a {room.type.value} and has no seats", code=ErrorCode.WRONG_ROOM_TYPE)
+        raise Conflict(
+            f"{room.name!r} is a {room.type.value} and has no seats; it has a stage", code=ErrorCode.WRONG_ROOM_TYPE
+        )
 
 
 def setup(room: Room, command: SetupSeats, context: Context) -> list[Event]:
     demand_seats(room)
-    grid = room.grid
-    count = len(grid.seats) if command.seat_count is None else command.seat_count
-    mode = grid.mode if command.seat_mode is None else command.seat_mode
-    mode_id = grid.mode_id if command.mode_id is None else command.mode_id
-    return resized(room, context, count, mode, mode_id)
+    return reshaped(room, context, command.seat_count, command.seat_mode, command.mode_id)
 
 
-def resized(room: Room, context: Context, count: int, mode: SeatMode, mode_id: str) -> list[Event]:
-    """The grid's new shape; who sits on a removed seat leaves it, and requests that name one fail."""
+def reshaped(
+    room: Room, context: Context, seat_count: int | None, seat_mode: SeatMode | None, new_mode_id: str | None
+) -> list[Event]:
+    """The grid's new shape, None leaves a part as it is; who sits on a removed seat leaves it, and requests that name
+    one fail. No event where nothing changes."""
     grid = room.grid
+    count = len(grid.seats) if seat_count is None else seat_count
+    mode = grid.mode if seat_mode is None else seat_mode
+    mode_id = grid.mode_id if new_mode_id is None else new_mode_id
     if (count, mode, mode_id) == (len(grid.seats), grid.mode, grid.mode_id):
         return []
     events: list[Event] = []
@@ -74,6 +80,7 @@ def resized(room: Room, context: Context, count: int, mode: SeatMode, mode_id: s
 def take(room: Room, command: TakeSeat, context: Context) -> list[Event]:
     demand_seats(room)
     identity = access.participant(context)
+    access.check_let_in(room, identity)
     seat = find_seat(room.grid, identity, None if command.index == "any" else command.index)
     if seat.reserved_for != identity:
         _check_may_take(room, context)
@@ -99,22 +106,22 @@ def leave(room: Room, command: LeaveSeat, context: Context) -> list[Event]:
 def move(room: Room, command: MoveSeat, context: Context) -> list[Event]:
     demand_seats(room)
     identity = command.identity or access.participant(context)
-    source = _seat_held(room, identity)
-    if identity == context.by:
-        demand = Capability.TAKE_SEAT if room.grid.mode is SeatMode.FREE else Capability.TAKE_SEAT_DIRECTLY
-    else:
-        demand = Capability.MANAGE_SEATS
+    itself = identity == context.by
+    if not itself:
+        access.demand(room, context, Capability.MANAGE_SEATS)
         access.check_rank(room, context, identity)
+    source = _seat_held(room, identity)
     target = free_seat(room.grid, identity, None if command.index == "any" else command.index)
-    if target.reserved_for != identity:
-        access.demand(room, context, demand)
+    if itself and target.reserved_for != identity:
+        directly = Capability.TAKE_SEAT if room.grid.mode is SeatMode.FREE else Capability.TAKE_SEAT_DIRECTLY
+        access.demand(room, context, directly)
     return [SeatMoved(identity, source.index, target.index, context.by)]
 
 
 def swap(room: Room, command: SwapSeats, context: Context) -> list[Event]:
     demand_seats(room)
     if command.first == command.second:
-        raise InvalidInput(f"seat {command.first} cannot be swapped with itself")
+        raise InvalidInput(f"seat {command.first} cannot be swapped with itself; name two seats")
     first, second = room.grid.seat(command.first), room.grid.seat(command.second)
     if first.identity is None or second.identity is None:
         empty = first if first.identity is None else second
@@ -122,7 +129,10 @@ def swap(room: Room, command: SwapSeats, context: Context) -> list[Event]:
     for seat, arriving in ((first, second.identity), (second, first.identity)):
         access.check_rank(room, context, arriving)
         if seat.reserved_for not in (None, arriving):
-            raise Conflict(f"seat {seat.index} is reserved for somebody else", code=ErrorCode.SEAT_RESERVED)
+            raise Conflict(
+                f"seat {seat.index} is reserved for {seat.reserved_for!r}; lift that first",
+                code=ErrorCode.SEAT_RESERVED,
+            )
     return [SeatsSwapped(first.index, second.index, first.identity, second.identity, context.by)]
 
 
@@ -169,12 +179,13 @@ def muted(seat: Seat, occupant: str, audio: bool | None, video: bool | None, by:
 def new_mutes(old_audio: bool, old_video: bool, audio: bool | None, video: bool | None, what: str) -> tuple[bool, bool]:
     """(audio, video) after a change. Raises `InvalidInput` when nothing is named, `Conflict` when nothing changes."""
     if audio is None and video is None:
-        raise InvalidInput("name at least one device: audio or video")
+        raise InvalidInput("nothing is named; name at least one device: audio or video")
     after = (old_audio if audio is None else audio, old_video if video is None else video)
     if after == (old_audio, old_video):
         muting = bool(audio or video)
         code = ErrorCode.SEAT_MUTED if muting else ErrorCode.SEAT_NOT_MUTED
-        raise Conflict(f"{what} is {'muted already' if muting else 'not muted'}", code=code)
+        words = "muted already; unmute it to change that" if muting else "not muted; mute it first"
+        raise Conflict(f"{what} is {words}", code=code)
     return after
 
 
@@ -183,7 +194,7 @@ def reserve(room: Room, command: ReserveSeat, context: Context) -> list[Event]:
     seat = room.grid.seat(command.index)
     if seat.reserved_for == command.identity:
         state = "not reserved" if command.identity is None else f"reserved for {command.identity!r} already"
-        raise Conflict(f"seat {seat.index} is {state}", code=ErrorCode.SEAT_RESERVED)
+        raise Conflict(f"seat {seat.index} is {state}; there is nothing to do", code=ErrorCode.SEAT_RESERVED)
     return [SeatReserved(seat.index, command.identity, context.by)]
 
 
@@ -198,5 +209,5 @@ def _occupied(room: Room, index: int) -> tuple[Seat, str]:
     demand_seats(room)
     seat = room.grid.seat(index)
     if seat.identity is None:
-        raise Conflict(f"seat {index} is empty", code=ErrorCode.SEAT_EMPTY)
+        raise SEAT.refusal(seat.state, SeatTrigger.LEAVE)
     return seat, seat.identity

@@ -16,6 +16,7 @@ def promote(room: Room, command: PromoteToStage, context: Context) -> list[Event
     demand_stage(room)
     identity = command.identity
     access.check_present(room, context, identity)
+    access.check_let_in(room, identity)
     STAGE.next(place_of(room.stage, identity), PlaceTrigger.ENTER)
     joined = StageJoined(identity, room.role(identity), context.by, context.now)
     return [joined, *settled(room, identity, context.by)]

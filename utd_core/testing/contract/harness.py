@@ -40,6 +40,9 @@ from .peer import Listener, Peer
 
 T = TypeVar("T")
 
+VIRTUAL_WATCHDOG = 30.0
+"""Real seconds after which a test in virtual time is given up."""
+
 EVERYTHING = Grant(publish=frozenset(TrackSource))
 LISTENER = Grant()
 SPEAKER = Grant(publish=frozenset({TrackSource.MICROPHONE}))
@@ -97,7 +100,7 @@ class Harness:
             self.patience, self.quiet = self.patience * scale, self.quiet * scale
             self.prompt, self.watchdog = self.prompt * scale, self.watchdog * scale
         else:
-            self.watchdog = 30.0
+            self.watchdog = VIRTUAL_WATCHDOG
 
     async def __aenter__(self) -> Self:
         await self._scope.open()

@@ -59,7 +59,7 @@ def _needs(behaviour: Behaviour) -> str:
 
 
 def _capabilities() -> Iterator[str]:
-    yield "## Capabilities\n\nThe fields of `utd_core.media.capabilities.Capabilities`, a statement of the backend each.\n"
+    yield "## Capabilities\n\nWhat a backend says with each field of `utd_core.media.capabilities.Capabilities`.\n"
     yield "| capability | statement | default |\n|---|---|---|"
     defaults = Capabilities().as_dict()
     yield from (

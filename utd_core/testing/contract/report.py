@@ -79,7 +79,7 @@ class Conformance:
         by_capability: dict[str, list[str]] = {}
         for number, capability in self.skipped.items():
             by_capability.setdefault(capability, []).append(number)
-        said = [f"skipped, {capability} is denied: {' '.join(them)}" for capability, them in by_capability.items()]
+        said = [f"skipped for {capability}: {' '.join(numbers)}" for capability, numbers in by_capability.items()]
         return said + [
             f"failed {one.number} {_sentence(one.number)}\n  {one.test}: {one.message}" for one in self.failed
         ]

@@ -83,8 +83,9 @@ def operations(harness: Harness, ann: Peer, track: LocalTrack, theirs: str) -> d
         "unpublish": track.unpublish,
         "publish": lambda: connection.publish(MICROPHONE),
         "statistics": connection.statistics,
-        "data": lambda: connection.send_data(b"payload"),
     }
+    if harness.capabilities.data:
+        doing["data"] = lambda: connection.send_data(b"payload")
     if harness.capabilities.selective_subscription:
         doing["subscribe"] = lambda: connection.set_subscribed(theirs, False)
     return doing

@@ -130,7 +130,7 @@ def declare(registry: Registry) -> None:
     events.declare(76, "`participants`, `grant` and `state` are never behind an event that was handed out.", "audio")
     events.declare(77, "The events of a reader too slow for `event_capacity` end with `Closed`.")
     events.declare(78, "After the DISCONNECTED event no event follows.")
-    events.declare(79, "A slow event reader does not hold up another participant.")
+    events.declare(79, "A slow event reader does not hold up another participant.", participants=3)
 
     faults = section("Faults")
     faults.declare(
@@ -205,14 +205,12 @@ def declare(registry: Registry) -> None:
         96,
         "Write, mute, unpublish, subscribe and data, cancelled at any await, leave the connection working.",
         "audio",
-        "data",
     )
     interrupted.declare(97, "A cancelled `aclose` still ends the connection.")
     interrupted.declare(
         98,
         "Closing the connection at any await of another method ends that method with an error of this package.",
         "audio",
-        "data",
     )
     interrupted.declare(99, "Closing the backend at any await of connect leaves nothing behind.")
     interrupted.declare(100, "A connection may be closed by the task that reads its events.")

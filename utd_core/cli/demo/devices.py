@@ -1,4 +1,4 @@
-"""What is said, and a microphone that says it in real time."""
+"""What the cast holds in its hands: the voice, a microphone that says it in real time, and a camera."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...concurrency import Clock
+from ...media.formats import VideoFormat
 from ...media.frames import AudioFrame
 from ...media.sinks.level import LevelMeter, measure
 from ...media.sources.base import AudioSourceBase
 from ...media.sources.file import FileAudioSource
+from ...media.sources.pattern import TestPatternVideoSource
 
 VOICE = Path(__file__).parent.parent / "assets" / "voice.wav"
 SAMPLE_RATE = 48_000
 FRAME_MS = 20
 FRAME_S = FRAME_MS / 1_000
+CAMERA = VideoFormat(320, 240, 15.0)
+"""A small picture at a low rate, so that the encoder of any backend can follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,11 @@ class Microphone(AudioSourceBase):
         await self._finished.wait()
 
     @property
+    def seconds(self) -> float:
+        """How long the voice takes."""
+        return self._voice.seconds
+
+    @property
     def spoken(self) -> int:
         """Frames of the voice so far."""
         return len(self.loudness)
@@ -110,3 +119,8 @@ class Microphone(AudioSourceBase):
             return False
         self._finished.set()
         return True
+
+
+def open_camera() -> TestPatternVideoSource:
+    """A camera; each of its pictures bears its number."""
+    return TestPatternVideoSource(CAMERA.width, CAMERA.height, CAMERA.framerate)
