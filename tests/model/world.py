@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -230,7 +231,9 @@ class CallWorld:
         """Who is in a call that has not ended."""
         return {party for call in self.calls.values() if not call.status.is_terminal for party in parties(call)}
 
-    def give(self, by: str, command: Command | Internal, *, device: str = "phone", id: str | None = None) -> list[Event]:
+    def give(
+        self, by: str, command: Command | Internal, *, device: str = "phone", id: str | None = None
+    ) -> list[Event]:
         """Decide on a call (the one that was begun last, unless one is named) and apply."""
         actor = THE_SYSTEM if isinstance(command, Internal) else Actor(by, device, by.capitalize())
         starts = type(command) is StartCall
@@ -305,16 +308,13 @@ def copied(world: RoomWorld, **changes: Any) -> RoomWorld:
     return world
 
 
-_STEPS = frozenset(
-    """
-    accept answer ask call cancel change come count create do end flatten give go invite join keep leave lift list lock
-    look make move must mute name needs read reject say search send sign start stop store take they try unlock unmute
-    wait
-    """.split()
+_STEPS = re.compile(
+    r"\b(accept|answer|ask|call|cancel|change|come|count|create|do|end|flatten|give|go|invite|join|keep|leave|lift|list|"
+    r"lock|look|make|move|must|mute|name|needs|read|reject|search|send|start|stop|store|take|they|try|unlock|unmute|wait)\b"
 )
 
 
 def says_what_to_do(error: UTDStreamException) -> bool:
     """Whether the message goes on, after what is wrong, with a step that somebody can take."""
     _, found, step = error.message.partition("; ")
-    return bool(found) and not _STEPS.isdisjoint(step.replace(",", " ").replace("_", " ").split())
+    return bool(found) and _STEPS.search(step.replace("_", " ")) is not None

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,28 @@ def unprivileged() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def give_up_rights() -> None:
+def make_read_only(path: Path) -> None:
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
     if os.geteuid() == 0:
         os.seteuid(NOBODY)
+
+
+@contextmanager
+def held_by_another_process(path: Path) -> Iterator[None]:
+    program = (
+        f"import sqlite3, sys; c = sqlite3.connect({str(path)!r}, isolation_level=None); c.execute('BEGIN IMMEDIATE');"
+        "print('locked', flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        try:
+            assert other.stdout.readline() == b"locked\n"
+            yield
+        finally:
+            other.stdin.close()
 
 
 async def filled(path: Path) -> None:
@@ -83,7 +102,7 @@ async def test_a_damaged_database(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\x5a" * (path.stat().st_size - 4096))
-    with pytest.raises(StoreFailed, match="damaged.*backup"):
+    with pytest.raises(StoreFailed, match=r"damaged.*backup"):
         async with open_store(path) as store:
             await store.states(ROOM)
 
@@ -91,10 +110,9 @@ async def test_a_damaged_database(tmp_path: Path) -> None:
 async def test_a_read_only_file(unprivileged: Path) -> None:
     path = unprivileged / "store.db"
     await filled(path)
-    path.chmod(0o444)
-    unprivileged.chmod(0o555)
-    give_up_rights()
-    await fails_to_open(path, "permissions|may not be written|cannot be opened")
+    make_read_only(path)
+    failure = await fails_to_open(path, "check the permissions of the file")
+    assert failure.details["reason"] == "SQLITE_READONLY"
 
 
 async def test_a_file_that_becomes_read_only_while_it_is_open(tmp_path: Path) -> None:
@@ -137,28 +155,14 @@ async def test_a_file_that_another_process_holds_locked(tmp_path: Path, monkeypa
     monkeypatch.setattr("utd_core.store.sqlite.BUSY_TIMEOUT", 0.05)
     path = tmp_path / "store.db"
     await filled(path)
-    program = (
-        f"import sqlite3, sys; c = sqlite3.connect({str(path)!r}, isolation_level=None); c.execute('BEGIN IMMEDIATE');"
-        "print('locked', flush=True); sys.stdin.read()"
-    )
-    other = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        await asyncio.to_thread(other.stdout.readline)
-        async with FileStore(path) as store:
+    async with FileStore(path) as store:
+        with held_by_another_process(path):
             assert await store.load(ROOM, "lobby") == state(), "reading goes on"
             results = await asyncio.gather(*(put(store, state(str(n))) for n in range(8)), return_exceptions=True)
-            assert {type(result) for result in results} == {StoreFailed}
-            assert "another process holds it locked" in str(results[0])
-            other.stdin.close()
-            await asyncio.to_thread(other.wait)
-            await put(store, state("free again"))
-            assert len(await store.states(ROOM)) == 2
-    finally:
-        other.kill()
-        other.wait()
-        other.stdout.close()
+        assert {type(result) for result in results} == {StoreFailed}
+        assert "another process holds it locked" in str(results[0])
+        await put(store, state("free again"))
+        assert len(await store.states(ROOM)) == 2
 
 
 async def test_a_schema_of_a_newer_version(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -55,7 +56,7 @@ class Turnstile:
         self.entered.set()
         assert self.open.wait(10)
 
-    async def __aenter__(self) -> Turnstile:
+    async def __aenter__(self) -> Self:
         assert await asyncio.to_thread(self.entered.wait, 10)
         return self
 
@@ -192,7 +193,7 @@ async def test_closing_leaves_no_thread_and_one_file(tmp_path: Path) -> None:
         await put(store, state())
         assert any(thread.name == "store store.db" for thread in threading.enumerate())
     assert not any(thread.name == "store store.db" for thread in threading.enumerate())
-    assert [path.name for path in tmp_path.iterdir()] == ["store.db"]
+    assert os.listdir(tmp_path) == ["store.db"]
 
 
 async def test_opening_may_be_tried_again_after_it_failed(tmp_path: Path) -> None:
@@ -277,5 +278,5 @@ async def test_an_event_that_a_newer_version_wrote_is_a_typed_error(file: FileSt
         queries._session._connection.execute("UPDATE utd_event SET type = 'from_the_future'")
 
     await file._write(change)
-    with pytest.raises(StoreFailed, match="from_the_future.*upgrade"):
+    with pytest.raises(StoreFailed, match=r"from_the_future.*upgrade"):
         await file.history(written[0].channel, written[0].epoch, 0, 10)

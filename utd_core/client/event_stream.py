@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
-from weakref import WeakSet
+from weakref import ref
 
 from ..concurrency import BoundedQueue, Overflow, QueueStatistics
 
@@ -51,7 +51,8 @@ class EventStream(Generic[T]):
     """What the application reads: `async for event in stream`, or `stream.reader(...)` to choose the queue."""
 
     def __init__(self) -> None:
-        self._readers: WeakSet[EventReader[T]] = WeakSet()
+        # Weak references in a plain list: a publish without readers, the usual case, must cost nothing.
+        self._readers: list[ref[EventReader[T]]] = []
         self._closed = False
 
     def reader(self, *, capacity: int = CAPACITY, overflow: Overflow = Overflow.DROP_OLDEST) -> EventReader[T]:
@@ -60,7 +61,7 @@ class EventStream(Generic[T]):
         if self._closed:
             reader._queue.close()
         else:
-            self._readers.add(reader)
+            self._readers.append(ref(reader, self._readers.remove))
         return reader
 
     def __aiter__(self) -> AsyncIterator[T]:
@@ -72,11 +73,15 @@ class EventSource(EventStream[T]):
 
     def publish(self, event: T) -> None:
         """Hand an event to every reader; never waits."""
-        for reader in self._readers:
-            reader._queue.put(event)
+        if self._readers:
+            for reader in self._alive():
+                reader._queue.put(event)
 
     def close(self) -> None:
         """Readers get what is held, then the end. Idempotent."""
         self._closed = True
-        for reader in self._readers:
+        for reader in self._alive():
             reader._queue.close()
+
+    def _alive(self) -> list[EventReader[T]]:
+        return [reader for weak in self._readers if (reader := weak()) is not None]

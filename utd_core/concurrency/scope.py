@@ -54,7 +54,8 @@ class TaskScope:
 
     def start(self, function: Callable[..., Awaitable[Any]], *args: Any, name: str | None = None) -> None:
         """Run `function(*args)` in the background. Raises `Closed` when the scope is not open."""
-        if self._group is None:
+        # A task that begins while the others are being cancelled would never run.
+        if self._group is None or self._closed:
             raise Closed(f"{self.name} is not open")
         self._group.start_soon(self._guard, function, args, name=f"{self.name}:{name or function.__name__}")
 
@@ -71,7 +72,7 @@ class TaskScope:
 
     @property
     def is_open(self) -> bool:
-        return self._group is not None
+        return self._group is not None and not self._closed
 
     async def aclose(self) -> None:
         """Cancel every task and wait until all have ended.

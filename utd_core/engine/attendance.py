@@ -216,8 +216,9 @@ class Attendance:
         state = await self._states.state(*owner_of(room))
         presence = self._core.presences.get(room)
         if state is not None and is_over(state):
-            self._media_rooms.condemn(room)
-            self._reconciler.touch_room(room)
+            if await self._core.control.list_participants(room):
+                self._media_rooms.condemn(room)
+                self._reconciler.touch_room(room)
         elif presence is not None and state is not None:
             await self._look(room, presence, state)
 

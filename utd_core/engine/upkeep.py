@@ -64,9 +64,9 @@ class Upkeep(Generic[K]):
             self._again.add(key)
             return
         self._waiting[key] = None
-        if self._parked is not None:
-            self._parked.set_result(None)
-            self._parked = None
+        parked, self._parked = self._parked, None
+        if parked is not None and not parked.done():
+            parked.set_result(None)
         elif self._workers < self._limit and self._scope.is_open:
             self._workers += 1
             self._scope.start(self._work, name=self.name)
@@ -105,6 +105,8 @@ class Upkeep(Generic[K]):
                 await self._parked
         finally:
             self._workers -= 1
+            if self._parked is not None and self._parked.done():
+                self._parked = None
 
     async def _work_on(self, key: K) -> None:
         del self._waiting[key]

@@ -1,7 +1,7 @@
 """The stage of a live stream: the hosts and any number of co-publishers.
 
 - Whoever is on stage may publish microphone, camera and screen. There is no cap.
-- Hosts come on stage by joining; a viewer by promotion, or by an accepted request or invitation.
+- Hosts come on stage by joining, or by becoming one; a viewer by promotion, or by an accepted request or invitation.
 - A moderator's mute belongs to the place: leaving the stage drops it.
 """
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast, overload
@@ -96,15 +96,19 @@ class Harness:
         self._bench: AbstractAsyncContextManager[MediaBackend] | None = None
         self._backend: MediaBackend | None = None
         self._scope = TaskScope("contract")
-        if not spec.capabilities.virtual_time:
+        if spec.capabilities.virtual_time:
+            self.watchdog = VIRTUAL_WATCHDOG
+        else:
             self.patience, self.quiet = self.patience * scale, self.quiet * scale
             self.prompt, self.watchdog = self.prompt * scale, self.watchdog * scale
-        else:
-            self.watchdog = VIRTUAL_WATCHDOG
 
     async def __aenter__(self) -> Self:
         await self._scope.open()
-        await self._open()
+        try:
+            await self._open()
+        except BaseException:
+            await self._scope.aclose()
+            raise
         return self
 
     async def __aexit__(
@@ -116,14 +120,13 @@ class Harness:
         """Close every participant, room and the backend. Idempotent."""
         if self._bench is None:
             return
-        try:
+        async with AsyncExitStack() as last:
+            last.push_async_callback(self._scope.aclose)
+            last.push_async_callback(self._close)
             for peer in self._peers:
                 await self.within(peer.connection.aclose())
             if self.capabilities.control:
                 await self._forget_rooms()
-        finally:
-            await self._close()
-            await self._scope.aclose()
 
     async def _open(self) -> None:
         self._bench = self._open_backend(self.clock)

@@ -1,0 +1,111 @@
+"""Two engines on one file, which is not how it is meant: nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from utd_core.engine import Engine
+from utd_core.errors import UTDStreamException
+from utd_core.model.call import UTDCallStatus
+from utd_core.model.command import THE_SERVER, Actor, Command
+from utd_core.model.commands import CreateRoom, EndCall, GetCall, GetRoom, JoinRoom, LockSeat, StartCall, TakeSeat
+from utd_core.model.stream_type import UTDStreamType
+
+from .world import ROOM, World, codes, outcome, outcomes
+
+AUDIO_ROOM = UTDStreamType.AUDIO_ROOM
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with World(tmp_path / "engine.db") as world:
+        yield world
+
+
+@pytest.fixture
+async def other(world: World) -> AsyncIterator[Engine]:
+    """A second engine on the same file."""
+    async with world.make_engine() as engine:
+        yield engine
+
+
+async def test_commands_of_both_are_all_done_once(world: World, other: Engine) -> None:
+    await world.server_does(CreateRoom(room=ROOM, type=AUDIO_ROOM, seat_count=40))
+    locks: list[Command] = [LockSeat(room=ROOM, index=number) for number in range(40)]
+    results = await outcomes(
+        *((world.engine if number % 2 else other).execute(lock) for number, lock in enumerate(locks))
+    )
+    again = [lock for lock, result in zip(locks, results, strict=True) if isinstance(result, UTDStreamException)]
+    assert set(codes(results)) <= {"ok", "store_failed"}
+    for lock in again:
+        await world.engine.execute(lock)
+    for engine in (world.engine, other):
+        await outcome(engine.execute(LockSeat(room=ROOM, index=0, take=False, audio=True)))
+        snapshot = await engine.execute(GetRoom(room=ROOM))
+        assert all(seat.locked for seat in snapshot.room.grid.seats)
+        assert snapshot.offset == snapshot.room.version
+
+
+async def test_one_seat_is_given_once(world: World, other: Engine) -> None:
+    await world.server_does(CreateRoom(room=ROOM, type=AUDIO_ROOM))
+    people = {engine: Actor(f"guest-{number}") for number, engine in enumerate((world.engine, other))}
+    for engine, actor in people.items():
+        await engine.execute(JoinRoom(room=ROOM, type=AUDIO_ROOM), actor=actor)
+    results = await outcomes(
+        *(engine.execute(TakeSeat(room=ROOM, index=1), actor=actor) for engine, actor in people.items())
+    )
+    assert sorted(codes(results)) == ["ok", "seat_taken"]
+
+
+async def test_one_callee_is_in_one_call(world: World, other: Engine) -> None:
+    start = StartCall(type=UTDStreamType.AUDIO_CALL, callee="bob")
+    for _ in range(5):
+        results = await outcomes(
+            world.engine.execute(start, actor=Actor("ann")), other.execute(start, actor=Actor("eve"))
+        )
+        assert sorted(codes(results)) == ["callee_busy", "ok"]
+        call = next(result for result in results if not isinstance(result, UTDStreamException))
+        for engine in (world.engine, other):
+            assert codes([await outcome(engine.execute(start, actor=Actor("dan")))]) == ["callee_busy"]
+        winner = world.engine if results.index(call) == 0 else other
+        await winner.execute(EndCall(id=call.call_id), actor=Actor("bob"))
+
+
+async def test_one_key_is_one_command(world: World, other: Engine) -> None:
+    command = CreateRoom(room=ROOM, type=AUDIO_ROOM)
+    results = await outcomes(
+        *(engine.execute(command, idempotency_key="k") for engine in (world.engine, other) for _ in range(3))
+    )
+    assert codes(results) == ["ok"] * 6
+    assert all(result == results[0] for result in results)
+
+
+async def test_one_deadline_fires_once(world: World, other: Engine) -> None:
+    call = await world.person("ann").call("bob")
+    await other.execute(GetCall(id=call.call_id))
+    await world.advance(31)
+    seen = await other.execute(GetCall(id=call.call_id))
+    history = await world.engine._store.history(f"private-call.{call.call_id}", call.epoch, 0, 100)  # type: ignore[union-attr]  # it is open
+    assert history is not None
+    assert len(history) == 2
+    assert UTDCallStatus.MISSED in (
+        seen.status,
+        (await world.engine.execute(GetCall(id=call.call_id), actor=THE_SERVER)).status,
+    )
+
+
+async def test_tokens_of_one_are_good_at_the_other(world: World, other: Engine) -> None:
+    ticket = await world.person("ann").join(as_host=True, connect=False)
+    assert other.actor_of(ticket.user_token).identity == "ann"
+
+
+async def test_both_open_a_new_file_at_once(tmp_path: Path) -> None:
+    engines = [Engine("mock", store=tmp_path / "new.db") for _ in range(2)]
+    await asyncio.gather(*(engine.__aenter__() for engine in engines))
+    token = (await engines[0].execute(JoinRoom(room=ROOM, type=AUDIO_ROOM, as_host=True), actor=Actor("ann"))).user_token
+    assert engines[1].actor_of(token).identity == "ann"
+    await asyncio.gather(*(engine.aclose() for engine in engines))

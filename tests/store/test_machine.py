@@ -1,0 +1,172 @@
+"""Random commits, prunes and reopenings: the store always holds what a plain dictionary would.
+
+Hypothesis chooses the steps; after each of them everything that can be asked is compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from utd_core.errors import Conflict
+from utd_core.store import Answer, Commit, Envelope, Head, StoredState, open_store
+from utd_core.store.sql_store import SqlStore
+
+from .rows import event
+
+KINDS = st.sampled_from(["room", "call"])
+KEYS = st.sampled_from(["a", "b", "c"])
+CHANNELS = st.sampled_from(["x", "y"])
+TIMES = st.integers(0, 20).map(float)
+STATES = st.lists(
+    st.tuples(
+        KINDS, KEYS, st.integers(0, 2), st.binary(max_size=8), st.none() | TIMES, st.booleans(), st.integers(1, 3)
+    ),
+    max_size=3,
+)
+EVENTS = st.lists(st.tuples(CHANNELS, TIMES, st.sampled_from([1, 1, 1, 1, 1, 1, 0, 2])), max_size=6)
+ANSWERS = st.lists(st.tuples(KEYS, KEYS, TIMES), max_size=2)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """The store beside its model: `states`, `events` and `answers` as dictionaries."""
+
+    in_file = False
+
+    @initialize()
+    def begin(self) -> None:
+        self.runner = asyncio.Runner()
+        self.folder = Path(tempfile.mkdtemp(prefix="utd-store-")) if self.in_file else None
+        self.states: dict[tuple[str, str], StoredState] = {}
+        self.events: dict[str, list[Envelope]] = {"x": [], "y": []}
+        self.held_after: dict[str, int] = {"x": 0, "y": 0}
+        self.answers: dict[tuple[str, str], Answer] = {}
+        self.store: SqlStore | None = None
+        self.open()
+        self.epoch = self.runner.run(self.opened.head("x")).epoch
+
+    @property
+    def opened(self) -> SqlStore:
+        assert self.store is not None
+        return self.store
+
+    def open(self) -> None:
+        self.store = open_store(None if self.folder is None else self.folder / "store.db")
+        self.runner.run(self.store.open())
+
+    @rule(states=STATES, events=EVENTS, answers=ANSWERS)
+    def commit(
+        self,
+        states: list[tuple[str, str, int, bytes, float | None, bool, int]],
+        events: list[tuple[str, float, int]],
+        answers: list[tuple[str, str, float]],
+    ) -> None:
+        """Mostly what fits; now and then a wrong version, a taken key or an offset that does not follow."""
+        commit = Commit()
+        new_states, new_answers = dict(self.states), dict(self.answers)
+        new_events = {channel: list(held) for channel, held in self.events.items()}
+        fits = True
+        for kind, key, off, payload, deadline, ended, rise in states:
+            present = new_states.get((kind, key))
+            expected = (0 if present is None else present.version) + (off == 2)
+            row = StoredState(kind, key, expected + rise, payload, deadline, ended)
+            commit.states.append((row, expected))
+            fits = fits and off != 2
+            new_states[kind, key] = row
+        for channel, at, step in events:
+            offset = len(new_events[channel]) + step
+            envelope = Envelope(channel, self.epoch, offset, "room", "a", at, event(str(offset)))
+            commit.events.append(envelope)
+            fits = fits and step == 1
+            new_events[channel].append(envelope)
+        for actor, key, at in answers:
+            answer = Answer(actor, key, "f", b"1", at)
+            commit.answers.append(answer)
+            fits = fits and (actor, key) not in new_answers
+            new_answers[actor, key] = answer
+        if fits:
+            self.runner.run(self.opened.commit(commit))
+            self.states, self.events, self.answers = new_states, new_events, new_answers
+        else:
+            with pytest.raises(Conflict):
+                self.runner.run(self.opened.commit(commit))
+
+    @rule(before=TIMES, keep=st.integers(0, 6), answers_before=st.none() | TIMES)
+    def prune(self, before: float, keep: int, answers_before: float | None) -> None:
+        deleted = 0
+        for channel, events in self.events.items():
+            first = self.held_after[channel]
+            while first < len(events) - keep and events[first].at < before:
+                first += 1
+            deleted += first - self.held_after[channel]
+            self.held_after[channel] = first
+        limit = before if answers_before is None else answers_before
+        old = [key for key, answer in self.answers.items() if answer.at < limit]
+        for key in old:
+            del self.answers[key]
+        assert self.runner.run(self.opened.prune(before, keep, answers_before=answers_before)) == deleted + len(old)
+
+    @precondition(lambda self: self.in_file)
+    @rule()
+    def reopen(self) -> None:
+        self.runner.run(self.opened.aclose())
+        self.open()
+
+    @invariant()
+    def holds_the_states(self) -> None:
+        run, store = self.runner.run, self.opened
+        for kind in ("room", "call"):
+            rows = [row for (of_kind, _), row in sorted(self.states.items()) if of_kind == kind]
+            assert run(store.states(kind, ended=None)) == rows
+            assert run(store.states(kind, after="a", limit=1)) == [r for r in rows if not r.ended and r.key > "a"][:1]
+            for key in "abc":
+                assert run(store.load(kind, key)) == self.states.get((kind, key))
+        waiting = [row for row in self.states.values() if row.deadline is not None]
+        assert run(store.next_deadline()) == min((row.deadline for row in waiting), default=None)
+        due = [(row.kind, row.key) for row in waiting if row.deadline is not None and row.deadline <= 10.0]
+        assert sorted(run(store.due(10.0))) == sorted(due)
+
+    @invariant()
+    def holds_the_events(self) -> None:
+        run, store = self.runner.run, self.opened
+        for channel, events in self.events.items():
+            assert run(store.head(channel)) == Head(self.epoch, len(events))
+            for after in range(-1, len(events) + 2):
+                history = run(store.history(channel, self.epoch, after, 4))
+                if self.held_after[channel] <= after <= len(events):
+                    assert history == events[after : after + 4]
+                else:
+                    assert history is None
+
+    @invariant()
+    def holds_the_answers(self) -> None:
+        for actor in "abc":
+            for key in "abc":
+                found = self.runner.run(self.opened.answer(actor, key))
+                assert found == self.answers.get((actor, key))
+
+    def teardown(self) -> None:
+        if hasattr(self, "runner"):
+            self.runner.run(self.opened.aclose())
+            self.runner.close()
+            if self.folder is not None:
+                shutil.rmtree(self.folder)
+
+
+class FileStoreMachine(StoreMachine):
+    in_file = True
+
+
+_UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+TestInMemory = StoreMachine.TestCase
+TestInMemory.settings = settings(_UNHURRIED, max_examples=25, stateful_step_count=25)
+TestInFile = FileStoreMachine.TestCase
+TestInFile.settings = settings(_UNHURRIED, max_examples=8, stateful_step_count=20)
