@@ -272,7 +272,7 @@ async def test_people_stay_in_a_room_that_left_memory(store: GatedStore) -> None
             await world.server_does(CreateRoom(room=f"room-{number}", type=AUDIO_ROOM))
         await host.do(TakeSeat(room=ROOM))
         await world.settle()
-        assert host.may_speak
+        assert host.may_speak()
         assert await world.count() == 1
 
 

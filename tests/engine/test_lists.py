@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from utd_core.model.commands import CreateRoom, EndRoom, GoLive, ListRooms
@@ -12,7 +14,7 @@ from .world import World
 AUDIO_ROOM, LIVE_STREAM = UTDStreamType.AUDIO_ROOM, UTDStreamType.LIVE_STREAM
 
 
-async def names(world: World, **filters: object) -> list[str]:
+async def names(world: World, **filters: Any) -> list[str]:
     """All pages of a list, by following its cursors."""
     found: list[str] = []
     cursor: str | None = None

@@ -150,9 +150,7 @@ def work(clock: VirtualClock) -> Work:
 
 @pytest.fixture
 def upkeep(clock: VirtualClock, scope: TaskScope, agenda: Agenda, work: Work) -> Upkeep[str]:
-    return Upkeep(
-        "work", work, scope=scope, clock=clock, agenda=agenda, limit=3, retry_first=1.0, retry_limit=4.0
-    )
+    return Upkeep("work", work, scope=scope, clock=clock, agenda=agenda, limit=3, retry_first=1.0, retry_limit=4.0)
 
 
 async def test_a_key_that_is_asked_often_is_worked_on_once_and_once_more(
@@ -184,9 +182,7 @@ async def test_so_many_keys_at_once_and_no_more(clock: VirtualClock, upkeep: Upk
     assert work.calls[-1][0] == "again"
 
 
-async def test_a_failure_is_tried_again_later_and_later(
-    clock: VirtualClock, upkeep: Upkeep[str], work: Work
-) -> None:
+async def test_a_failure_is_tried_again_later_and_later(clock: VirtualClock, upkeep: Upkeep[str], work: Work) -> None:
     work.failures = [ZeroDivisionError() for _ in range(5)]
     upkeep.ask("a")
     await clock.advance(100)
@@ -254,7 +250,7 @@ async def test_a_line_remembers_the_latest_calls_and_no_more() -> None:
 def test_later_calls_sort_first() -> None:
     ids = [new_call_id(1_700_000_000 + seconds) for seconds in (0.0, 0.001, 5.0, 86_400.0)]
     assert sorted(ids, reverse=True) == ids
-    assert len(set(new_call_id(1.0) for _ in range(100))) == 100
+    assert len({new_call_id(1.0) for _ in range(100)}) == 100
 
 
 async def test_a_user_token_is_good_until_it_expires_and_nowhere_else(clock: VirtualClock) -> None:

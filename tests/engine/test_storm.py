@@ -66,7 +66,8 @@ async def test_memory_is_flat_over_visits(world: World) -> None:
     tracemalloc.stop()
     only = [tracemalloc.Filter(True, "*/utd_core/engine/*")]
     grown = sum(
-        difference.size_diff for difference in after.filter_traces(only).compare_to(before.filter_traces(only), "lineno")
+        difference.size_diff
+        for difference in after.filter_traces(only).compare_to(before.filter_traces(only), "lineno")
     )
     # Two calls and rooms stay in memory as the most recently used ones, by `resident_limit`; 100 calls are 100 of them.
     assert grown < 100 * 8_000, f"{grown / 100:.0f} bytes for each visit"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from utd_core.broker.base import Subscription
 from utd_core.engine import Engine, EngineSettings
@@ -52,7 +52,7 @@ class World:
             settings=self.settings,
         )
 
-    async def __aenter__(self) -> World:
+    async def __aenter__(self) -> Self:
         await self.engine.__aenter__()
         return self
 
@@ -123,7 +123,7 @@ class World:
     def may_speak(self, identity: str, room: str = ROOM) -> bool:
         return MICROPHONE in self.grant(identity, room).publish
 
-    async def fault(self, fault: Fault, identity: str | None = None, room: str = ROOM, **parameters: float) -> None:
+    async def fault(self, fault: Fault, identity: str | None = None, room: str = ROOM, **parameters: Any) -> None:
         await self.media.inject(fault, room, identity, **parameters)
 
     def calls(self, method: str, identity: str | None = None) -> int:
@@ -189,11 +189,9 @@ class Person:
     async def follow(self, channel: str) -> Subscription:
         return await self.world.engine.subscribe(channel, actor=self.actor)
 
-    @property
     def is_connected(self) -> bool:
         return self.connection is not None and self.connection.state is not ConnectionState.DISCONNECTED
 
-    @property
     def may_speak(self) -> bool:
         assert self.connection is not None
         return MICROPHONE in self.connection.grant.publish
@@ -251,7 +249,7 @@ class GatedStore:
     ) -> list[StoredState]:
         return await self.inner.states(kind, after=after, limit=limit, ended=ended)
 
-    async def head(self, channel: str) -> Head | None:
+    async def head(self, channel: str) -> Head:
         return await self.inner.head(channel)
 
     async def history(self, channel: str, epoch: str, after: int, limit: int) -> Any:

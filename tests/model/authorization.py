@@ -1,9 +1,11 @@
 """Who may give which command, written down by hand: what `test_authorization.py` holds the model to.
 
-`+` is allowed, `-` is 403, `x` is 409 not_joined. `stranger` is in the audience's role and not in the room, `server` is
-the application's own. `needs` is the capability that decides, `on` says whether somebody else is acted on; then a role
-that is given the capability may still be refused, because it must stand above the other one. A name behind a colon is
-one way of giving the command.
+    +  allowed                  x  409 not_joined                   !  404, as if it did not exist
+    -  403                      o  409 room_not_live                .  no such case
+
+`stranger` has no role and is not in the room, `server` is the application's own. `needs` are the capabilities that
+decide; `person` says that somebody of the audience is acted on, above whom the actor must stand whatever it may do. A
+name behind a colon is one way of giving the command.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ mute_seat                        +    +     +      -       -        -       +   
 unmute_seat                      +    +     +      -       -        -       +     mute                person
 reserve_seat                     +    +     +      -       -        -       +     manage_seats
 make_request                     +    +     +      +       +        x       -     ask
-make_request:stage               -    -     +      +       +        x       -     ask
+make_request:stage               +    +     +      +       +        x       -     ask
 make_request:invitation          +    +     +      -       -        x       +     manage_requests
 make_request:open_microphone     +    +     +      -       -        x       +     manage_requests     person
 list_requests                    +    +     +      +       +        +       +
@@ -70,7 +72,7 @@ set_role                         +    +     -      -       -        -       +   
 override_capability              +    +     -      -       -        -       +     manage_roles        person
 mute_participant                 +    +     +      -       -        -       +     mute                person
 remove_participant               +    +     +      -       -        -       +     remove              person
-remove_participant:block         +    +     +      -       -        -       +     ban                 person
+remove_participant:block         +    +     +      -       -        -       +     remove,ban          person
 create_ban                       +    +     +      -       -        -       +     ban                 person
 create_ban:project               -    -     -      -       -        -       +
 list_bans                        +    +     +      -       -        -       +     ban
@@ -99,12 +101,17 @@ class Row:
 
     name: str
     allowed: dict[str, str]
-    needs: Capability | None = None
-    on_somebody: bool = False
+    needs: frozenset[Capability] = frozenset()
+    on_a_person: bool = False
 
     @property
     def command(self) -> str:
         return self.name.partition(":")[0]
+
+    @property
+    def lacking(self) -> str:
+        """How it is refused to somebody who lacks a capability."""
+        return "o" if "o" in self.allowed.values() else "-"
 
 
 def room_rows() -> list[Row]:
@@ -113,7 +120,7 @@ def room_rows() -> list[Row]:
         name, *marks = line.split()
         allowed = dict(zip(ROLES, marks[: len(ROLES)], strict=True))
         needs, on = [*marks[len(ROLES) :], "", ""][:2]
-        rows.append(Row(name, allowed, Capability(needs) if needs else None, on == "person"))
+        rows.append(Row(name, allowed, frozenset(map(Capability, filter(None, needs.split(",")))), on == "person"))
     return rows
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -63,6 +62,10 @@ class Turnstile:
     async def __aexit__(self, *_: object) -> None:
         self.open.set()
         await self.task
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def pragma(store: FileStore, name: str) -> Any:
@@ -193,7 +196,7 @@ async def test_closing_leaves_no_thread_and_one_file(tmp_path: Path) -> None:
         await put(store, state())
         assert any(thread.name == "store store.db" for thread in threading.enumerate())
     assert not any(thread.name == "store store.db" for thread in threading.enumerate())
-    assert os.listdir(tmp_path) == ["store.db"]
+    assert names_in(tmp_path) == ["store.db"]
 
 
 async def test_opening_may_be_tried_again_after_it_failed(tmp_path: Path) -> None:

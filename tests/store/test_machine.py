@@ -128,10 +128,11 @@ class StoreMachine(RuleBasedStateMachine):
             assert run(store.states(kind, after="a", limit=1)) == [r for r in rows if not r.ended and r.key > "a"][:1]
             for key in "abc":
                 assert run(store.load(kind, key)) == self.states.get((kind, key))
-        waiting = [row for row in self.states.values() if row.deadline is not None]
-        assert run(store.next_deadline()) == min((row.deadline for row in waiting), default=None)
-        due = [(row.kind, row.key) for row in waiting if row.deadline is not None and row.deadline <= 10.0]
-        assert sorted(run(store.due(10.0))) == sorted(due)
+        waiting = sorted((row.deadline, row.kind, row.key) for row in self.states.values() if row.deadline is not None)
+        assert run(store.next_deadline()) == (waiting[0][0] if waiting else None)
+        due = run(store.due(10.0))
+        assert sorted(due) == sorted((kind, key) for deadline, kind, key in waiting if deadline <= 10.0)
+        assert [self.states[name].deadline for name in due] == [at for at, _, _ in waiting if at <= 10.0]
 
     @invariant()
     def holds_the_events(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -26,18 +27,21 @@ async def within(
     """
     if seconds is None:
         return await operation
+    timer = anyio.CancelScope()
     try:
         async with anyio.create_task_group() as group:
 
             async def expire() -> None:
-                await clock.sleep(seconds)
-                group.cancel_scope.cancel()
+                with timer:
+                    await clock.sleep(seconds)
+                    group.cancel_scope.cancel()
 
             group.start_soon(expire)
             try:
                 return await operation
             finally:
-                group.cancel_scope.cancel()
+                # From a callback: anyio words each cancellation with a description of the task that asks for it.
+                asyncio.get_running_loop().call_soon(timer.cancel)
     except ExceptionGroup as failure:
         # A task group wraps what is raised in it, also when there is only one.
         raise failure.exceptions[0] from None

@@ -1,28 +1,73 @@
-"""One thing that this participant publishes, and the pump that feeds it."""
+"""One thing that this participant publishes, and the task that feeds it."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import anyio
 
 from ..concurrency import Clock
-from ..errors import Closed
+from ..errors import Closed, UTDStreamException
 from ..media.backend import LocalTrack, PublishOptions
 from ..media.events import TrackInfo
 from ..media.frames import Frame
 from ..media.pump import Pump, SourceEnd
 from .devices import MediaSource
 
+log = logging.getLogger("utd_core.client")
 
-class PumpEnd(StrEnum):
-    """Why a pump stopped by itself."""
 
+class FeedEnd(StrEnum):
+    """Why a feed ended."""
+
+    STOPPED = "stopped"
     TRACK = "track"
     """The track ended: unpublished, its grant was taken away, or the connection is gone."""
     SOURCE = "source"
     """The source has no more frames, or was closed."""
+    FAILED = "failed"
+
+
+class Feed:
+    """Pumps a source into a track, in one task. What it does not leave to another feed it closes, however it ends."""
+
+    def __init__(self, media: MediaSource, track: LocalTrack, clock: Clock) -> None:
+        self.media = media
+        self.failure = ""
+        self._outlet = _Outlet(track)
+        self._clock = clock
+        self._scope = anyio.CancelScope()
+        self._keeps = False
+
+    async def run(self) -> FeedEnd:
+        """The task."""
+        end = FeedEnd.STOPPED
+        try:
+            with self._scope:
+                end = await self._pump()
+        finally:
+            if not self._keeps and end in (FeedEnd.STOPPED, FeedEnd.FAILED):
+                await close(self.media, self._outlet)
+        return end
+
+    def stop(self, *, keep: bool = False) -> None:
+        """Send no frame from now on. `keep`: leave the source open, for another feed."""
+        self._keeps = keep
+        self._outlet.cut()
+        # From a callback: anyio words each cancellation with a description of the task that asks for it, at a cost.
+        asyncio.get_running_loop().call_soon(self._scope.cancel)
+
+    async def _pump(self) -> FeedEnd:
+        try:
+            await Pump(self.media, self._outlet, self._clock, at_end=SourceEnd.HOLD, close_source=False).run()
+        except Exception as error:
+            log.exception("the source of %s failed", self._outlet.info.source.value)
+            self.failure = str(error) or type(error).__name__
+            return FeedEnd.FAILED
+        return FeedEnd.TRACK if self._outlet.is_cut else FeedEnd.SOURCE
 
 
 @dataclass(eq=False, slots=True)
@@ -33,29 +78,33 @@ class Publication:
     options: PublishOptions
     muted: bool = False
     track: LocalTrack | None = None
-    pumping: anyio.CancelScope | None = field(default=None, repr=False)
+    feed: Feed | None = field(default=None, repr=False)
 
-    def attach(self, track: LocalTrack) -> anyio.CancelScope:
-        """It is published as `track`; the scope in which its pump runs."""
-        self.detach()
+    def attach(self, track: LocalTrack, clock: Clock) -> Feed:
+        """It is published as `track`; the feed to run."""
+        self.detach(keep=True)
         self.track = track
-        self.pumping = anyio.CancelScope()
-        return self.pumping
+        self.feed = Feed(self.media, track, clock)
+        return self.feed
 
-    def detach(self) -> LocalTrack | None:
-        """Stop pumping; the track it had."""
+    def detach(self, *, keep: bool = False) -> LocalTrack | None:
+        """Stop feeding; the track it had. `keep`: the source is fed into another track later."""
         track, self.track = self.track, None
-        if self.pumping is not None:
-            self.pumping.cancel()
-            self.pumping = None
+        feed, self.feed = self.feed, None
+        if feed is not None:
+            feed.stop(keep=keep)
         return track
 
 
-async def pump(media: MediaSource, track: LocalTrack, clock: Clock) -> PumpEnd:
-    """Pump until the source or the track ends; neither is closed here. Raises what the source and the track raise."""
-    outlet = _Outlet(track)
-    await Pump(media, outlet, clock, at_end=SourceEnd.HOLD, close_source=False).run()
-    return PumpEnd.TRACK if outlet.is_cut else PumpEnd.SOURCE
+async def close(media: MediaSource, track: LocalTrack | None) -> None:
+    """End both, also when cancelled."""
+    with anyio.CancelScope(shield=True):
+        if track is not None:
+            try:
+                await track.unpublish()
+            except UTDStreamException as error:
+                log.info("unpublishing failed, the connection is going away: %s", error)
+        await media.aclose()
 
 
 class _Outlet(LocalTrack):
@@ -69,7 +118,13 @@ class _Outlet(LocalTrack):
     def info(self) -> TrackInfo:
         return self._track.info
 
+    def cut(self) -> None:
+        """Let no more frames through."""
+        self.is_cut = True
+
     async def write(self, frame: Frame) -> None:
+        if self.is_cut:
+            raise Closed("nothing is sent any more")
         try:
             await self._track.write(frame)
         except Closed:

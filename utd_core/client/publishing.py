@@ -21,14 +21,15 @@ from dataclasses import dataclass, replace
 import anyio
 
 from ..concurrency import Clock, TaskScope
-from ..errors import Closed, ConnectionLost, ErrorCode, Forbidden, MediaError, Superseded, UTDStreamException
-from ..media.backend import LocalTrack, MediaConnection, PublishOptions
+from ..errors import Closed, ConnectionLost, ErrorCode, Forbidden, MediaError, Superseded
+from ..media.backend import MediaConnection, PublishOptions
 from ..media.events import TrackInfo
 from ..media.formats import publish_options
+from ..media.sources.base import AudioSourceBase
 from ..model.permission import Grant, TrackSource
 from .devices import MediaSource, check_media
 from .models import PublishingEnded, PublishingEndReason
-from .publication import Publication, PumpEnd, pump
+from .publication import Feed, FeedEnd, Publication, close
 
 log = logging.getLogger("utd_core.client")
 
@@ -136,7 +137,7 @@ class Publishing:
         """The connection is gone, and its tracks with it; what was published waits for the next one."""
         self._connection = None
         for item in self._items.values():
-            item.detach()
+            item.detach(keep=True)
         self._tell()
 
     def granted(self) -> None:
@@ -150,8 +151,8 @@ class Publishing:
         item = self._items.get(track.source)
         if item is None or item.track is None or item.track.info.id != track.id:
             return
-        item.detach()
         if self._is_entitled(track.source):
+            item.detach(keep=True)
             self.granted()
             self._tell()
         else:
@@ -195,36 +196,20 @@ class Publishing:
                 await track.set_muted(True)
         if connection is not self._connection or not self._scope.is_open:
             raise ConnectionLost("the connection ended while publishing; try again when there is one")
-        pumping = item.attach(track)
-        self._scope.start(self._pump, source, item, track, pumping, name=f"pump {source.value}")
+        self._scope.start(self._feed, source, item, item.attach(track, self._clock), name=f"feed {source.value}")
 
-    async def _pump(
-        self, source: TrackSource, item: Publication, track: LocalTrack, pumping: anyio.CancelScope
-    ) -> None:
-        failure = ""
-        with pumping:
-            try:
-                if await pump(item.media, track, self._clock) is PumpEnd.TRACK:
-                    # Whoever ended the track decides what follows; the event about it is on its way.
-                    return
-            except Exception as error:
-                log.exception("the source of %s failed", source.value)
-                failure = str(error) or type(error).__name__
-            except asyncio.CancelledError:
-                if not pumping.cancel_called:
-                    # Everything ends: nobody will ask this source for another frame.
-                    with anyio.CancelScope(shield=True):
-                        await item.media.aclose()
-                raise
-        if pumping.cancelled_caught:
+    async def _feed(self, source: TrackSource, item: Publication, feed: Feed) -> None:
+        end = await feed.run()
+        if end in (FeedEnd.STOPPED, FeedEnd.TRACK):
+            # Whoever ended it decides what follows; an event about a track that ended is on its way.
             return
         async with self._turns[source]:
-            if self._items.get(source) is not item or item.track is not track:
+            if self._items.get(source) is not item or item.feed is not feed:
                 return
             del self._items[source]
             await self._end(item)
-        reason = PublishingEndReason.FAILED if failure else PublishingEndReason.SOURCE_ENDED
-        self._ended(PublishingEnded(source, reason, failure))
+        reason = PublishingEndReason.FAILED if end is FeedEnd.FAILED else PublishingEndReason.SOURCE_ENDED
+        self._ended(PublishingEnded(source, reason, feed.failure))
 
     async def _resume(self, source: TrackSource, item: Publication) -> None:
         async with self._turns[source]:
@@ -239,17 +224,17 @@ class Publishing:
     def _revoke(self, source: TrackSource) -> None:
         item = self._items.pop(source)
         self._wish(source, on=False)
-        # The pump stops now, the rest takes a moment.
+        is_fed = item.feed is not None
         track = item.detach()
         self._tell()
         self._ended(PublishingEnded(source, PublishingEndReason.REVOKED))
-        if self._scope.is_open:
-            self._scope.start(_close, item.media, track, name=f"close {source.value}")
+        if not is_fed and self._scope.is_open:
+            self._scope.start(close, item.media, track, name=f"close {source.value}")
 
     async def _end(self, item: Publication) -> None:
         track = item.detach()
         self._tell()
-        await _close(item.media, track)
+        await close(item.media, track)
 
     def _wish(self, source: TrackSource, *, on: bool) -> _Wish:
         wish = self._wishes.get(source)
@@ -281,19 +266,12 @@ class Publishing:
         )
 
 
-async def _close(media: MediaSource, track: LocalTrack | None) -> None:
-    with anyio.CancelScope(shield=True):
-        if track is not None:
-            try:
-                await track.unpublish()
-            except UTDStreamException as error:
-                log.info("unpublishing failed, the connection is going away: %s", error)
-        await media.aclose()
-
-
 def _options(source: TrackSource, media: MediaSource, options: PublishOptions | None) -> PublishOptions:
     """The application's options, with the source's own shape."""
-    shape = publish_options(media, source)
+    if isinstance(media, AudioSourceBase):
+        shape = PublishOptions(source, sample_rate=media.sample_rate, channels=media.channels)
+    else:
+        shape = publish_options(media, source)
     if options is None:
         return shape
     return replace(

@@ -61,6 +61,11 @@ _FINAL = {
 """Ends of a media connection that a client must not answer by coming back."""
 
 
+_TURNS = 32
+"""Turns of the event loop to wait for a grant without a deadline: in one process it is a few turns away, and starting
+and ending a deadline takes longer than that."""
+
+
 class UTDSession(SessionLifecycle):
     """Base of the four sessions; a client makes them.
 
@@ -290,6 +295,12 @@ class UTDSession(SessionLifecycle):
             seen = self._changed.count
             if await self._try_to_open(sources):
                 return
+            for _ in range(_TURNS):
+                await checkpoint()
+                if seen != self._changed.count:
+                    seen = self._changed.count
+                    if await self._try_to_open(sources):
+                        return
             seconds = self._context.grant_timeout if timeout is None else timeout
             await within(
                 self._clock,

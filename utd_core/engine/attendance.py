@@ -231,7 +231,8 @@ class Attendance:
         began = clock.monotonic()
         # What is said while the backend answers is for the next time.
         doubted, presence.doubted = presence.doubted, {}
-        presence.arrived = arrived = set()
+        arrived: set[Place] = set()
+        presence.arrived = arrived
         try:
             infos = await self._core.control.list_participants(room)
         except BaseException:

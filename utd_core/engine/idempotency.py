@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import Conflict, ErrorCode, InvalidInput, StoreFailed
+from ..errors import Conflict, ErrorCode, InvalidInput, Refused, StoreFailed
 from ..model.codec import adapter
 from ..model.command import Actor, Command
 from ..model.commands import JoinRoom
@@ -79,7 +79,14 @@ class Idempotency:
             if job is None:
                 self._end(name, ended)
         job.add_done_callback(lambda _: self._end(name, ended))
-        return await asyncio.shield(job)
+        try:
+            return await asyncio.shield(job)
+        except Refused:
+            # Perhaps because another engine on this store has done it, a moment ago.
+            first = await self.answered(keyed, command)
+            if first is None:
+                raise
+            return first[0]
 
     def _end(self, name: tuple[str, str], ended: asyncio.Future[None]) -> None:
         del self._under_way[name]

@@ -40,7 +40,7 @@ class Journal:
             for _, channels in batch.events:
                 for channel in channels:
                     if channel != home and channel not in self._heads:
-                        self._heads[channel] = await self.head(channel)
+                        self._heads[channel] = await self._store.head(channel)
 
     def stamp(self, batches: Sequence[Batch]) -> list[Envelope]:
         """Every event at its place. Until `keep` is called the places are only meant."""

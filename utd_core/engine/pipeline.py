@@ -85,6 +85,7 @@ class Pipeline:
         self._wake = asyncio.Event()
         self._stopping = False
         self._stopped = asyncio.Event()
+        self._stopped.set()
         self._alone = False
 
     # For callers
@@ -156,6 +157,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Decide and commit, until `stop`."""
+        self._stopped.clear()
         try:
             while not self._stopping:
                 if not self._ready:

@@ -22,7 +22,7 @@ def _check_index(value: Any) -> int:
     if type(value) is not int:
         raise InvalidInput(f"seat index must be a whole number, got {type(value).__name__}; seats count from 0")
     if not 0 <= value < MAX_SEATS:
-        raise InvalidInput(f"seat index must be 0 to {MAX_SEATS - 1}, got {value}", code=ErrorCode.SEAT_OUT_OF_RANGE)
+        raise InvalidInput(f"seat index must be 0 to {MAX_SEATS - 1}", code=ErrorCode.SEAT_OUT_OF_RANGE)
     return value
 
 

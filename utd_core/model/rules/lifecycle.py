@@ -42,7 +42,7 @@ def create(room: Room | None, command: CreateRoom, context: Context) -> list[Eve
     if not trusted:
         check_not_banned(context.project_bans, context.by, context.now)
     if command.owner is not None and not trusted and command.owner != context.by:
-        raise Forbidden("a user owns the rooms it creates; only the server names another owner")
+        raise Forbidden("a user owns the rooms it creates; leave `owner` out")
     return [_created(command, command.type, command.owner if trusted else context.by, context)]
 
 
@@ -56,7 +56,8 @@ def join(room: Room | None, command: JoinRoom, context: Context) -> list[Event]:
         return _join_new(room, command, context, identity)
     if room.type is not command.type:
         raise Conflict(
-            f"{room.name!r} is a {room.type.value}, not a {command.type.value}", code=ErrorCode.WRONG_ROOM_TYPE
+            f"{room.name!r} is a {room.type.value}, not a {command.type.value}; join it as what it is",
+            code=ErrorCode.WRONG_ROOM_TYPE,
         )
     check_not_banned(room.bans, identity, context.now)
     _check_let_in(room, command, context, identity)

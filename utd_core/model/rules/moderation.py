@@ -22,7 +22,10 @@ def set_role(room: Room, command: SetRole, context: Context) -> list[Event]:
     mine = access.role_of(room, context)
     gives_away = role is Role.OWNER and mine is Role.OWNER
     if not gives_away and not context.actor.is_trusted and role.rank >= mine.rank:
-        raise Forbidden(f"{mine.value} gives only roles below its own, not {role.value}", code=ErrorCode.OUTRANKED)
+        raise Forbidden(
+            f"{mine.value} gives only roles below its own, not {role.value}; ask somebody above",
+            code=ErrorCode.OUTRANKED,
+        )
     before = room.role(identity)
     if role is before:
         return []
@@ -46,9 +49,11 @@ def set_role(room: Room, command: SetRole, context: Context) -> list[Event]:
 def override(room: Room, command: OverrideCapability, context: Context) -> list[Event]:
     role, capability = command.role, command.capability
     if role is Role.OWNER:
-        raise Forbidden("the owner's capabilities are fixed, or nobody could undo a mistake")
+        raise Forbidden("the owner's capabilities are fixed, or nobody could undo a mistake; give another role")
     if not context.actor.is_trusted and role.rank >= access.role_of(room, context).rank:
-        raise Forbidden(f"only a rank above {role.value} changes what it may do", code=ErrorCode.OUTRANKED)
+        raise Forbidden(
+            f"only a rank above {role.value} changes what it may do; ask somebody who has it", code=ErrorCode.OUTRANKED
+        )
     access.demand(room, context, capability)
     if room.overrides.get(role, {}).get(capability) is command.allowed:
         return []

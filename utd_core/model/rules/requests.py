@@ -77,7 +77,7 @@ def cancel(room: Room, command: CancelRequest, context: Context) -> list[Event]:
     request = _pending(room, command.id, RequestTrigger.CANCEL)
     invitation = not request.kind.asks_the_room
     if context.by != request.sender and not (invitation and access.has(room, context, Capability.MANAGE_REQUESTS)):
-        raise Forbidden(f"request {request.id} was made by somebody else; it can only be answered")
+        raise Forbidden(f"request {request.id} was made by somebody else; answer it instead")
     return [end_request(request, RequestTrigger.CANCEL, command.reason, context.by)]
 
 
@@ -140,7 +140,7 @@ def _check_answers(room: Room, request: Request, context: Context) -> None:
     if request.to is None:
         access.demand(room, context, Capability.MANAGE_REQUESTS)
     elif not context.actor.is_trusted and context.by != request.to:
-        raise Forbidden(f"request {request.id} is addressed to somebody else, who alone answers it")
+        raise Forbidden(f"request {request.id} is addressed to {request.to!r}; they alone answer it")
 
 
 def _seat_index(request: Request, command: AcceptRequest) -> int | None:
