@@ -41,7 +41,7 @@ test: setup ## every test; ARGS="-k seats" are passed on
 check: setup ## lint, format, strict types, import layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy utd_core plugins tests benchmarks scripts
+	$(BIN)/mypy utd_core plugins tests benchmarks scripts examples
 	$(BIN)/lint-imports --no-cache
 
 fuzz: setup ## the model's state machines, a million steps

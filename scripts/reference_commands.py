@@ -147,10 +147,8 @@ def bounds(schema: dict[str, Any]) -> str:
     unit = " characters" if schema.get("type") == "string" else ""
     if above is not None:
         return f", above {number(above)}" + ("" if high is None else f", up to {number(high)}")
-    if low is None and high is None:
-        return ""
     if low is None:
-        return f", up to {number(high)}{unit}"
+        return "" if high is None else f", up to {number(high)}{unit}"
     return f", {number(low)} to {number(high)}{unit}" if high is not None else f", from {number(low)}{unit}"
 
 

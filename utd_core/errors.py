@@ -114,6 +114,7 @@ class ErrorCode(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded"
     GRANT_TIMEOUT = "grant_timeout"
     MISSING_EXTRA = "missing_extra"
+    INTERNAL = "internal"
 
 
 class UTDStreamException(Exception):

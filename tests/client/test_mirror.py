@@ -239,6 +239,46 @@ async def test_catching_up_into_a_gap_recovers(world: World) -> None:
     assert world.mirror.state == ["a", "b", "c", "d"]
 
 
+async def test_an_event_that_cannot_be_applied_is_logged_and_the_snapshot_is_read_instead(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    apply = world.mirror._apply
+
+    def stumble(names: list[str], envelope: Envelope) -> list[str]:
+        if envelope.offset == 4:
+            raise KeyError("what is this?")
+        return apply(names, envelope)
+
+    world.mirror._apply = stumble
+    caplog.set_level("CRITICAL")
+    world.channel.happen("c", "d", "e")
+    await world.clock.settle()
+    assert world.mirror.state == ["a", "b", "c", "d", "e"]
+    assert world.notes.told == ["all", 3, "recovering", "all", "recovered=False"]
+    world.channel.happen("f")
+    await world.clock.settle()
+    assert world.notes.told[-1] == 6
+
+
+async def test_an_open_that_fails_holds_no_subscription(world: World) -> None:
+    async def fail(subscription: Subscription) -> Snapshot[list[str]]:
+        raise StoreFailed("away")
+
+    held = list(world.channel.queues)
+    other: Mirror[list[str]] = Mirror(
+        world.channel,  # type: ignore[arg-type]  # the channel half of a link
+        CHANNEL,
+        read=fail,
+        apply=append,
+        follower=world.notes,
+        retry=RetryPolicy(),
+        identity="me",
+    )
+    with pytest.raises(StoreFailed):
+        await other.open()
+    assert world.channel.queues == held
+
+
 async def test_stopping_ends_it_wherever_it_is(world: World) -> None:
     world.channel.failures = [StoreFailed("away")] * 100
     world.channel.happen("c", deliver=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from utd_core.client import Resynced, UTDAudioRoomSession
+from utd_core.client import Resynced, SyncState, UTDAudioRoomSession
 from utd_core.engine import EngineSettings
-from utd_core.errors import ConnectionLost
+from utd_core.errors import Closed, ConnectionLost, StoreFailed
 from utd_core.media.events import DisconnectReason
 from utd_core.media.faults import Fault
 from utd_core.model.commands import ClearSeat, EndRoom
@@ -209,6 +209,33 @@ async def test_a_client_that_fell_behind_with_the_events_recovers_and_says_so(wo
     assert now(listener.sync) == "live"
     resynced = [event.recovered for event in iter(events.get_nowait, None) if isinstance(event, Resynced)]
     assert resynced in ([True], [])
+
+
+async def test_events_that_cannot_be_had_again_end_the_session_clearly(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, listener = await speaker(world)
+
+    async def fail(*_: object, **__: object) -> None:
+        raise StoreFailed("the database is away")
+
+    monkeypatch.setattr(type(listener._link), "subscribe", fail)
+    mirror = listener._mirror
+    assert mirror is not None
+    assert mirror._subscription is not None
+    mirror._subscription.events.close(Closed("the reader fell behind"))
+    await world.settle()
+    assert now(listener.sync) is SyncState.RECOVERING
+    assert now(listener.connected)
+    await world.clock.advance(70.0)
+    assert now(listener.sync) is SyncState.LOST
+    end = listener.ended.value
+    assert end is not None
+    assert (end.reason, type(end.error)) == ("sync_lost", StoreFailed)
+    assert now(host.connected)
+    monkeypatch.undo()
+    await world.run(listener.rejoin())
+    assert now(listener.sync) is SyncState.LIVE
 
 
 async def test_a_connect_that_is_never_answered_ends_with_its_deadline_and_is_tried_again(world: World) -> None:

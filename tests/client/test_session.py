@@ -9,6 +9,7 @@ import pytest
 from utd_core.client import PublishingEnded, UTDSession
 from utd_core.errors import Closed, Conflict, Forbidden, InvalidInput, NotFound, Superseded, TooLarge
 from utd_core.media.events import DataReceived, ParticipantJoined, TrackMuted, TrackPublished, TrackUnmuted
+from utd_core.media.faults import Fault
 from utd_core.media.frames import AudioFrame
 from utd_core.media.sinks.collect import FrameCollector
 from utd_core.media.sources.base import AudioSourceBase
@@ -111,6 +112,27 @@ async def test_switching_off_mutes_and_switching_on_goes_on_with_the_same_track(
     assert seen == [TrackMuted, TrackUnmuted]
     after = world.backend.server.rooms[ROOM].participants["host"].tracks
     assert [track.info.id for track in after] == [track.info.id for track in before]
+
+
+@pytest.mark.parity("U9")
+async def test_muting_silences_at_once_although_nobody_can_be_told_yet(world: World) -> None:
+    host = await world.audio_room("host", as_host=True)
+    listener = await world.audio_room("listener")
+    await world.run(host.take_seat(0))
+    await world.settle()
+    reader = listener.reader("host")
+    await world.fault(Fault.SIGNAL_DROP, ROOM, "host", seconds=5.0)
+    muting = asyncio.ensure_future(host.set_microphone(False))
+    await world.settle()
+    heard = reader.statistics().accepted
+    await world.clock.advance(4.0)
+    assert not muting.done()
+    assert reader.statistics().accepted == heard
+    assert now(host.room.publishing) == NOTHING
+    await world.run(muting)
+    await host.set_microphone(True)
+    await world.clock.advance(1.0)
+    assert reader.statistics().accepted > heard
 
 
 @pytest.mark.parity("U9")

@@ -7,8 +7,8 @@ one event in one channel that says which step it was, so that afterwards each ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from utd_core.engine import Engine
 from utd_core.model.call import CallEnded, CallStarted
@@ -42,8 +42,8 @@ class Lane(ABC):
         """Give the command of a step; what the engine answered, as it must be each time."""
 
     @abstractmethod
-    def step_of(self, envelope: Envelope) -> int | None:
-        """Which of this lane's steps an event tells of, None for all others."""
+    def steps(self, history: Sequence[Envelope]) -> list[int]:
+        """The steps that the events of the channel tell of, in their order."""
 
     def key(self, step: int) -> str:
         return f"{self.name}-{step}"
@@ -60,19 +60,16 @@ class RoomLane(Lane):
         return room_channel(self.room)
 
     async def prepare(self, engine: Engine) -> None:
-        command = CreateRoom(room=self.room, empty_timeout=86_400.0)
+        command = CreateRoom(room=self.room, type=UTDStreamType.AUDIO_ROOM, empty_timeout=86_400.0)
         await engine.execute(command, idempotency_key=f"create-{self.room}")
 
     async def take(self, engine: Engine, step: int) -> str:
         command = UpdateMetadata(room=self.room, metadata={"lane": self.name, "step": step})
         return str(await engine.execute(command, actor=THE_SERVER, idempotency_key=self.key(step)))
 
-    def step_of(self, envelope: Envelope) -> int | None:
-        event = envelope.event
-        if not isinstance(event, MetadataChanged) or event.metadata.get("lane") != self.name:
-            return None
-        step: int = event.metadata["step"]
-        return step
+    def steps(self, history: Sequence[Envelope]) -> list[int]:
+        changes = [envelope.event.metadata for envelope in history if isinstance(envelope.event, MetadataChanged)]
+        return [change["step"] for change in changes if change["lane"] == self.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +101,14 @@ class CallLane(Lane):
             type=UTDStreamType.AUDIO_CALL, callee=f"callee-{self.name}", ring_timeout=180.0, metadata={"step": step}
         )
 
-    def step_of(self, envelope: Envelope) -> int | None:
-        event: Any = envelope.event
-        if isinstance(event, CallStarted):
-            step: int = event.metadata["step"]
-            return step
-        return -1 if isinstance(event, CallEnded) else None
+    def steps(self, history: Sequence[Envelope]) -> list[int]:
+        steps: list[int] = []
+        for envelope in history:
+            if isinstance(envelope.event, CallStarted):
+                steps.append(envelope.event.metadata["step"])
+            elif isinstance(envelope.event, CallEnded):
+                steps.append(steps[-1] + 1)
+        return steps
 
 
 LANES: tuple[Lane, ...] = (

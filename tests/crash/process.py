@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import sys
+import traceback
 
 import utd_core.store.sqlite  # noqa: F401  # what takes long to import is imported before the fork
 from utd_core.engine import Engine
@@ -26,14 +27,12 @@ def main() -> None:
         order = json.loads(line)
         child = os.fork()
         if child == 0:
-            status = 1
             try:
                 asyncio.run(run(order["store"], order["next"]))
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
-                sys.stderr.flush()
             finally:
-                os._exit(status)
+                # It runs until it is killed; if it ends by itself, that is a failure and must not go on up there.
+                traceback.print_exc()
+                os._exit(1)
         say("started", child)
         _, ended = os.waitpid(child, 0)
         say("ended", ended)

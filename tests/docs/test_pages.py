@@ -13,7 +13,7 @@ from .blocks import UnknownLanguage, read_blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
 RUNNING = [page for page in PAGES if page == README or any(block.runs for block in read_blocks(page))]
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 

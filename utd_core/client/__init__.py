@@ -31,7 +31,7 @@ from .models import (
 )
 from .observable import Observable, ObservableStatistics
 from .policy import RetryPolicy
-from .reading import RemoteFrames
+from .reception import RemoteFrames
 from .room import UTDRoom
 from .room_session import UTDRoomSession
 from .session import UTDSession

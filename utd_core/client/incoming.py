@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..broker.base import Subscription
 from ..concurrency import TaskScope
-from ..errors import UTDStreamException
+from ..errors import Closed, UTDStreamException
 from ..model.call import Call, CallStarted, UTDCallStatus, apply
 from ..model.channels import user_channel
 from ..model.command import Aggregate
@@ -49,7 +49,11 @@ class IncomingCalls:
     async def open(self) -> None:
         """Begin to follow. Raises what the engine refuses it with."""
         await self._mirror.open()
-        self._scope.start(self._mirror.run, name="incoming calls")
+        try:
+            self._scope.start(self._mirror.run, name="incoming calls")
+        except Closed:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Nothing rings any more. Idempotent."""

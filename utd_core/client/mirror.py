@@ -89,6 +89,7 @@ class Mirror(Generic[S]):
         self._identity = identity
         self._snapshot: Snapshot[S] | None = None
         self._subscription: Subscription | None = None
+        self._distrusted = False
         self._stop = anyio.CancelScope()
 
     @property
@@ -108,7 +109,11 @@ class Mirror(Generic[S]):
 
     async def open(self) -> None:
         """Subscribe and read the snapshot. Raises what the engine refuses it with."""
-        await self._load(None)
+        try:
+            await self._load(None)
+        except BaseException:
+            self._let_go()
+            raise
         self._follower.changed(None)
 
     async def run(self) -> None:
@@ -163,12 +168,22 @@ class Mirror(Generic[S]):
         if envelope.epoch == present.epoch:
             if envelope.offset <= present.offset:
                 return True
-            if envelope.offset == present.offset + 1:
-                state = self._apply(present.state, envelope)
-                self._snapshot = Snapshot(state, envelope.epoch, envelope.offset)
+            if envelope.offset == present.offset + 1 and self._apply_next(envelope):
                 self._follower.changed(envelope)
                 return True
         return False
+
+    def _apply_next(self, envelope: Envelope) -> bool:
+        """Change the state; False when this client's model cannot follow the engine's (another version, say)."""
+        assert self._snapshot is not None
+        try:
+            state = self._apply(self._snapshot.state, envelope)
+        except Exception:
+            log.exception("%s: event %d of %s cannot be applied", self._identity, envelope.offset, self.channel)
+            self._distrusted = True
+            return False
+        self._snapshot = Snapshot(state, envelope.epoch, envelope.offset)
+        return True
 
     async def _recover(self) -> bool:
         """Become live again; False when that is given up."""
@@ -177,7 +192,8 @@ class Mirror(Generic[S]):
         waits = self._retry.waits(self._identity)
         while True:
             try:
-                recovered = await self._load(self.place)
+                # A state that an event was half applied to is worthless: then there is nothing to go on from.
+                recovered = await self._load(None if self._distrusted else self.place)
             except (Refused, Unauthenticated, Closed) as error:
                 self._follower.lost(error)
                 return False
@@ -201,6 +217,7 @@ class Mirror(Generic[S]):
         if place is not None and subscription.recovered:
             return True
         self._snapshot = await self._read(subscription)
+        self._distrusted = False
         return False
 
     def _let_go(self) -> None:

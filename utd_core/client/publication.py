@@ -53,6 +53,15 @@ class Feed:
                 await close(self.media, self._outlet)
         return end
 
+    @property
+    def is_open(self) -> bool:
+        """Whether frames go through; while not, the source goes on, and what it gives is lost."""
+        return self._outlet.is_open
+
+    @is_open.setter
+    def is_open(self, is_open: bool) -> None:
+        self._outlet.is_open = is_open
+
     def stop(self, *, keep: bool = False) -> None:
         """Send no frame from now on. `keep`: leave the source open, for another feed."""
         self._keeps = keep
@@ -80,11 +89,18 @@ class Publication:
     track: LocalTrack | None = None
     feed: Feed | None = field(default=None, repr=False)
 
+    def mute(self, muted: bool) -> None:
+        """Send nothing from now on, or send again; the track is told by whoever holds it."""
+        self.muted = muted
+        if self.feed is not None:
+            self.feed.is_open = not muted
+
     def attach(self, track: LocalTrack, clock: Clock) -> Feed:
         """It is published as `track`; the feed to run."""
         self.detach(keep=True)
         self.track = track
         self.feed = Feed(self.media, track, clock)
+        self.feed.is_open = not self.muted
         return self.feed
 
     def detach(self, *, keep: bool = False) -> LocalTrack | None:
@@ -113,6 +129,7 @@ class _Outlet(LocalTrack):
     def __init__(self, track: LocalTrack) -> None:
         self._track = track
         self.is_cut = False
+        self.is_open = True
 
     @property
     def info(self) -> TrackInfo:
@@ -125,6 +142,8 @@ class _Outlet(LocalTrack):
     async def write(self, frame: Frame) -> None:
         if self.is_cut:
             raise Closed("nothing is sent any more")
+        if not self.is_open:
+            return
         try:
             await self._track.write(frame)
         except Closed:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import anyio
 
 from ..concurrency import Clock, TaskScope
-from ..errors import Closed, ConnectionLost, ErrorCode, Forbidden, MediaError, Superseded
+from ..errors import Closed, ConnectionLost, ErrorCode, Forbidden, PublishRefused, Superseded, UTDStreamException
 from ..media.backend import MediaConnection, PublishOptions
 from ..media.events import TrackInfo
 from ..media.formats import publish_options
@@ -103,18 +103,18 @@ class Publishing:
                 raise
 
     async def switch_off(self, source: TrackSource) -> None:
-        """Mute. Raises `Superseded` when a later wish came before."""
+        """Mute: nothing is sent from now on; returns when the others know. Raises `Superseded`."""
         wish = self._wish(source, on=False)
         async with self._turns[source]:
             self._check_latest(source, wish)
             item = self._items.get(source)
             if item is None or item.muted:
                 return
-            item.muted = True
+            item.mute(True)
+            self._tell()
             if item.track is not None:
                 with suppress(Closed, ConnectionLost):
                     await item.track.set_muted(True)
-            self._tell()
 
     async def drop(self, source: TrackSource) -> None:
         """Unpublish and close the source."""
@@ -166,14 +166,15 @@ class Publishing:
 
     async def _show(self, source: TrackSource, item: Publication) -> None:
         """Publish or unmute what is there."""
-        was_muted, item.muted = item.muted, False
         if item.track is None:
+            item.mute(False)
             await self._publish(source, item)
-        elif was_muted:
+        elif item.muted:
             try:
                 await item.track.set_muted(False)
             except Closed:
                 await self._publish(source, item)
+            item.mute(False)
         self._tell()
 
     async def _replace(self, source: TrackSource, item: Publication) -> None:
@@ -217,8 +218,12 @@ class Publishing:
                 return
             try:
                 await self._publish(source, item)
-            except (MediaError, Closed, Forbidden) as error:
-                log.info("publishing %s again has to wait: %s", source.value, error)
+            except (Forbidden, PublishRefused, ConnectionLost, Closed) as error:
+                log.info("publishing %s again waits for a grant or a connection: %s", source.value, error)
+            except UTDStreamException as error:
+                del self._items[source]
+                await self._end(item)
+                self._ended(PublishingEnded(source, PublishingEndReason.FAILED, error.message))
             self._tell()
 
     def _revoke(self, source: TrackSource) -> None:

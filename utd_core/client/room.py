@@ -27,8 +27,6 @@ from ..media.events import (
     LocalTrackEnded,
     MediaEvent,
     StateChanged,
-    TrackSubscribed,
-    TrackUnsubscribed,
 )
 from ..media.sources.base import AudioSource, VideoSource
 from ..model.permission import Grant, TrackSource
@@ -39,8 +37,7 @@ from .link import BackendLink, MediaLink
 from .models import LocalParticipant, RemoteParticipant, RoomEvent
 from .observable import Observable, Variable
 from .publishing import Publishing
-from .reading import RemoteFrames, Stay, SubscribedTrack
-from .signal import Signal
+from .reception import Reception, RemoteFrames
 
 NO_GRANT = Grant(subscribe=False, publish_data=False)
 
@@ -94,10 +91,7 @@ class UTDRoom:
         self._reason = DisconnectReason.UNKNOWN
         self._gone = asyncio.Event()
         self._gone.set()
-        self._subscribed: dict[tuple[str, TrackSource], SubscribedTrack] = {}
-        self.stay = Stay()
-        self.tracks_changed = Signal()
-        """Notified when a remote track can be read, or cannot any more."""
+        self._reception = Reception()
         timing = (self._scope, self._link.clock)
         self._connected = Variable(False, *timing)
         self._grant = Variable(NO_GRANT, *timing)
@@ -189,7 +183,7 @@ class UTDRoom:
 
     async def disconnect(self) -> None:
         """Leave the media room. What was published is closed; the room may connect again. Idempotent."""
-        self._end_stay()
+        self._reception.end_stay()
         connection = self._connection
         if connection is not None:
             await connection.aclose()
@@ -251,7 +245,7 @@ class UTDRoom:
         overflow: Overflow = Overflow.DROP_OLDEST,
     ) -> RemoteFrames:
         """The frames of a participant's source for as long as one stays in the room; see `RemoteFrames`."""
-        return RemoteFrames(self, identity, source, capacity, overflow)
+        return RemoteFrames(self._reception, identity, source, capacity, overflow)
 
     def reader(
         self,
@@ -262,18 +256,7 @@ class UTDRoom:
         overflow: Overflow = Overflow.DROP_OLDEST,
     ) -> FrameReader:
         """A reader of the track that is there now; it ends with the track. Raises `NotFound`, `ConnectionLost`."""
-        subscribed = self.subscribed(identity, source)
-        if subscribed is None:
-            raise NotFound(f"{identity!r} has no {source.value} to read now", code=ErrorCode.TRACK_NOT_FOUND)
-        return self.read(subscribed, capacity=capacity, overflow=overflow)
-
-    def subscribed(self, identity: str, source: TrackSource) -> SubscribedTrack | None:
-        """A remote track that can be read now."""
-        return self._subscribed.get((identity, source))
-
-    def read(self, subscribed: SubscribedTrack, *, capacity: int, overflow: Overflow) -> FrameReader:
-        """Read a track. Raises `NotFound`, `ConnectionLost`."""
-        return self._present().read(subscribed.track.id, capacity=capacity, overflow=overflow)
+        return self._reception.reader(identity, source, capacity, overflow)
 
     async def set_subscribed(self, identity: str, source: TrackSource, subscribed: bool) -> None:
         """Take or refuse a participant's track. Raises `NotFound` (track_not_found), `ConnectionLost`."""
@@ -307,7 +290,7 @@ class UTDRoom:
     def close_streams(self) -> None:
         """No state and no event follows; the tasks end with the scope."""
         self._closed = True
-        self._end_stay()
+        self._reception.end_stay()
         self._show_nobody()
         for variable in (self._connected, self._grant, self._remote, self._open_sources):
             variable.close()
@@ -345,6 +328,7 @@ class UTDRoom:
         self._grant.set(connection.grant)
         self._refresh_roster(connection)
         self._connected.set(connection.state is ConnectionState.CONNECTED)
+        self._reception.attach(connection)
         self._publishing.attach(connection)
         self._scope.start(self._receive, connection, name="receive")
 
@@ -382,16 +366,8 @@ class UTDRoom:
                 self._publishing.granted()
             case LocalTrackEnded(track):
                 self._publishing.track_ended(track)
-            case TrackSubscribed(identity, track):
-                self._subscribed[identity, track.source] = SubscribedTrack(track)
-                self.tracks_changed.notify()
-            case TrackUnsubscribed(identity, track):
-                present = self._subscribed.get((identity, track.source))
-                if present is not None and present.track.id == track.id:
-                    del self._subscribed[identity, track.source]
-                self.tracks_changed.notify()
             case _:
-                pass
+                self._reception.take(event)
 
     def _refresh_roster(self, connection: MediaConnection) -> None:
         self._remote.set(tuple(connection.participants.values()))
@@ -401,20 +377,14 @@ class UTDRoom:
         if connection is not self._connection:
             return
         self._connection = None
-        self._subscribed.clear()
+        self._reception.detach()
         self._publishing.detach()
         self._show_nobody()
         if not self._hooks.comes_back:
-            self._end_stay()
-        self.tracks_changed.notify()
+            self._reception.end_stay()
         self._gone.set()
 
     def _show_nobody(self) -> None:
         self._connected.set(False)
         self._grant.set(NO_GRANT)
         self._remote.set(())
-
-    def _end_stay(self) -> None:
-        self.stay.is_over = True
-        self.stay = Stay()
-        self.tracks_changed.notify()

@@ -47,7 +47,7 @@ from .models import (
     SyncState,
 )
 from .observable import Observable, Variable
-from .reading import RemoteFrames
+from .reception import RemoteFrames
 from .room import RoomHooks, UTDRoom
 from .visit import Visit, end_of
 

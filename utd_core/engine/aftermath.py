@@ -13,7 +13,8 @@ from ..model.commands import PartyBanned, RemoveParticipant
 from ..model.event import Event
 from ..model.grants import affected
 from ..model.project import Project
-from ..model.room import RoomCreated, RoomEnded
+from ..model.roles import Role
+from ..model.room import RoleChanged, RoomCreated, RoomEnded
 from .aggregates import Aggregate, Batch
 from .alarms import within
 from .attendance import Attendance
@@ -108,6 +109,9 @@ class Aftermath:
                 self._subscriptions.end_room(room)
             if isinstance(event, CallAccepted):
                 self._attendance.answered(batch.aggregate.state)
+            if isinstance(event, RoleChanged) and event.role.rank < Role.ADMIN.rank and event.identity not in presence:
+                # A moderator follows a room from outside, as long as he is one.
+                self._subscriptions.end(room, event.identity, Forbidden(f"you do not moderate room {room!r} any more"))
             self._reconcile(room, event)
         for identity, removed in batch.gone:
             if identity not in presence:

@@ -112,8 +112,8 @@ class Aggregate:
         self.loaded = False
         self.in_flight = False
 
-    def __repr__(self) -> str:
-        return f"<{self.kind.name} {self.key!r} v{self.version}>"
+    def __str__(self) -> str:
+        return f"{self.kind.name} {self.key!r}"
 
 
 @dataclass(slots=True, eq=False)

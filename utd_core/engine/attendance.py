@@ -13,10 +13,10 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from math import inf
 
-from ..errors import UTDStreamException
 from ..media.events import DisconnectReason, Notification, NotificationKind, ParticipantInfo
 from ..model.bans import Ban
 from ..model.call import Call, UTDCallStatus, media_room
@@ -32,6 +32,8 @@ from .media_rooms import MediaRooms, owner_of
 from .presence import Place, PlaceState, Presence
 from .reconciler import NOBODY, Reconciler, desired, desired_by_identity, is_over
 from .upkeep import Upkeep
+
+log = logging.getLogger("utd_core.engine")
 
 _SURVEYS = 4
 _CHUNK = 500
@@ -121,7 +123,8 @@ class Attendance:
             presence.removed.update(await self._removed_lately(state))
         try:
             await self._look(room, presence, state)
-        except UTDStreamException:
+        except Exception:
+            log.warning("who is in %r could not be asked; it is asked again", room, exc_info=True)
             self.survey(room)
 
     def answered(self, call: Call) -> None:

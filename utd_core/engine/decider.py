@@ -90,7 +90,7 @@ class Decider:
             try:
                 return self._apply(batch, job, events, context)
             except Exception as error:
-                raise Broken(f"{command!r} on {aggregate!r}") from error
+                raise Broken(f"{command!r} on {aggregate}") from error
         finally:
             if type(command) is StartCall:
                 self._lines.let_go((job.actor.identity, command.callee))

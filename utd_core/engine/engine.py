@@ -20,6 +20,7 @@ from ..model.bans import check_not_banned
 from ..model.command import COMMANDS, THE_SERVER, Actor, Command
 from ..model.commands import CallCommand, CreateSession, JoinRoom, ListCalls, ListRooms, RoomCommand, StartCall
 from ..model.commands.bans import BanCommand
+from ..model.identifiers import check_device, check_identity
 from ..model.results import UserSession, UTDCall
 from ..store import open_store
 from ..store.base import Store
@@ -70,6 +71,7 @@ class Engine:
         self._store: Store | None = None
         self._broker: LocalBroker | None = None
         self._opening: anyio.CancelScope | None = None
+        self._settled = asyncio.Event()
         self._opened = False
         self._closed = False
         self._closing = asyncio.Lock()
@@ -96,7 +98,9 @@ class Engine:
             self._opening = None
             await self.aclose()
             raise
-        self._opening = None
+        finally:
+            self._opening = None
+            self._settled.set()
         return self
 
     async def __aexit__(
@@ -110,6 +114,7 @@ class Engine:
         if self._opening is not None:
             # Whoever opens it cleans up, having been told to stop.
             self._opening.cancel()
+            await self._settled.wait()
             return
         for wait in list(self._waits):
             wait.cancel()
@@ -132,6 +137,9 @@ class Engine:
         not be had, and `Closed`.
         """
         self._running()
+        if not actor.is_trusted:
+            check_identity(actor.identity)
+            check_device(actor.device)
         route = _ROUTES.get(type(command))
         if route is None:
             raise InvalidInput(f"{type(command).__name__} is no command of this engine")

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any, Protocol
 
-from ..errors import Closed, Conflict, RateLimited, StoreFailed, UTDStreamException
+from ..errors import Closed, Conflict, ErrorCode, RateLimited, StoreFailed, UTDStreamException
 from ..model.codec import dump, load
 from ..model.command import THE_SYSTEM, Actor, Command
 from ..model.commands import Internal, StartCall
@@ -226,8 +226,8 @@ class Pipeline:
         except UTDStreamException as error:
             failure = error
         except Exception as error:
-            log.exception("%r could not be loaded", aggregate)
-            failure = StoreFailed(f"{aggregate!r} could not be loaded: {error}")
+            log.exception("%s could not be loaded", aggregate)
+            failure = StoreFailed(f"{aggregate} could not be loaded: {error}")
         finally:
             self._end_load(aggregate, failure)
 
@@ -318,8 +318,8 @@ class Pipeline:
             except UTDStreamException as error:
                 self._refuse(job, error)
             except Exception as error:
-                log.exception("the model failed on %s", type(command).__name__)
-                self._refuse(job, error)
+                log.exception("the rules failed at %s", type(command).__name__)
+                self._refuse(job, _mistake(command))
                 if isinstance(error, Broken):
                     raise _StartOver(batch, jobs[number + 1 :]) from error
             else:
@@ -350,9 +350,9 @@ class Pipeline:
             answer = self._decider.decide(batch, job)
         except UTDStreamException as error:
             self._refuse(job, error)
-        except Exception as error:
-            log.exception("the model failed on %s", type(job.command).__name__)
-            self._refuse(job, error)
+        except Exception:
+            log.exception("the rules failed at %s", type(job.command).__name__)
+            self._refuse(job, _mistake(job.command))
         else:
             self._succeed(job, answer)
 
@@ -433,7 +433,7 @@ class Pipeline:
             for job in _jobs(batch):
                 job.attempts += 1
                 if job.attempts >= _MOST_ATTEMPTS:
-                    self._refuse(job, StoreFailed(f"others write {batch.aggregate!r} all the time; try later: {error}"))
+                    self._refuse(job, StoreFailed(f"others write {batch.aggregate} all the time; try later: {error}"))
                 elif not await self._was_answered(job):
                     again.append(job)
             self._put_back(batch.aggregate, again)
@@ -466,8 +466,8 @@ class Pipeline:
         self._count(job, "ok")
         job.succeed(answer)
 
-    def _refuse(self, job: Job, error: Exception) -> None:
-        self._count(job, error.code if isinstance(error, UTDStreamException) else "broken")
+    def _refuse(self, job: Job, error: UTDStreamException) -> None:
+        self._count(job, error.code)
         job.fail(error)
 
     def _count(self, job: Job, result: str) -> None:
@@ -479,10 +479,18 @@ def _jobs(batch: Batch) -> list[Job]:
     return [*(job for job, _ in batch.done), *batch.queries]
 
 
+def _mistake(command: Command | Internal) -> UTDStreamException:
+    """What the caller gets for a mistake of the rules; the log has the rest."""
+    return UTDStreamException(
+        f"the engine failed at {type(command).__name__}, nothing was changed; report it with the log",
+        code=ErrorCode.INTERNAL,
+    )
+
+
 def _too_many(aggregate: Aggregate) -> RateLimited:
     waiting = len(aggregate.waiting)
     return RateLimited(
-        f"{waiting} commands wait for {aggregate.kind.name} {aggregate.key!r}; try again in a moment",
+        f"{waiting} commands wait for {aggregate}; try again in a moment",
         details={"waiting": waiting},
     )
 

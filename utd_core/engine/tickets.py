@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..errors import Conflict, ErrorCode, UTDStreamException
+from ..errors import Conflict, ErrorCode, MediaError, UTDStreamException
 from ..model.call import Call, UTDCallStatus, media_room
 from ..model.command import Actor
 from ..model.results import UTDCall, UTDTokenResponse
@@ -47,7 +47,8 @@ class Tickets:
         try:
             ticket = await self._issue(placed.room, actor, place)
         except UTDStreamException:
-            if placed.fresh:
+            # Somebody who had no ticket before has nothing to come with.
+            if placed.fresh and place.granted is None:
                 self._attendance.give_up(placed.room, placed.identity, place)
             raise
         room = self._states.peek(ROOM, placed.room)
@@ -81,11 +82,18 @@ class Tickets:
         grant = desired(await self._states.state(kind, key), identity)
         if grant is None or presence.place(identity, place.device) is not place:
             raise _gone(identity, room)
+        ttl, before = core.settings.ticket_ttl, place.granted
         # Noted before it is made: a change from here on is seen as a difference when the connection comes.
         if place.state is PlaceState.PENDING:
             place.granted = grant
-        ttl = core.settings.ticket_ttl
-        ticket = await core.control.issue_join(room, media_identity, grant=grant, name=actor.name, ttl=ttl)
+        try:
+            ticket = await core.control.issue_join(room, media_identity, grant=grant, name=actor.name, ttl=ttl)
+        except UTDStreamException:
+            place.granted = before
+            raise
+        except Exception as error:
+            place.granted = before
+            raise MediaError(f"backend {core.backend.name!r} failed to make a ticket: {error}") from error
         if core.presences.get(room) is not presence or presence.place(identity, place.device) is not place:
             raise _gone(identity, room)
         if place.state is PlaceState.PENDING:

@@ -54,8 +54,8 @@ class VirtualClock:
 
     `start` is the Unix time (seconds) at which it begins; `monotonic()` begins at zero.
 
-    It belongs to one event loop. Work in threads that anyio or `asyncio.to_thread` started is waited for; for
-    other work outside the loop use `hold()`.
+    It belongs to one event loop. Work in threads that anyio, `asyncio.to_thread` or this package started (a store's)
+    is waited for; for other work outside the loop use `hold()`.
     """
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:

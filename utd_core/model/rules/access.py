@@ -46,7 +46,7 @@ def check_rank(room: Room, context: Context, target: str) -> None:
     mine, theirs = room.role(actor.identity), room.role(target)
     if mine.rank <= theirs.rank:
         raise Forbidden(
-            f"{actor.identity!r} ({mine.value}) cannot act on {target!r} ({theirs.value}); only a higher rank can",
+            f"{actor.identity!r} ({mine.value}) cannot act on {target!r} ({theirs.value}); ask somebody above both",
             code=ErrorCode.OUTRANKED,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...concurrency import QueueStatistics
@@ -22,21 +22,21 @@ _HEARD = 0.6
 """Share of the energy at its frequency from which a tone counts as heard."""
 
 
-class Listener:
-    """The frames that one reader has given so far. `ended`: the reader came to its end; `error`: how, if badly."""
+class Collector:
+    """The frames that came out of one stream so far. `ended`: it came to its end; `error`: how, if badly."""
 
-    def __init__(self, harness: Harness, reader: FrameReader) -> None:
-        self.reader = reader
+    def __init__(self, harness: Harness, stream: AsyncIterator[Frame]) -> None:
         self.frames: list[Frame] = []
         self.arrivals: list[float] = []
         self.ended = False
         self.error: Exception | None = None
         self._harness = harness
+        self._stream = stream
 
     async def collect(self) -> None:
         """Read to the end; run by the harness."""
         try:
-            async for frame in self.reader:
+            async for frame in self._stream:
                 self.frames.append(frame)
                 self.arrivals.append(self._harness.clock.monotonic())
         except Exception as error:  # noqa: BLE001  # how it ended is for the test to judge
@@ -51,9 +51,6 @@ class Listener:
     @property
     def video(self) -> list[VideoFrame]:
         return signals.video(self.frames)
-
-    def statistics(self) -> QueueStatistics:
-        return self.reader.statistics()
 
     async def hears(self, frequency: float) -> None:
         """Wait until a tone of `frequency` Hz arrives, in frames that come from now on."""
@@ -78,6 +75,17 @@ class Listener:
         await self._harness.eventually(lambda: self.ended, what="the end of the reader")
         if self.error is not None:
             raise AssertionError(f"the reader ended with {self.error!r} instead of simply ending")
+
+
+class Listener(Collector):
+    """What one `reader` of a track gives."""
+
+    def __init__(self, harness: Harness, reader: FrameReader) -> None:
+        super().__init__(harness, reader)
+        self.reader = reader
+
+    def statistics(self) -> QueueStatistics:
+        return self.reader.statistics()
 
 
 class Peer:
