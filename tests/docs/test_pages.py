@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,14 +17,17 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
 RUNNING = [page for page in PAGES if page == README or any(block.runs for block in read_blocks(page))]
+BESIDE_EACH_OTHER = 4
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+
+Ran = subprocess.CompletedProcess[str]
 
 
 def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def follow(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def follow(page: Path, folder: Path) -> Ran:
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.docs.run_page", page],
         cwd=folder,
@@ -33,9 +38,29 @@ def follow(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module")
+def followed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[Path, Future[Ran]]]:
+    """The pages under test, each on its way: they are processes of their own, and go beside each other."""
+    pages = [page for item in request.session.items if (page := page_of(item)) is not None]
+    with ThreadPoolExecutor(BESIDE_EACH_OTHER) as pool:
+        yield {page: pool.submit(follow, page, tmp_path_factory.mktemp(page.stem)) for page in pages}
+        pool.shutdown(cancel_futures=True)
+
+
+def page_of(item: pytest.Item) -> Path | None:
+    """The page that this test runs."""
+    if not isinstance(item, pytest.Function) or item.function is not test_the_blocks_of_the_page_run:
+        return None
+    page = item.callspec.params["page"]
+    assert isinstance(page, Path)
+    return page
+
+
 @pytest.mark.parametrize("page", RUNNING, ids=name_of)
-def test_the_blocks_of_the_page_run(page: Path, tmp_path: Path) -> None:
-    ran = follow(page, tmp_path)
+def test_the_blocks_of_the_page_run(page: Path, followed: Mapping[Path, Future[Ran]]) -> None:
+    ran = followed[page].result()
     assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout.splitlines()[-1]) == sum(block.runs for block in read_blocks(page)) > 0
 

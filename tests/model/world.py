@@ -17,7 +17,7 @@ from utd_core.errors import ErrorCode, UTDStreamException
 from utd_core.model import call as calls
 from utd_core.model import project as projects
 from utd_core.model import room as rooms
-from utd_core.model.bans import Ban, BanScope
+from utd_core.model.bans import Ban, BanMade, BanScope
 from utd_core.model.call import Call, CallEnded
 from utd_core.model.codec import dump
 from utd_core.model.command import THE_SYSTEM, Actor, Command, Context
@@ -70,7 +70,7 @@ class RoomWorld:
         self.present: dict[str, tuple[str, ...]] = {}
         self.project = Project()
         self.answer: Any = None
-        self.last_ban = 0
+        self.bans_made = 0
 
     @property
     def room(self) -> Room:
@@ -80,7 +80,9 @@ class RoomWorld:
     # Giving commands
 
     def context(self, actor: Actor, command: Command | Internal) -> Context:
-        return Context(actor, self.now, self.present, project_bans=self.project.bans, new_id=f"ban-{self.last_ban + 1}")
+        return Context(
+            actor, self.now, self.present, project_bans=self.project.bans, new_id=f"ban-{self.bans_made + 1}"
+        )
 
     def decide(self, by: str, command: Command | Internal, *, device: str = "phone") -> list[Event]:
         """What would happen. Nothing does."""
@@ -94,7 +96,6 @@ class RoomWorld:
         actor = THE_SYSTEM if isinstance(command, Internal) else Actor(by, device)
         context = self.context(actor, command)
         events = decide_room(self.state, command, context)
-        self.last_ban += 1
         for event in events:
             self.apply(event)
         if type(command) is JoinRoom:
@@ -112,6 +113,8 @@ class RoomWorld:
             self.present = {}
         elif isinstance(event, ParticipantRemoved):
             self.present.pop(event.identity, None)
+        elif isinstance(event, BanMade):
+            self.bans_made += 1
 
     def _enter(self, identity: str, device: str) -> None:
         others: tuple[str, ...] = ()

@@ -12,11 +12,9 @@ from ..model.command import THE_SERVER
 from ..model.commands import PartyBanned, RemoveParticipant
 from ..model.event import Event
 from ..model.grants import affected
-from ..model.project import Project
 from ..model.roles import Role
 from ..model.room import RoleChanged, RoomCreated, RoomEnded
 from .aggregates import Aggregate, Batch
-from .alarms import within
 from .attendance import Attendance
 from .core import Core
 from .kinds import CALL, PROJECT, ROOM
@@ -24,6 +22,7 @@ from .lines import Lines
 from .media_rooms import MediaRooms, owner_of
 from .pipeline import Pipeline
 from .reconciler import Reconciler, is_over
+from .recovery import Recovery
 from .subscriptions import Subscriptions
 from .timers import Deadlines
 
@@ -41,6 +40,7 @@ class Aftermath:
         media_rooms: MediaRooms,
         reconciler: Reconciler,
         attendance: Attendance,
+        recovery: Recovery,
         subscriptions: Subscriptions,
         deadlines: Deadlines,
     ) -> None:
@@ -50,6 +50,7 @@ class Aftermath:
         self._media_rooms = media_rooms
         self._reconciler = reconciler
         self._attendance = attendance
+        self._recovery = recovery
         self._subscriptions = subscriptions
         self._deadlines = deadlines
         self._evictions = core.upkeep("evictions", self._evict, _EVICTIONS)
@@ -59,14 +60,13 @@ class Aftermath:
         kind, state = aggregate.kind, aggregate.state
         if kind is CALL and state is None:
             await self._lines.fetch(aggregate.parties)
+        if kind is PROJECT:
+            self._core.bans = {} if state is None else dict(state.bans)
         if kind is PROJECT or state is None or is_over(state):
             return
         if kind is CALL:
             await self._lines.find(state.id, (state.caller, state.callee))
-        room, core = media_room_of(aggregate), self._core
-        # A backend that does not answer must not keep a room from its commands; it is asked again later.
-        if not await within(core.agenda, core.settings.return_grace, self._attendance.recover, room, state):
-            self._attendance.survey(room)
+        await self._recovery.recover(media_room_of(aggregate), state)
 
     def committed(self, batches: Iterable[Batch]) -> None:
         """Everything that follows."""
@@ -75,6 +75,7 @@ class Aftermath:
             if batch.events and (deadline := aggregate.kind.deadline(aggregate.state)) is not None:
                 self._deadlines.expect(deadline)
             if aggregate.kind is PROJECT:
+                self._core.bans = {} if aggregate.state is None else dict(aggregate.state.bans)
                 for event, _ in batch.events:
                     if isinstance(event, BanMade) and event.ban.scope is BanScope.PROJECT:
                         self._evictions.ask(event.ban.identity)
@@ -89,9 +90,9 @@ class Aftermath:
                 for event, _ in batch.events:
                     self._reconcile(room, event)
 
-    def evict_banned(self, project: Project | None) -> None:
+    def evict_banned(self) -> None:
         """Carry out bans whose engine ended before it could."""
-        for identity in () if project is None else project.bans:
+        for identity in self._core.bans:
             self._evictions.ask(identity)
 
     def _media(self, batch: Batch) -> None:
@@ -108,7 +109,7 @@ class Aftermath:
             if isinstance(event, RoomEnded):
                 self._subscriptions.end_room(room)
             if isinstance(event, CallAccepted):
-                self._attendance.answered(batch.aggregate.state)
+                self._attendance.expect_parties(batch.aggregate.state)
             if isinstance(event, RoleChanged) and event.role.rank < Role.ADMIN.rank and event.identity not in presence:
                 # A moderator follows a room from outside, as long as he is one.
                 self._subscriptions.end(room, event.identity, Forbidden(f"you do not moderate room {room!r} any more"))
@@ -131,8 +132,7 @@ class Aftermath:
 
     async def _evict(self, identity: str) -> None:
         """Remove somebody who is banned from the project from every room and call."""
-        project = self._pipeline.peek(PROJECT, self._core.app_id)
-        ban = project.bans.get(identity) if isinstance(project, Project) else None
+        ban = self._core.bans.get(identity)
         if ban is None or not ban.holds(self._core.clock.now()):
             return
         for room, presence in list(self._core.presences.items()):

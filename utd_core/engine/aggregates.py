@@ -140,6 +140,11 @@ class Batch:
         return bool(self.events or self.answers)
 
     @property
+    def jobs(self) -> list[Job]:
+        """Those whose callers still wait."""
+        return [*(job for job, _ in self.done), *self.queries]
+
+    @property
     def head_offset(self) -> int:
         """The place of the last event decided so far, in the home channel."""
         return self.aggregate.head.offset + len(self.events)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from ..broker.base import Broker
 from ..concurrency import Clock, TaskScope
 from ..media.backend import MediaBackend, MediaControl
+from ..model.bans import Ban
 from ..model.commands.internal import Internal
 from ..store.base import Store
 from .alarms import Agenda
@@ -39,7 +40,7 @@ class States(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Core:
-    """`presences` are the people by media room."""
+    """`presences` are the people by media room, `bans` those of the whole project by identity, as committed last."""
 
     app_id: str
     settings: EngineSettings
@@ -51,6 +52,7 @@ class Core:
     backend: MediaBackend
     control: MediaControl
     presences: dict[str, Presence] = field(default_factory=dict)
+    bans: Mapping[str, Ban] = field(default_factory=dict)
 
     def upkeep(self, name: str, handler: Callable[[K], Awaitable[None]], limit: int) -> Upkeep[K]:
         """Work that is done again until it holds, at most `limit` keys at once."""

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.bans import Ban
 from ..model.call import Call, CallEnded, CallStarted, media_room
 from ..model.command import Command, Context
 from ..model.commands import (
@@ -32,17 +31,16 @@ from ..model.rules import answer_project, answer_room
 from ..store.base import Head
 from .aggregates import Aggregate, Batch, Job
 from .alarms import TICK
-from .attendance import is_many
-from .core import Core, States
+from .core import Core
 from .idempotency import Placed
-from .kinds import CALL, PROJECT, ROOM
+from .kinds import CALL, ROOM
 from .lines import Lines
 from .presence import UNKNOWN_DEVICE, Presence
+from .reconciler import is_many
 from .views import call_at, participants, snapshot
 
 _NEED_AN_ID = frozenset({CreateBan, RemoveParticipant})
 _NOBODY: Mapping[str, tuple[str, ...]] = {}
-_NO_BANS: Mapping[str, Ban] = {}
 
 
 def new_id() -> str:
@@ -56,9 +54,8 @@ class Broken(Exception):
 class Decider:
     """Decides on the aggregates in memory."""
 
-    def __init__(self, core: Core, states: States, lines: Lines) -> None:
+    def __init__(self, core: Core, lines: Lines) -> None:
         self._core = core
-        self._states = states
         self._lines = lines
 
     def is_ready(self, aggregate: Aggregate, job: Job) -> bool:
@@ -97,7 +94,6 @@ class Decider:
 
     def _context(self, aggregate: Aggregate, job: Job, now: float, presence: Presence | None) -> Context:
         command, actor = job.command, job.actor
-        project = aggregate.state if aggregate.kind is PROJECT else self._states.peek(PROJECT, self._core.app_id)
         kind = type(command)
         id = aggregate.key if kind is StartCall else new_id() if kind in _NEED_AN_ID else ""
         return Context(
@@ -105,7 +101,7 @@ class Decider:
             now,
             _NOBODY if presence is None else presence,
             self._lines.engaged,
-            project.bans if isinstance(project, Project) else _NO_BANS,
+            self._core.bans,
             id,
         )
 

@@ -262,9 +262,7 @@ class Engine:
         machinery = self._running()
         if not actor.is_trusted and command.identity != actor.identity:
             raise Forbidden("only the application's server signs others in; sign in as yourself")
-        project = machinery.pipeline.peek(PROJECT, self.app_id)
-        if project is not None:
-            check_not_banned(project.bans, command.identity, self.clock.now())
+        check_not_banned(machinery.core.bans, command.identity, self.clock.now())
         user = Actor(command.identity, command.device_id, command.name)
         token, expires_at = machinery.tokens.issue(user)
         return UserSession(command.identity, token, expires_at)

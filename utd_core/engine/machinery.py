@@ -18,6 +18,7 @@ from .lines import Lines
 from .media_rooms import MediaRooms, owner_of
 from .pipeline import Pipeline
 from .reconciler import Reconciler
+from .recovery import Recovery
 from .statistics import EngineStatistics
 from .subscriptions import Subscriptions
 from .tickets import Tickets
@@ -45,6 +46,7 @@ class Machinery:
         self.attendance = Attendance(
             core, self.pipeline, self.media_rooms, self.reconciler, on_gone=self.subscriptions.end
         )
+        self._recovery = Recovery(core, self.pipeline, self.media_rooms, self.reconciler, self.attendance.surveys)
         self.deadlines = Deadlines(core, self.pipeline)
         self.lists = Lists(core, self.lines)
         self.tokens: UserTokens
@@ -56,10 +58,11 @@ class Machinery:
             self.media_rooms,
             self.reconciler,
             self.attendance,
+            self._recovery,
             self.subscriptions,
             self.deadlines,
         )
-        self._recovery = core.upkeep("recovery", self._recover, 1)
+        self._recovering = core.upkeep("recovery", self._recover, 1)
         self.pipeline.attach(self._aftermath)
 
     async def open(self) -> None:
@@ -80,12 +83,12 @@ class Machinery:
         core.scope.start(core.agenda.run, name="agenda")
         core.scope.start(self.pipeline.run, name="pipeline")
         # Every decision looks at the project's bans.
-        project = await self.pipeline.state(PROJECT, core.app_id)
-        self._aftermath.evict_banned(project)
+        await self.pipeline.state(PROJECT, core.app_id)
+        self._aftermath.evict_banned()
         core.scope.start(self.deadlines.run, name="deadlines")
-        core.scope.start(self._every, interval, self.attendance.survey_all, name="surveys")
+        core.scope.start(self._every, interval, self.attendance.surveys.ask_all, name="surveys")
         core.scope.start(self._every, settings.prune_interval, self._prune, name="pruning")
-        self._recovery.ask("everything")
+        self._recovering.ask("everything")
 
     async def aclose(self) -> None:
         """End every part; the transaction that is under way may still take `close_grace` seconds. Idempotent."""
@@ -121,7 +124,9 @@ class Machinery:
             reconcile_waiting=upkeep.waiting,
             reconcile_lag=upkeep.lag,
             reconcile_lag_max=upkeep.lag_max,
-            reconcile_failures=upkeep.failures + self.reconciler.rooms.failures + self.attendance.surveys.failures,
+            reconcile_failures=upkeep.failures
+            + self.reconciler.rooms.failures
+            + self.attendance.surveys.upkeep.failures,
         )
 
     async def _listen(self, notifications: AsyncIterator[Notification]) -> None:
@@ -141,7 +146,7 @@ class Machinery:
             await self.core.clock.sleep(backoff.step())
             notifications = self.core.control.notifications()
             for room in self.core.presences:
-                self.attendance.survey(room)
+                self.attendance.surveys.ask(room)
 
     async def _every(self, seconds: float, function: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -161,7 +166,7 @@ class Machinery:
         )
 
     async def _recover(self, _: str) -> None:
-        await self.attendance.recover_all()
+        await self._recovery.recover_all()
 
     async def _lose_patience(self) -> None:
         await self.core.clock.sleep(self.core.settings.close_grace)

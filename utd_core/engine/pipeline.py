@@ -20,17 +20,17 @@ from copy import copy
 from typing import Any, Protocol
 
 from ..errors import Closed, Conflict, ErrorCode, RateLimited, StoreFailed, UTDStreamException
-from ..model.codec import dump, load
 from ..model.command import THE_SYSTEM, Actor, Command
 from ..model.commands import Internal, StartCall
-from ..store.base import Commit, Envelope, StoredState
+from ..store.base import Envelope
 from .aggregates import Aggregate, Batch, Job, Keyed, Residents
 from .core import Core
 from .decider import Broken, Decider
 from .idempotency import Idempotency, kept
-from .journal import Journal
 from .kinds import Kind
 from .lines import Lines
+from .loading import Loader
+from .transactions import Transactions
 
 log = logging.getLogger("utd_core.engine")
 
@@ -71,16 +71,13 @@ class Pipeline:
         settings = core.settings
         self.residents = Residents(settings.resident_limit, settings.queue_capacity)
         self.results: Counter[tuple[str, str]] = Counter()
-        self.commits = 0
-        self.events = 0
         self._core = core
-        self._lines = lines
         self._idempotency = idempotency
-        self._journal = Journal(core.store, settings.resident_limit)
-        self._decider = Decider(core, self, lines)
-        self._surroundings: Surroundings | None = None
+        self._transactions = Transactions(core.store, lines, settings.resident_limit)
+        self._decider = Decider(core, lines)
+        self._loader = Loader(core, self._loaded)
+        self._surroundings: Surroundings
         self._ready: dict[Aggregate, None] = {}
-        self._loads: dict[Aggregate, asyncio.Future[None]] = {}
         self._under_way: list[Batch] = []
         self._wake = asyncio.Event()
         self._stopping = False
@@ -139,21 +136,32 @@ class Pipeline:
         """The aggregate, loaded. Raises `StoreFailed` or `Closed`."""
         aggregate = self.residents.get(kind, key)
         if not aggregate.loaded:
-            load = self._load_soon(aggregate)
-            await asyncio.wait([load])
-            load.result()
+            done = self._loader.load(aggregate)
+            await asyncio.wait([done])
+            done.result()
         return aggregate
+
+    @property
+    def commits(self) -> int:
+        """Transactions made."""
+        return self._transactions.commits
+
+    @property
+    def events(self) -> int:
+        """Events in them."""
+        return self._transactions.events
 
     @property
     def waiting(self) -> int:
         """Commands that are not decided yet."""
-        return sum(len(aggregate.waiting) for aggregate in (*self._ready, *self._loads))
+        return sum(len(aggregate.waiting) for aggregate in (*self._ready, *self._loader.under_way))
 
     # The task
 
     def attach(self, surroundings: Surroundings) -> None:
-        """What happens around decisions; before `run`."""
+        """What happens around decisions; before anything is submitted."""
         self._surroundings = surroundings
+        self._loader.prepare = surroundings.prepare
 
     async def run(self) -> None:
         """Decide and commit, until `stop`."""
@@ -168,6 +176,7 @@ class Pipeline:
                     await self._cycle()
                 except Exception as error:
                     log.exception("the pipeline failed; what was under way is taken back")
+                    self._transactions.forget(self._under_way)
                     self._take_back(self._under_way, StoreFailed(f"the engine failed, nothing was changed: {error}"))
         finally:
             self._stopped.set()
@@ -189,7 +198,7 @@ class Pipeline:
     def abandon(self) -> None:
         """Nothing runs any more: whoever still waits hears nothing else."""
         for batch in self._under_way:
-            for job in _jobs(batch):
+            for job in batch.jobs:
                 job.fail(_closed())
         self._under_way = []
         self._fail_all_waiting()
@@ -199,67 +208,23 @@ class Pipeline:
             for job in list(aggregate.take(len(aggregate.waiting))):
                 job.fail(_closed())
 
-    # Loading
+    # What waits
 
     def _want(self, aggregate: Aggregate) -> None:
+        """The aggregate has work; it gets a turn once it is loaded."""
         if aggregate.loaded:
             self._ready[aggregate] = None
             self._wake.set()
         else:
-            self._load_soon(aggregate)
+            self._loader.load(aggregate)
 
-    def _load_soon(self, aggregate: Aggregate) -> asyncio.Future[None]:
-        done = self._loads.get(aggregate)
-        if done is None:
-            done = self._loads[aggregate] = asyncio.get_running_loop().create_future()
-            aggregate.loading = True
-            try:
-                self._core.scope.start(self._load, aggregate, name=f"load {aggregate.kind.name}")
-            except Closed as error:
-                self._end_load(aggregate, error)
-        return done
-
-    async def _load(self, aggregate: Aggregate) -> None:
-        failure: UTDStreamException = _closed()
-        try:
-            await self._read(aggregate)
-        except UTDStreamException as error:
-            failure = error
-        except Exception as error:
-            log.exception("%s could not be loaded", aggregate)
-            failure = StoreFailed(f"{aggregate} could not be loaded: {error}")
-        finally:
-            self._end_load(aggregate, failure)
-
-    async def _read(self, aggregate: Aggregate) -> None:
-        kind, key = aggregate.kind, aggregate.key
-        row = await self._core.store.load(kind.name, key)
-        home = kind.home(key)
-        if home is not None:
-            aggregate.head = await self._core.store.head(home)
-        aggregate.version = 0 if row is None else row.version
-        aggregate.state = None if row is None else load(kind.state, row.payload)
-        assert self._surroundings is not None
-        try:
-            await self._surroundings.prepare(aggregate)
-        except BaseException:
-            aggregate.forget()
-            raise
-        aggregate.loaded = True
-
-    def _end_load(self, aggregate: Aggregate, failure: UTDStreamException) -> None:
-        """Let those who wait go on; with `failure` where it could not be loaded."""
-        aggregate.loading = False
-        done = self._loads.pop(aggregate)
-        if aggregate.loaded:
-            done.set_result(None)
-            if aggregate.has_work:
-                self._want(aggregate)
-            return
-        done.set_exception(failure)
-        done.exception()  # whether anybody waits for it or not
-        for job in list(aggregate.take(len(aggregate.waiting))):
-            self._refuse(job, copy(failure))
+    def _loaded(self, aggregate: Aggregate, failure: UTDStreamException | None) -> None:
+        """A load has ended; with `failure` where it did not succeed."""
+        if failure is not None:
+            for job in list(aggregate.take(len(aggregate.waiting))):
+                self._refuse(job, copy(failure))
+        elif aggregate.has_work:
+            self._want(aggregate)
 
     # Deciding
 
@@ -277,8 +242,11 @@ class Pipeline:
                 await self._commit(batches)
         finally:
             # Who had no turn comes first the next time.
-            self._ready = {**ready, **self._ready}
-        await asyncio.sleep(0)
+            if ready:
+                self._ready = {**ready, **self._ready}
+        if self._ready:
+            # A store in memory never waits; those who were answered want to go on.
+            await asyncio.sleep(0)
 
     def _decide_all(self, ready: dict[Aggregate, None], batches: list[Batch]) -> None:
         """Give each aggregate one turn, and put what it has to write into `batches`. Raises `_StartOver`."""
@@ -287,7 +255,7 @@ class Pipeline:
             aggregate = next(iter(ready))
             del ready[aggregate]
             if not aggregate.loaded:
-                self._load_soon(aggregate)
+                self._loader.load(aggregate)
                 continue
             batch = Batch(aggregate, self._core.clock.now())
             jobs += self._decide(batch)
@@ -328,10 +296,11 @@ class Pipeline:
 
     def _start_over(self, batches: list[Batch], left: list[Job]) -> None:
         """Decide all that again on fresh states; `left` are the last batch's jobs that had no turn."""
-        self._forget(batches, reload=False)
+        self._transactions.forget(batches)
+        self._surroundings.undone(batches)
         for batch in batches[:-1]:
-            self._put_back(batch.aggregate, _jobs(batch))
-        self._put_back(batches[-1].aggregate, [*_jobs(batches[-1]), *left])
+            self._put_back(batch.aggregate, batch.jobs)
+        self._put_back(batches[-1].aggregate, [*batches[-1].jobs, *left])
 
     def _put_back(self, aggregate: Aggregate, jobs: Iterable[Job]) -> None:
         """Let jobs wait again, before those that came after them."""
@@ -360,49 +329,19 @@ class Pipeline:
 
     async def _commit(self, batches: list[Batch]) -> None:
         try:
-            await self._journal.prepare(batches)
-            envelopes = self._journal.stamp(batches)
-            await self._core.store.commit(self._transaction(batches, envelopes))
+            envelopes = await self._transactions.write(batches)
         except Conflict as error:
             await self._decide_anew(batches, error)
         except UTDStreamException as error:
             self._take_back(batches, error)
-        except Exception as error:
-            log.exception("the store failed in a way of its own")
-            self._take_back(batches, StoreFailed(f"the store failed, nothing was changed: {error}"))
         else:
-            self._hold(batches, envelopes)
+            self._alone = False
+            self._let_follow(batches, envelopes)
+            for batch in batches:
+                self._settle(batch)
         self._under_way = []
 
-    def _transaction(self, batches: list[Batch], envelopes: list[Envelope]) -> Commit:
-        commit = Commit(events=envelopes, states=self._lines.rows())
-        for batch in batches:
-            aggregate = batch.aggregate
-            kind, state, version = aggregate.kind, aggregate.state, aggregate.version
-            if batch.events:
-                row = StoredState(
-                    kind.name, aggregate.key, version + 1, dump(state), kind.deadline(state), kind.ended(state)
-                )
-                commit.states.append((row, version))
-            commit.answers += batch.answers
-        return commit
-
-    def _hold(self, batches: list[Batch], envelopes: list[Envelope]) -> None:
-        """The transaction holds: publish, let everything follow, answer."""
-        self._alone = False
-        self.commits += 1
-        self.events += sum(len(batch.events) for batch in batches)
-        self._journal.keep(batches)
-        self._lines.keep()
-        for batch in batches:
-            batch.aggregate.version += bool(batch.events)
-            batch.aggregate.in_flight = False
-        self._let_follow(batches, envelopes)
-        for batch in batches:
-            self._settle(batch)
-
     def _let_follow(self, batches: list[Batch], envelopes: Sequence[Envelope] = ()) -> None:
-        assert self._surroundings is not None
         try:
             if envelopes:
                 self._core.broker.publish(envelopes)
@@ -417,7 +356,8 @@ class Pipeline:
             self._answer(batch, job)
 
     def _take_back(self, batches: list[Batch], error: UTDStreamException) -> None:
-        self._forget(batches, reload=False)
+        """What was decided does not hold; its callers are told, and whoever only asked asks again."""
+        self._surroundings.undone(batches)
         for batch in batches:
             for job, _ in batch.done:
                 # Each caller gets an error of its own: a traceback belongs to one task.
@@ -427,10 +367,10 @@ class Pipeline:
     async def _decide_anew(self, batches: list[Batch], error: Conflict) -> None:
         """Somebody else wrote what these batches are about; one at a time from here on, to find out which."""
         self._alone = True
-        self._forget(batches, reload=True)
+        self._surroundings.undone(batches)
         for batch in batches:
             again = []
-            for job in _jobs(batch):
+            for job in batch.jobs:
                 job.attempts += 1
                 if job.attempts >= _MOST_ATTEMPTS:
                     self._refuse(job, StoreFailed(f"others write {batch.aggregate} all the time; try later: {error}"))
@@ -451,15 +391,6 @@ class Pipeline:
             self._succeed(job, first[0])
         return first is not None
 
-    def _forget(self, batches: list[Batch], *, reload: bool) -> None:
-        self._journal.forget(batches)
-        for batch in reversed(batches):
-            batch.roll_back()
-            batch.aggregate.forget()
-        self._lines.roll_back(reload=reload)
-        assert self._surroundings is not None
-        self._surroundings.undone(batches)
-
     # Answering
 
     def _succeed(self, job: Job, answer: Any) -> None:
@@ -473,10 +404,6 @@ class Pipeline:
     def _count(self, job: Job, result: str) -> None:
         if not isinstance(job.command, Internal):
             self.results[job.command.spec.name, result] += 1
-
-
-def _jobs(batch: Batch) -> list[Job]:
-    return [*(job for job, _ in batch.done), *batch.queries]
 
 
 def _mistake(command: Command | Internal) -> UTDStreamException:

@@ -15,7 +15,7 @@ from ..errors import NotFound
 from ..model.call import Call
 from ..model.grants import call_grant_of, grant_of, grants
 from ..model.permission import Grant
-from ..model.room import Phase, Room
+from ..model.room import DuplicateIdentity, Phase, Room
 from .core import Core, States
 from .media_rooms import MediaRooms, owner_of
 from .presence import PlaceState
@@ -140,3 +140,8 @@ def max_participants(state: Room | Call) -> int | None:
     bar the one who got the place.
     """
     return len((state.caller, state.callee)) if isinstance(state, Call) else None
+
+
+def is_many(state: Room | Call) -> bool:
+    """Whether one identity may be there on several devices."""
+    return isinstance(state, Room) and state.settings.duplicate_identity is DuplicateIdentity.MANY

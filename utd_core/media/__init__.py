@@ -4,6 +4,7 @@
 |---|---|
 | `backend`, `events`, `capabilities`, `faults` | the contract of a media plugin |
 | `frames`, `formats` | the unit of media, and the shape of a stream of them |
+| `quality` | the sizes in which a simulcast video can be had |
 | `sources` | where frames come from: files, tones, patterns, the application |
 | `pump`, `pacing` | from a source into a track, in real time |
 | `sinks` | where frames end: WAV, Ogg, MP4, level meters, memory; `record` drains a reader into them |
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .frames import AudioFrame, Frame, PixelFormat, VideoFrame
     from .pacing import LatePolicy, Pacer
     from .pump import Pump, PumpStatistics, SourceEnd, pump_track
+    from .quality import VideoQuality
     from .sinks.base import Sink, SinkStatistics
     from .sinks.collect import FrameCollector, FrameStream
     from .sinks.container import Mp4Sink, OggSink
@@ -73,6 +75,7 @@ _MODULES = {
     "frames": ("AudioFrame", "Frame", "PixelFormat", "VideoFrame"),
     "pacing": ("LatePolicy", "Pacer"),
     "pump": ("Pump", "PumpStatistics", "SourceEnd", "pump_track"),
+    "quality": ("VideoQuality",),
     "sinks.base": ("Sink", "SinkStatistics"),
     "sinks.collect": ("FrameCollector", "FrameStream"),
     "sinks.container": ("Mp4Sink", "OggSink"),
@@ -130,6 +133,7 @@ __all__ = [
     "TrackStatistics",
     "VideoFormat",
     "VideoFrame",
+    "VideoQuality",
     "VideoSource",
     "WavSink",
     "correlate",

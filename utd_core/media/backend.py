@@ -28,6 +28,7 @@ from .capabilities import Capabilities
 from .events import ConnectionState, MediaEvent, Notification, ParticipantInfo, TrackInfo
 from .faults import Fault
 from .frames import Frame
+from .quality import VideoQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ class JoinTicket:
 
 @dataclass(frozen=True, slots=True)
 class ConnectOptions:
-    """`deadline`: seconds for the whole connect. `event_capacity`: events held for a slow reader, then the
-    connection's event stream ends with `Closed`."""
+    """`adaptive_stream`: videos that this participant does not read are not sent to it. `dynacast`: layers of its own
+    simulcast tracks that nobody receives are not made. `deadline`: seconds for the whole connect. `event_capacity`:
+    events held for a slow reader, then the connection's event stream ends with `Closed`."""
 
     auto_subscribe: bool = True
     adaptive_stream: bool = True
@@ -247,6 +249,15 @@ class MediaConnection(ABC):
     @abstractmethod
     async def set_subscribed(self, track_id: str, subscribed: bool) -> None:
         """Take or refuse a remote track. Raises `NotFound` (track_not_found)."""
+
+    @abstractmethod
+    async def set_quality(self, track_id: str, quality: VideoQuality) -> None:
+        """The largest layer that this participant wants of a remote simulcast track; without a wish it is HIGH.
+
+        Readers get pictures of another size from then on. The wish lasts as long as the track: while it is not
+        subscribed, and over reconnects. A track without simulcast has one layer, and the wish changes nothing.
+        Raises `NotFound` (track_not_found), `InvalidInput` for a track of sound.
+        """
 
     @abstractmethod
     def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> FrameReader:

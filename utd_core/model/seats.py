@@ -99,7 +99,7 @@ class SeatGrid:
         """The seat, or `InvalidInput` (seat_out_of_range)."""
         if not 0 <= index < len(self.seats):
             raise InvalidInput(
-                f"seat {index} does not exist; this grid has seats 0 to {len(self.seats) - 1}",
+                f"seat {index} does not exist; take one from 0 to {len(self.seats) - 1}",
                 code=ErrorCode.SEAT_OUT_OF_RANGE,
             )
         return self.seats[index]

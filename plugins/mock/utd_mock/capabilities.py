@@ -15,7 +15,7 @@ CAPABILITIES = Capabilities(
     max_data_bytes=MAX_DATA_BYTES,
     sample_rates=SAMPLE_RATES,
 )
-"""`simulcast`: such a track is accepted and its layers are listed in the server's snapshot; without a codec every
-subscriber's wish is served from the same frames."""
+"""`simulcast`: there is no codec, so the smaller layers are made by the server, of the frames that were written and only
+while somebody receives them; its snapshot counts them."""
 
 FAULTS = frozenset(Fault)

@@ -10,6 +10,7 @@ from utd_core.errors import ErrorCode, InvalidInput, TooLarge
 from utd_core.media.backend import ConnectOptions, PublishOptions
 from utd_core.media.events import TrackKind
 from utd_core.media.frames import MAX_CHANNELS, MAX_VIDEO_SIDE, SAMPLE_RATES
+from utd_core.media.quality import VideoQuality
 from utd_core.model.permission import Grant, TrackSource
 
 from .capabilities import MAX_DATA_BYTES
@@ -59,6 +60,14 @@ def check_capacity(value: Any, what: str = "capacity") -> None:
     """Raise `InvalidInput` unless a queue can hold that many."""
     if type(value) is not int or value < 1:
         raise InvalidInput(f"{what} must be a whole number of at least 1, got {value!r}")
+
+
+def check_quality(value: Any) -> None:
+    """Raise `InvalidInput` unless it is a quality."""
+    if not isinstance(value, VideoQuality):
+        raise InvalidInput(
+            f"quality must be one of {', '.join((f'VideoQuality.{name}' for name in VideoQuality.__members__))}, got {value!r}"
+        )
 
 
 def check_payload(payload: Any, to: Collection[str] | None, topic: Any) -> None:

@@ -36,6 +36,7 @@ from utd_core.media.events import (
     TrackUnpublished,
     TrackUnsubscribed,
 )
+from utd_core.media.quality import VideoQuality
 from utd_core.model.permission import Grant
 
 from . import checks
@@ -114,6 +115,11 @@ class MockConnection(MediaConnection):
     async def set_subscribed(self, track_id: str, subscribed: bool) -> None:
         await self.request()
         self._server.set_subscribed(self._me, track_id, subscribed)
+
+    async def set_quality(self, track_id: str, quality: VideoQuality) -> None:
+        checks.check_quality(quality)
+        await self.request()
+        self._server.set_quality(self._me, track_id, quality)
 
     def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> FrameReader:
         self._check_alive()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from utd_core.media.backend import ConnectOptions
 from utd_core.media.events import ParticipantInfo, TrackInfo
+from utd_core.media.quality import VideoQuality
 from utd_core.model.permission import Grant, TrackSource
 
 from .link import Link
@@ -17,8 +18,8 @@ from .tracks import PublishedTrack, Subscription
 class Participant:
     """One connected participant. A connection's `native` is this object.
 
-    `wishes`: what the client asked by `set_subscribed`, by track id. `grant_delay` (seconds) and
-    `grant_failures` (times) belong to the faults of the same name.
+    `wishes` and `qualities`: what the client asked by `set_subscribed` and `set_quality`, by track id. `grant_delay`
+    (seconds) and `grant_failures` (times) belong to the faults of the same name.
     """
 
     room: Room
@@ -31,6 +32,7 @@ class Participant:
     tracks: dict[TrackSource, PublishedTrack] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     wishes: dict[str, bool] = field(default_factory=dict)
+    qualities: dict[str, VideoQuality] = field(default_factory=dict)
     grant_delay: float = 0.0
     grant_failures: int = 0
     connected: bool = True
@@ -44,6 +46,11 @@ class Participant:
     def wants(self, track: PublishedTrack) -> bool:
         """The track is to be delivered to this participant, by its grant and its own choice."""
         return self.grant.subscribe and self.wishes.get(track.info.id, self.options.auto_subscribe)
+
+    def forget(self, track: PublishedTrack) -> None:
+        """The track has ended, and with it what was asked of it."""
+        self.wishes.pop(track.info.id, None)
+        self.qualities.pop(track.info.id, None)
 
     def reroute(self) -> None:
         """This participant's link changed: choose the way of each frame anew."""

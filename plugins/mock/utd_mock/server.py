@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 
 from utd_core.concurrency import Clock
-from utd_core.errors import ConnectFailed, ErrorCode, Forbidden, NotFound, PublishRefused
+from utd_core.errors import ConnectFailed, ErrorCode, Forbidden, InvalidInput, NotFound, PublishRefused
 from utd_core.media.backend import ConnectOptions, JoinTicket, PublishOptions
 from utd_core.media.events import (
     ConnectionState,
@@ -29,6 +29,7 @@ from utd_core.media.events import (
     TrackUnmuted,
     TrackUnpublished,
 )
+from utd_core.media.quality import VideoQuality
 from utd_core.model.permission import Grant
 
 from . import checks, registry
@@ -268,9 +269,7 @@ class MockServer:
 
     def set_subscribed(self, participant: Participant, track_id: str, subscribed: bool) -> None:
         """Take or refuse a remote track. Raises `NotFound` (track_not_found) or `Forbidden`."""
-        track = participant.room.tracks.get(track_id) if participant.connected else None
-        if track is None or track.owner is participant:
-            raise _no_track(track_id, f"in room {participant.room.name!r} for {participant.identity!r} to subscribe to")
+        track = self._remote_track(participant, track_id)
         if subscribed and not participant.grant.subscribe:
             raise Forbidden(f"the grant of {participant.identity!r} does not allow to subscribe")
         participant.wishes[track_id] = subscribed
@@ -278,6 +277,15 @@ class MockServer:
             self._offer(track, participant)
         else:
             self._unsubscribe(participant, track_id)
+
+    def set_quality(self, participant: Participant, track_id: str, quality: VideoQuality) -> None:
+        """Take another layer of a remote video. Raises `NotFound` (track_not_found) or `InvalidInput`."""
+        track = self._remote_track(participant, track_id)
+        if not track.is_video:
+            raise InvalidInput(f"track {track_id!r} ({track.info.source}) is sound, which comes in one quality")
+        participant.qualities[track_id] = quality
+        if (subscription := participant.subscriptions.get(track_id)) is not None:
+            subscription.set_quality(quality)
 
     def set_away(self, participant: Participant) -> None:
         """The participant's connection is being rebuilt: its tracks disappear for the others."""
@@ -310,6 +318,13 @@ class MockServer:
             if to is None or recipient.identity in to:
                 recipient.link.data(message)
 
+    def _remote_track(self, participant: Participant, track_id: str) -> PublishedTrack:
+        """A track that this participant can have. Raises `NotFound` (track_not_found)."""
+        track = participant.room.tracks.get(track_id) if participant.connected else None
+        if track is None or track.owner is participant:
+            raise _no_track(track_id, f"in room {participant.room.name!r} for {participant.identity!r} to subscribe to")
+        return track
+
     def _tell(self, recipients: list[Participant], message: Message) -> None:
         for recipient in recipients:
             recipient.link.signal(message)
@@ -338,7 +353,7 @@ class MockServer:
             self._withdraw(track)
         track.end()
         for other in track.owner.room.others(track.owner):
-            other.wishes.pop(track.info.id, None)
+            other.forget(track)
 
     def _match_subscriptions(self, participant: Participant) -> None:
         for track_id, subscription in list(participant.subscriptions.items()):
@@ -349,7 +364,12 @@ class MockServer:
     def _offer(self, track: PublishedTrack, participant: Participant) -> None:
         if track.is_away or track.info.id in participant.subscriptions or not participant.wants(track):
             return
-        subscription = Subscription(track, participant.link, adaptive=participant.options.adaptive_stream)
+        subscription = Subscription(
+            track,
+            participant.link,
+            adaptive=participant.options.adaptive_stream,
+            quality=participant.qualities.get(track.info.id, VideoQuality.HIGH),
+        )
         participant.subscriptions[track.info.id] = subscription
         track.subscriptions[participant.identity] = subscription
         participant.link.signal(Subscribed(subscription))

@@ -7,14 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from utd_core.media.events import TrackInfo
+from utd_core.media.quality import VideoQuality
 from utd_core.model.permission import Grant
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSnapshot:
+    """One size of a video, pixels. `frames`: how many pictures of this size were made."""
+
+    width: int
+    height: int
+    frames: int
 
 
 @dataclass(frozen=True, slots=True)
 class TrackSnapshot:
     """A published track as the server has it. `dropped`: frames written while muted or reconnecting.
 
-    `layers`: sizes (width, height) in pixels, largest first; empty for audio.
+    `layers`: largest first; one without simulcast, none for audio.
     """
 
     info: TrackInfo
@@ -22,7 +32,7 @@ class TrackSnapshot:
     bytes: int
     dropped: int
     subscribers: tuple[str, ...]
-    layers: tuple[tuple[int, int], ...] = ()
+    layers: tuple[LayerSnapshot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ class SubscriptionSnapshot:
     """One track on its way to one participant, in frames.
 
     `delivered` reached the client, `lost` did not, `withheld` were not sent because nobody reads them (adaptive
-    stream).
+    stream). `quality`: what the participant wishes of it.
     """
 
     track_id: str
@@ -39,6 +49,7 @@ class SubscriptionSnapshot:
     lost: int
     withheld: int
     readers: int
+    quality: VideoQuality
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Tracks inside the server, and their way to each subscriber: the hot path of the mock.
 
 A published frame walks a ready-made tuple of functions, one per subscriber, and each of those hands the same
-frame object to the readers. Everything that decides the way (mute, faults, adaptive stream) is decided when it
-changes, never per frame.
+frame object to the readers. The layers of a simulcast track stand in between, as outlets with outlets of their own.
+Everything that decides the way (mute, faults, adaptive stream, quality) is decided when it changes, never per frame.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from utd_core.concurrency import BoundedQueue
 from utd_core.media.backend import PublishOptions
 from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.frames import Frame
+from utd_core.media.quality import VideoQuality
 
-from .snapshots import SubscriptionSnapshot, TrackSnapshot
+from .layers import Layer, Simulcast
+from .snapshots import LayerSnapshot, SubscriptionSnapshot, TrackSnapshot
 
 if TYPE_CHECKING:
     from .link import Link
     from .rooms import Participant
-
-_LAYERS = 3
 
 
 class PublishedTrack:
@@ -31,6 +31,7 @@ class PublishedTrack:
     __slots__ = (
         "_away",
         "_ended",
+        "_simulcast",
         "bytes",
         "dropped",
         "flowing",
@@ -52,6 +53,10 @@ class PublishedTrack:
         self.frames = self.bytes = self.dropped = 0
         self._away = False
         self._ended = False
+        self._simulcast: Simulcast | None = None
+        if options.simulcast and self.is_video:
+            self._simulcast = Simulcast(options, dynacast=owner.options.dynacast)
+            self.route()
 
     @property
     def is_video(self) -> bool:
@@ -78,7 +83,19 @@ class PublishedTrack:
 
     def route(self) -> None:
         """Choose anew how frames reach each subscriber."""
-        self.outlets = tuple(subscription.outlet() for subscription in self.subscriptions.values())
+        subscriptions = self.subscriptions.values()
+        if self._simulcast is None:
+            self.outlets = tuple([subscription.outlet() for subscription in subscriptions])
+            return
+        takers: dict[Layer, list[Callable[[Frame], None]]] = {}
+        outlets = []
+        for subscription in subscriptions:
+            if subscription.is_served:
+                layer = self._simulcast.layer_of(subscription.quality)
+                takers.setdefault(layer, []).append(subscription.outlet())
+            else:
+                outlets.append(subscription.outlet())
+        self.outlets = (*outlets, *self._simulcast.route(takers))
 
     def refresh(self) -> None:
         """Look anew whether frames flow at all, and where to."""
@@ -95,20 +112,34 @@ class PublishedTrack:
             self._layers() if self.is_video else (),
         )
 
-    def _layers(self) -> tuple[tuple[int, int], ...]:
-        width, height = self.options.width, self.options.height
-        count = _LAYERS if self.options.simulcast else 1
-        return tuple((width >> step, height >> step) for step in range(count) if width >> step and height >> step)
+    def _layers(self) -> tuple[LayerSnapshot, ...]:
+        if self._simulcast is None:
+            return (LayerSnapshot(self.options.width, self.options.height, self.frames),)
+        return tuple(layer.snapshot() for layer in self._simulcast.layers)
 
 
 class Subscription:
-    """One track on its way to one participant."""
+    """One track on its way to one participant. `quality`: the layer that it wishes."""
 
-    __slots__ = ("_adaptive", "_inlets", "_queues", "bytes", "delivered", "link", "lost", "track", "withheld")
+    __slots__ = (
+        "_adaptive",
+        "_inlets",
+        "_queues",
+        "bytes",
+        "delivered",
+        "link",
+        "lost",
+        "quality",
+        "track",
+        "withheld",
+    )
 
-    def __init__(self, track: PublishedTrack, link: Link, *, adaptive: bool) -> None:
+    def __init__(
+        self, track: PublishedTrack, link: Link, *, adaptive: bool, quality: VideoQuality = VideoQuality.HIGH
+    ) -> None:
         self.track = track
         self.link = link
+        self.quality = quality
         self.delivered = self.bytes = self.lost = self.withheld = 0
         self._adaptive = adaptive and track.is_video
         self._queues: list[BoundedQueue[Frame]] = []
@@ -117,6 +148,11 @@ class Subscription:
     @property
     def readers(self) -> int:
         return len(self._queues)
+
+    @property
+    def is_served(self) -> bool:
+        """Frames are sent to it now."""
+        return not self.link.is_cut and (not self._adaptive or bool(self._queues))
 
     def outlet(self) -> Callable[[Frame], None]:
         """What a frame goes through now."""
@@ -135,6 +171,11 @@ class Subscription:
 
     def lose(self, _frame: Frame) -> None:
         self.lost += 1
+
+    def set_quality(self, quality: VideoQuality) -> None:
+        """Another layer, from the next frame on."""
+        self.quality = quality
+        self.track.route()
 
     def attach(self, queue: BoundedQueue[Frame]) -> None:
         """A reader begins."""
@@ -156,7 +197,13 @@ class Subscription:
 
     def snapshot(self) -> SubscriptionSnapshot:
         return SubscriptionSnapshot(
-            self.track.info.id, self.track.owner.identity, self.delivered, self.lost, self.withheld, len(self._queues)
+            self.track.info.id,
+            self.track.owner.identity,
+            self.delivered,
+            self.lost,
+            self.withheld,
+            len(self._queues),
+            self.quality,
         )
 
     def _changed(self) -> None:

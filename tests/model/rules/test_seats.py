@@ -344,8 +344,8 @@ def test_a_live_stream_has_no_seats() -> None:
     for command in (TakeSeat(room=LOUNGE), LeaveSeat(room=LOUNGE), MoveSeat(room=LOUNGE)):
         with world.refused(ErrorCode.WRONG_ROOM_TYPE, Conflict):
             world.give("viewer", command)
-    for command in (SetupSeats(room=LOUNGE, seat_count=4), LockSeat(room=LOUNGE, index=0)):
+    for managing in (SetupSeats(room=LOUNGE, seat_count=4), LockSeat(room=LOUNGE, index=0)):
         with world.refused(ErrorCode.WRONG_ROOM_TYPE, Conflict):
-            world.give("host", command)
+            world.give("host", managing)
     world.give("viewer", GetSeats(room=LOUNGE))
     assert world.answer.seats == ()

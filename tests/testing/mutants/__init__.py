@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import connecting, controlling, declaring, playing, telling
+from . import connecting, controlling, declaring, playing, staging, telling
 from .codec import LIKE_A_NETWORK
 from .covers import MUTANTS
 from .modest import MODEST
@@ -18,5 +18,6 @@ __all__ = [
     "controlling",
     "declaring",
     "playing",
+    "staging",
     "telling",
 ]

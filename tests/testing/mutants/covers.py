@@ -118,6 +118,9 @@ class BackendCover:
         return getattr(self.inner, name)
 
 
+# An engine takes it for the backend that it covers; it cannot inherit, or nothing would reach `__getattr__`.
+MediaBackend.register(BackendCover)
+
 _KINDS: Mapping[type, str] = {
     ControlCover: "control",
     ConnectionCover: "connection",

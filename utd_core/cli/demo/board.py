@@ -1,4 +1,7 @@
-"""What is going on now. Scenes write it; a view reads it, from another thread: what is here is replaced, never mutated."""
+"""What is going on now.
+
+Scenes write it, and a view reads it from another thread: what stands here is replaced, never changed in place.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ...client import UTDSession
-from .listener import Listener
 from .devices import Microphone
+from .listener import Listener
 
 MOST_STEPS = 4
 """Steps that are kept to be shown."""

@@ -41,15 +41,19 @@ def draw(path: Path, backend: str, scenes: Iterable[tuple[SceneReport, Sequence[
     with needs_extra("levels.png", "demo"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     pictures = [(report.scene.replace("_", " "), rows_of(report, takes)) for report, takes in scenes]
     heights = [len(rows) + 1.2 for _, rows in pictures]
-    figure = Figure(figsize=(10, 1.0 + _ROW_INCHES * sum(heights)), layout="constrained", facecolor="white")
+    height = 1.0 + _ROW_INCHES * sum(heights)
+    layout = ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.12)
+    figure = Figure(figsize=(10, height), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"Who spoke when, and who heard it · backend {backend}", color=_INK, weight="bold")
+    title = f"Who spoke when, and who heard it · backend {backend}"
+    figure.suptitle(title, color=_INK, weight="bold", x=0.01, ha="left")
     panels = figure.subplots(len(pictures), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for panel, (title, rows) in zip(panels, pictures, strict=True):
         _draw_scene(panel, title, rows)
-    panels[-1].set_xlabel("seconds since the scene began", color=_INK)
+    panels[-1].set_xlabel(f"seconds since the scene began; heights are {_LOWEST_DBFS:.0f} to 0 dBFS", color=_INK)
     figure.savefig(path, dpi=150)
 
 

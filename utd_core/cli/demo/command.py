@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import logging
 import sys
 import traceback
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from ...errors import ErrorCode, InvalidInput, PluginError, UTDStreamException
 from ...hooks import default_manager
+from ...media.extras import needs_extra
 from .board import Board
 from .chart import draw
 from .devices import VOICE, Voice
 from .folder import recordings
+from .pauses import short_pauses
 from .performance import Performance
 from .report import Report
 from .scenes import SCENES
@@ -27,7 +30,7 @@ from .view import View
 
 NOT_HEARD = 1
 UNUSABLE = 2
-"""What was asked for cannot be used: an unknown backend or setting, a folder that cannot be written, a missing library."""
+"""What was asked for cannot be used: an unknown backend or setting, a folder that cannot be written, no library."""
 STOPPED = 130
 """128 and the number of SIGINT, as shells have it."""
 
@@ -59,7 +62,7 @@ def demo(
     except KeyboardInterrupt:
         print("utd demo: stopped; nothing is left behind", file=sys.stderr)
         status = STOPPED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, people get a line and not a traceback
         if debug:
             traceback.print_exc()
         print(f"utd demo: {_line(error)}", file=sys.stderr)
@@ -69,9 +72,7 @@ def demo(
 
 def run(backend: str, record: Path | None, settings: dict[str, Any], *, json_output: bool, debug: bool) -> int:
     """Play, judge, keep and tell; the exit status. Raises `UTDStreamException` when it does not come to a result."""
-    from rich.console import Console
-
-    _check_libraries("numpy", *(["matplotlib"] if record else []))
+    _load_libraries(draws=record is not None)
     spec = default_manager().spec(backend)
     view = View(Console(stderr=json_output), is_live=not debug)
     board = Board(backend, tuple(scene.name for scene in SCENES), view.step)
@@ -79,12 +80,10 @@ def run(backend: str, record: Path | None, settings: dict[str, Any], *, json_out
 
         async def play() -> tuple[Report, Performance]:
             voice = await Voice.load(VOICE)
-            performance = Performance(
-                backend, spec.capabilities, voice, folder.making, board, media_settings=settings
-            )
+            performance = Performance(backend, spec.capabilities, voice, folder.making, board, media_settings=settings)
             return Report(backend, VOICE, await performance.run()), performance
 
-        with view.showing(board):
+        with view.showing(board), short_pauses():
             report, performance = asyncio.run(play())
         if folder.kept is not None and performance.takes:
             played = [(scene, performance.takes[scene.scene]) for scene in report.scenes if scene.played]
@@ -128,12 +127,13 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (this is a mistake in utd-core; --debug shows where)"
 
 
-def _check_libraries(*modules: str) -> None:
-    """Raise missing_extra before anything begins."""
-    missing = [module for module in modules if importlib.util.find_spec(module) is None]
-    if missing:
-        message = f'utd demo needs {" and ".join(missing)}; pip install "utd-core[demo]"'
-        raise UTDStreamException(message, 501, ErrorCode.MISSING_EXTRA, details={"extra": "demo"})
+def _load_libraries(*, draws: bool) -> None:
+    """Import now what takes long, so that it is missed before anything begins, and nobody is interrupted by it."""
+    with needs_extra("utd demo", "demo"):
+        import_module("numpy")
+    if draws:
+        with needs_extra("levels.png", "demo"):
+            import_module("matplotlib.figure")
 
 
 def _set_up_log(debug: bool) -> None:

@@ -95,12 +95,12 @@ def _call(session: UTDCallSession, heard: frozenset[str]) -> Scenery:
 
 def _taken(title: str, identity: str, published: dict[str, frozenset[TrackSource]], heard: frozenset[str]) -> Place:
     sources = published.get(identity, frozenset())
-    camera = " + camera" if TrackSource.CAMERA in sources else ""
+    camera = ", camera" if TrackSource.CAMERA in sources else ""
     if TrackSource.MICROPHONE not in sources:
-        return Place(title, identity, f"microphone off{camera}", Mood.QUIET)
+        return Place(title, identity, f"mic off{camera}", Mood.QUIET)
     if identity in heard:
         return Place(title, identity, f"speaking{camera}", Mood.SPEAKING)
-    return Place(title, identity, f"microphone on{camera}", Mood.OPEN)
+    return Place(title, identity, f"mic on{camera}", Mood.OPEN)
 
 
 def _published(session: UTDSession) -> dict[str, frozenset[TrackSource]]:

@@ -9,9 +9,9 @@ from typing import ClassVar
 from ...client import UTDStreamType
 from ...client.models import SeatMode
 from ...media.capabilities import Capabilities
+from .devices import SAMPLE_RATE
 from .listener import Part
 from .stage import Stage
-from .devices import SAMPLE_RATE
 
 CAST = ("ada", "ben", "cleo", "dan")
 SEATS = 4
@@ -97,8 +97,8 @@ class Call(Scene):
 
     def listeners(self, has_video: bool) -> tuple[Part, ...]:
         if has_video:
-            return Part("cleo", hears="dan", sees="dan"), Part("dan", hears="cleo", sees="cleo")
-        return Part("cleo", hears="dan"), Part("dan", hears="cleo")
+            return Part("dan", hears="cleo", sees="cleo"), Part("cleo", hears="dan", sees="dan")
+        return Part("dan", hears="cleo"), Part("cleo", hears="dan")
 
     async def play(self, stage: Stage, has_video: bool) -> None:
         kind = UTDStreamType.VIDEO_CALL if has_video else UTDStreamType.AUDIO_CALL

@@ -29,7 +29,9 @@ WIDEST = 92
 BAR_CELLS = 28
 LOWEST_DBFS, WARM_DBFS, HOT_DBFS = -60.0, -18.0, -9.0
 
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_WARM, _HOT = (int(BAR_CELLS * (1 - dbfs / LOWEST_DBFS)) for dbfs in (WARM_DBFS, HOT_DBFS))
+_ZONES = (("green", 0, _WARM), ("yellow", _WARM, _HOT), ("red", _HOT, BAR_CELLS))
 _MARKS = {
     Progress.WAITING: ("·", "dim"),
     Progress.PLAYING: ("▶", "bold cyan"),
@@ -138,7 +140,7 @@ def _place(place: Place) -> Panel:
     words = Text(justify="center")
     words.append(place.identity or "·", style=name)
     words.append(f"\n{place.state}", style="dim" if place.mood in (Mood.EMPTY, Mood.QUIET) else name)
-    return Panel(words, title=place.title, border_style=border, width=20, padding=0)
+    return Panel(words, title=place.title, border_style=border, width=20)
 
 
 def _levels(speakers: Sequence[Speaker], listeners: Sequence[Listener]) -> Table:
@@ -147,52 +149,43 @@ def _levels(speakers: Sequence[Speaker], listeners: Sequence[Listener]) -> Table
         table.add_column(no_wrap=True)
     for _ in range(3):
         table.add_column(justify="right", no_wrap=True)
+    scale = f"{LOWEST_DBFS:.0f} dBFS".ljust(BAR_CELLS - 1) + "0"
+    table.add_row("", "", Text(scale, style="dim"), "", Text("frames", style="dim"), "")
     for speaker in speakers:
         microphone = speaker.microphone
-        if not microphone.spoken and not microphone.meter.is_speaking:
-            continue
-        late = f"≤ {microphone.worst_lateness * 1_000:.1f} ms late"
-        table.add_row(
-            Text(speaker.identity, style="bold"), "speaks", *_meter(microphone.meter.level), str(microphone.spoken), late
-        )
+        if microphone.spoken:
+            late = f"≤ {microphone.worst_lateness * 1_000:.1f} ms late"
+            name = Text(speaker.identity, style="bold")
+            table.add_row(name, "speaks", *_meter(microphone.meter.level), str(microphone.spoken), late)
     for listener in listeners:
-        pictures = f"{len(listener.pictures)} pictures" if listener.part.sees else ""
-        table.add_row(
-            listener.part.identity,
-            Text(f"hears {listener.part.hears}", style="dim"),
-            *_meter(listener.meter.level),
-            str(_received(listener)),
-            pictures,
-        )
+        part = listener.part
+        hears = Text(f"hears {part.hears}", style="dim")
+        pictures = f"{len(listener.pictures)} pictures" if part.sees else ""
+        table.add_row(part.identity, hears, *_meter(listener.meter.level), str(_received(listener)), pictures)
     return table
 
 
 def _received(listener: Listener) -> int:
-    received = list(listener.received)
-    return sum(stretch.duration_us for stretch in received) // (FRAME_MS * 1_000)
+    return sum(stretch.duration_us for stretch in list(listener.received)) // (FRAME_MS * 1_000)
 
 
 def _meter(level: Level) -> tuple[Text, str]:
-    """A bar from -60 to 0 dBFS, and the number."""
-    number = f"{level.rms:6.1f} dBFS" if level.rms > LOWEST_DBFS else "     – dBFS"
-    return bar(level), number
+    """A bar, and the number of its length."""
+    return bar(level), f"{level.rms:.1f} dBFS" if level.rms > LOWEST_DBFS else "– dBFS"
 
 
 def bar(level: Level) -> Text:
-    """RMS as a bar, green to red, with a tick at the held peak."""
-    filled = BAR_CELLS * max(0.0, 1 - level.rms / LOWEST_DBFS)
-    peak = min(BAR_CELLS - 1, int(BAR_CELLS * max(0.0, 1 - level.peak / LOWEST_DBFS)))
-    text = Text()
-    for cell in range(BAR_CELLS):
-        dbfs = LOWEST_DBFS * (1 - cell / BAR_CELLS)
-        colour = "red" if dbfs >= HOT_DBFS else "yellow" if dbfs >= WARM_DBFS else "green"
-        part = min(1.0, max(0.0, filled - cell))
-        if part:
-            text.append(_EIGHTHS[round(8 * part)], style=f"{colour} on grey15")
-        elif cell == peak and level.peak > LOWEST_DBFS:
-            text.append("▏", style=f"{colour} on grey15")
-        else:
-            text.append(" ", style="on grey15")
+    """RMS as a bar from -60 to 0 dBFS, green to red, with a tick at the held peak."""
+    eighths = round(8 * BAR_CELLS * max(0.0, 1 - level.rms / LOWEST_DBFS))
+    whole, part = divmod(eighths, 8)
+    cells = "█" * whole + (_EIGHTHS[part] if part else "")
+    peak = int(BAR_CELLS * max(0.0, 1 - level.peak / LOWEST_DBFS))
+    if len(cells) <= peak < BAR_CELLS and level.peak > LOWEST_DBFS:
+        cells = f"{cells:<{peak}}▏"
+    cells = f"{cells:<{BAR_CELLS}}"[:BAR_CELLS]
+    text = Text(style="on grey15")
+    for colour, begin, end in _ZONES:
+        text.append(cells[begin:end], style=colour)
     return text
 
 

@@ -120,7 +120,8 @@ def demand_stage(room: Room) -> None:
     """Raise `Conflict` (wrong_room_type) in a room without a stage."""
     if not room.has_stage:
         raise Conflict(
-            f"{room.name!r} is a {room.type.value} and has no stage; it has seats", code=ErrorCode.WRONG_ROOM_TYPE
+            f"{room.name!r} is a {room.type.value} and has no stage; take a seat instead",
+            code=ErrorCode.WRONG_ROOM_TYPE,
         )
 
 

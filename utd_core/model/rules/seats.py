@@ -45,7 +45,8 @@ def demand_seats(room: Room) -> None:
     """Raise `Conflict` (wrong_room_type) in a room without seats."""
     if not room.has_seats:
         raise Conflict(
-            f"{room.name!r} is a {room.type.value} and has no seats; it has a stage", code=ErrorCode.WRONG_ROOM_TYPE
+            f"{room.name!r} is a {room.type.value} and has no seats; come on stage instead",
+            code=ErrorCode.WRONG_ROOM_TYPE,
         )
 
 

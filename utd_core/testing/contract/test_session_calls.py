@@ -1,4 +1,4 @@
-"""Calls of two, end to end: S27 to S37."""
+"""Calls of two, end to end: S27 to S38."""
 
 from __future__ import annotations
 
@@ -184,3 +184,20 @@ async def test_the_same_sessions_call_again_in_the_other_direction(harness: Harn
         second = await back.talk()
         assert second != first
         await back.hear_each_other()
+
+
+@proves("S38")
+async def test_the_room_of_a_call_that_is_over_is_closed(harness: Harness) -> None:
+    # parity: U12
+    async with StageHand(harness) as hand:
+        line = await hand.telephone(AUDIO, "ann", "bob")
+        await line.talk()
+        call = line.caller.call.value
+        assert call is not None
+        assert call.room_name in await harness.within(harness.control.list_rooms())
+        await harness.within(line.callee.end())
+
+        async def is_closed() -> bool:
+            return call.room_name not in await harness.control.list_rooms()
+
+        await harness.eventually(is_closed, what="the media room closed")

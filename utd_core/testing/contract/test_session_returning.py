@@ -1,8 +1,9 @@
-"""Sessions that lose their connection and come back: S38 to S41."""
+"""Sessions that lose their connection and come back: S39 to S42."""
 
 from __future__ import annotations
 
 from ...client import SessionState, UTDCallStatus, UTDSession, UTDStreamType
+from ...media.events import TrackUnpublished
 from ...media.faults import Fault
 from .harness import Harness
 from .proof import proves
@@ -27,7 +28,7 @@ def states_of(session: UTDSession) -> list[SessionState]:
     return states
 
 
-@proves("S38")
+@proves("S39")
 async def test_a_speaker_keeps_the_seat_while_the_signal_is_away(harness: Harness) -> None:
     # parity: U23
     # parity: B3
@@ -36,6 +37,7 @@ async def test_a_speaker_keeps_the_seat_while_the_signal_is_away(harness: Harnes
         ears, states = hand.witness(ann, "bob"), states_of(bob)
         seat = await harness.within(bob.take_seat(2))
         await ears.hears()
+        interruptions = hand.hear_of(ann, TrackUnpublished)
         await hand.inject(Fault.SIGNAL_DROP, hand.room, "bob", seconds=4 * harness.quiet)
         await hand.becomes(bob.state, lambda state: state is SessionState.RECONNECTING, "the signal away")
         await ears.hears()
@@ -44,9 +46,10 @@ async def test_a_speaker_keeps_the_seat_while_the_signal_is_away(harness: Harnes
         for session in (ann, bob):
             assert session.seats.value.seat_of("bob") == seat
         assert states == [SessionState.RECONNECTING, SessionState.CONNECTED]
+        assert interruptions == []
 
 
-@proves("S39")
+@proves("S40")
 async def test_a_speaker_comes_back_to_the_seat_by_itself(harness: Harness) -> None:
     # parity: U23
     async with StageHand(harness) as hand:
@@ -61,7 +64,7 @@ async def test_a_speaker_comes_back_to_the_seat_by_itself(harness: Harness) -> N
             assert session.seats.value.seat_of("bob") == seat
 
 
-@proves("S40")
+@proves("S41")
 async def test_a_call_goes_on_when_a_side_is_back(harness: Harness) -> None:
     # parity: U12
     # parity: U23
@@ -78,7 +81,7 @@ async def test_a_call_goes_on_when_a_side_is_back(harness: Harness) -> None:
             assert session.status.value is UTDCallStatus.ACTIVE
 
 
-@proves("S41")
+@proves("S42")
 async def test_a_rebuilt_connection_of_a_host_is_seen_and_heard_again(harness: Harness) -> None:
     # parity: U23
     async with StageHand(harness) as hand:

@@ -72,10 +72,11 @@ def declare(registry: Registry) -> None:
     calls.declare(35, "A callee in a call is busy for a third, and the call goes on undisturbed.")
     calls.declare(36, "When one device answers the others stop ringing, and the first is heard.")
     calls.declare(37, "The same two sessions call again, in the other direction too.")
+    calls.declare(38, "The media room of a call that is over is closed.", "control")
 
     returning = section("Coming back", "audio")
     returning.declare(
-        38,
+        39,
         "A speaker whose signal drops keeps the seat and is heard throughout.",
         "control",
         "grants_live",
@@ -83,19 +84,19 @@ def declare(registry: Registry) -> None:
         faults=(Fault.SIGNAL_DROP,),
     )
     returning.declare(
-        39,
+        40,
         "A speaker whom the server disconnects comes back by itself, to the same seat, and is heard.",
         "control",
         "grants_live",
         faults=(Fault.SERVER_LEAVE,),
     )
     returning.declare(
-        40,
+        41,
         "A call whose one side is disconnected by the server goes on when it is back, in both directions.",
         faults=(Fault.SERVER_LEAVE,),
     )
     returning.declare(
-        41,
+        42,
         "A host whose connection is rebuilt is seen and heard again without going live anew.",
         "control",
         "video",

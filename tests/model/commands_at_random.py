@@ -1,0 +1,165 @@
+"""Hypothesis strategies for every command that is decided on a room.
+
+Names, indices and ids come from small sets, so that commands meet each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from utd_core.model.command import Command
+from utd_core.model.commands import (
+    AcceptRequest,
+    CancelRequest,
+    ClearSeat,
+    CreateBan,
+    CreateRoom,
+    DeleteBan,
+    DemoteFromStage,
+    EndRoom,
+    GetRoom,
+    GetSeats,
+    GetStage,
+    GoLive,
+    JoinRoom,
+    LeaveRoom,
+    LeaveSeat,
+    LeaveStage,
+    ListBans,
+    ListParticipants,
+    ListRequests,
+    LockSeat,
+    MakeRequest,
+    MoveSeat,
+    MuteParticipant,
+    MuteSeat,
+    OverrideCapability,
+    PromoteToStage,
+    RejectRequest,
+    RemoveParticipant,
+    ReserveSeat,
+    SetRole,
+    SetupSeats,
+    StopLive,
+    SwapSeats,
+    TakeSeat,
+    UnlockSeat,
+    UnmuteSeat,
+    UpdateMetadata,
+)
+from utd_core.model.request import RequestKind
+from utd_core.model.roles import Capability, Role
+from utd_core.model.room import DuplicateIdentity
+from utd_core.model.seats import SeatMode
+from utd_core.model.stream_type import UTDStreamType
+
+from .world import LOUNGE
+
+PEOPLE = ("ann", "bob", "cem", "dai", "eva", "fox")
+DEVICES = ("phone", "tablet")
+SEATS = 5
+
+people = st.sampled_from(PEOPLE)
+anybody = st.none() | people
+indices = st.integers(0, SEATS)
+any_index = st.just("any") | indices
+flags = st.booleans()
+maybe = st.none() | flags
+seconds = st.sampled_from([1, 2.5, 10, 60, 300])
+limits = st.none() | seconds
+kinds = st.sampled_from(RequestKind)
+roles = st.sampled_from(Role)
+types = st.sampled_from([UTDStreamType.AUDIO_ROOM, UTDStreamType.AUDIO_ROOM, UTDStreamType.LIVE_STREAM])
+ids = st.integers(1, 12)
+bans = st.integers(1, 40).map(lambda number: f"ban-{number}")
+
+options: dict[str, st.SearchStrategy[Any]] = {
+    "seat_count": st.none() | st.integers(1, SEATS),
+    "seat_mode": st.none() | st.sampled_from(SeatMode),
+    "seat_video": maybe,
+    "backstage": maybe,
+    "duplicate_identity": st.none() | st.sampled_from(DuplicateIdentity),
+    "max_participants": st.none() | st.integers(2, 5),
+    "max_duration": limits,
+    "empty_timeout": limits,
+    "host_left_grace": limits,
+    "request_timeout": limits,
+    "metadata": st.none()
+    | st.dictionaries(st.sampled_from("ab"), st.none() | st.integers(0, 3) | st.just("…"), max_size=2),
+}
+stage_options = {name: option for name, option in options.items() if not name.startswith("seat_")}
+
+
+def of(kind: Callable[..., Command], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Command]:
+    return st.builds(kind, room=st.just(LOUNGE), **fields)
+
+
+SEAT = st.one_of(
+    of(TakeSeat, index=any_index),
+    of(TakeSeat, index=any_index),
+    of(LeaveSeat),
+    of(MoveSeat, index=any_index, identity=anybody),
+)
+SEAT_MANAGING = st.one_of(
+    of(SetupSeats, seat_count=options["seat_count"], seat_mode=options["seat_mode"]),
+    of(SwapSeats, first=indices, second=indices),
+    of(ClearSeat, index=indices),
+    of(LockSeat, index=indices, take=flags, audio=flags, video=flags),
+    of(UnlockSeat, index=indices, take=flags, audio=flags, video=flags),
+    of(MuteSeat, index=indices, audio=flags, video=flags),
+    of(UnmuteSeat, index=indices, audio=flags, video=flags),
+    of(ReserveSeat, index=indices, identity=anybody),
+)
+STAGE = st.one_of(of(PromoteToStage, identity=people), of(DemoteFromStage, identity=people), of(LeaveStage))
+REQUEST = st.one_of(
+    of(MakeRequest, kind=kinds, to=anybody, seat_index=st.none() | st.none() | indices),
+    of(MakeRequest, kind=st.sampled_from([kind for kind in RequestKind if kind.asks_the_room])),
+    of(MakeRequest, kind=st.sampled_from([kind for kind in RequestKind if not kind.asks_the_room]), to=people),
+    of(AcceptRequest, id=ids, seat_index=st.none() | st.none() | indices),
+    of(AcceptRequest, id=ids),
+    of(RejectRequest, id=ids),
+    of(CancelRequest, id=ids),
+)
+MODERATION = st.one_of(
+    of(SetRole, identity=people, role=roles),
+    of(SetRole, identity=people, role=roles),
+    of(OverrideCapability, role=roles, capability=st.sampled_from(Capability), allowed=maybe),
+    of(MuteParticipant, identity=people, audio=maybe, video=maybe),
+    of(RemoveParticipant, identity=people, block=flags, duration=limits),
+    of(CreateBan, identity=people, duration=limits),
+    of(DeleteBan, id=bans),
+)
+LIFE = st.one_of(
+    of(GoLive),
+    of(StopLive),
+    of(
+        UpdateMetadata,
+        metadata=options["metadata"].map(lambda value: value or {}),
+        revision=st.none() | st.integers(0, 2),
+    ),
+    of(LeaveRoom),
+)
+END = of(EndRoom)
+QUERY = st.one_of(
+    of(GetRoom),
+    of(GetSeats),
+    of(GetStage),
+    of(ListRequests),
+    of(ListParticipants),
+    of(ListBans, limit=st.integers(1, 3)),
+)
+JOIN = st.one_of(
+    of(JoinRoom, type=types, device_id=st.sampled_from(DEVICES)),
+    of(JoinRoom, type=types, device_id=st.sampled_from(DEVICES)),
+    of(JoinRoom, type=st.just(UTDStreamType.AUDIO_ROOM), as_host=st.just(True), **options),
+    of(JoinRoom, type=st.just(UTDStreamType.LIVE_STREAM), as_host=st.just(True), **stage_options),
+)
+CREATE = st.one_of(
+    of(CreateRoom, type=st.just(UTDStreamType.AUDIO_ROOM), owner=anybody, **options),
+    of(CreateRoom, type=st.just(UTDStreamType.LIVE_STREAM), owner=anybody, **stage_options),
+)
+
+EVERYTHING = (SEAT, SEAT_MANAGING, STAGE, REQUEST, MODERATION, LIFE, END, QUERY, JOIN, CREATE)

@@ -1,0 +1,48 @@
+"""How far the state machines go: a bounded, repeatable number of steps, or as many as `UTD_FUZZ_STEPS` says.
+
+make fuzz                                          a million steps, at random
+UTD_FUZZ_STEPS=20000 python -m pytest tests/model -k machine
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+STEPS_OF_A_RUN = 60
+RUNS_AT_ONCE = 200
+"""Hypothesis remembers every run of one search, so a long search is many short ones."""
+
+STEPS: Counter[str] = Counter()
+"""What was done, by machine; and how much of it was refused, under `<machine> refused`."""
+
+
+def explore(machine: type[RuleBasedStateMachine], *, runs: int, share: float) -> None:
+    """Run a machine `runs` times; or, when fuzzing, for its `share` of the steps."""
+    steps = int(os.environ.get("UTD_FUZZ_STEPS", "0"))
+    if not steps:
+        _run(machine, runs, derandomize=True)
+        return
+    left = max(1, round(steps * share / STEPS_OF_A_RUN))
+    while left > 0:
+        _run(machine, min(left, RUNS_AT_ONCE), derandomize=False)
+        left -= RUNS_AT_ONCE
+
+
+def _run(machine: type[RuleBasedStateMachine], runs: int, *, derandomize: bool) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=runs,
+            stateful_step_count=STEPS_OF_A_RUN,
+            deadline=None,
+            database=None,
+            derandomize=derandomize,
+            print_blob=True,
+            phases=[phase for phase in Phase if phase is not Phase.explain],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,407 @@
+"""Everything that can be asked of a room, by anybody, in any order, while time passes and people come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from utd_core.model import room as rooms
+from utd_core.model.codec import adapter, dump, load, load_event
+from utd_core.model.command import Command
+from utd_core.model.commands import (
+    COMMANDS,
+    CreateRoom,
+    Departed,
+    GetRoom,
+    JoinRoom,
+    LeaveRoom,
+    ListParticipants,
+    RemoveParticipant,
+    RoomCommand,
+    SetRole,
+    Tick,
+)
+from utd_core.model.commands.bans import BanCommand
+from utd_core.model.grants import NOTHING, grant_of, grants
+from utd_core.model.identifiers import SERVER
+from utd_core.model.request import Request
+from utd_core.model.roles import Capability, Role
+from utd_core.model.room import KEPT_ENDED_REQUESTS, Phase, RoleChanged, Room, RoomCreated, deadline
+from utd_core.model.rules.settling import PLACE_KINDS
+from utd_core.model.seats import MAX_SEATS, MIN_SEATS
+from utd_core.model.stream_type import UTDStreamType
+
+from .commands_at_random import (
+    CREATE,
+    DEVICES,
+    END,
+    EVERYTHING,
+    JOIN,
+    LIFE,
+    MODERATION,
+    PEOPLE,
+    QUERY,
+    REQUEST,
+    SEAT,
+    SEAT_MANAGING,
+    STAGE,
+    options,
+    people,
+    seconds,
+    stage_options,
+)
+from .fuzz import STEPS, explore
+from .observed import NOBODY, ObservedRoom
+from .world import LOUNGE, says_what_to_do
+
+THE_ENGINE_ANSWERS = (JoinRoom, CreateRoom, GetRoom, ListParticipants)
+
+anybody = st.sampled_from([*PEOPLE, SERVER])
+devices = st.sampled_from(DEVICES)
+
+
+class RoomMachine(RuleBasedStateMachine):
+    """One room name; the people of `PEOPLE`, the application's server, and a clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = ObservedRoom()
+
+    @property
+    def room(self) -> Room:
+        return self.world.room
+
+    def there_is_a_room(self) -> bool:
+        return self.world.state is not None
+
+    def attempt(self, by: str, command: Command, device: str = "phone") -> None:
+        world = self.world
+        if type(command) is LeaveRoom and device in (held := world.present.get(by, ())) and len(held) > 1:
+            # Somebody who is in the room on other devices too only leaves with this one: the engine asks no rule.
+            world.present[by] = tuple(other for other in held if other != device)
+            return
+        step = world.attempt(by, command, device)
+        STEPS["room"] += 1
+        STEPS["room refused"] += step.refusal is not None
+
+    # What people do
+
+    @initialize(
+        mode=st.sampled_from(UTDStreamType), fields=st.fixed_dictionaries(options), staff=st.lists(people, max_size=3)
+    )
+    def begin(self, mode: UTDStreamType, fields: dict[str, Any], staff: list[str]) -> None:
+        """Most runs are about a room that has people with several roles in it."""
+        type = UTDStreamType.LIVE_STREAM if mode is UTDStreamType.LIVE_STREAM else UTDStreamType.AUDIO_ROOM
+        if type is UTDStreamType.LIVE_STREAM:
+            fields = {name: fields[name] for name in stage_options}
+        self.attempt("ann", JoinRoom(room=LOUNGE, type=type, as_host=True, **fields))
+        for identity, role in zip(staff, (Role.HOST, Role.ADMIN, Role.SPEAKER), strict=False):
+            self.attempt(SERVER, SetRole(room=LOUNGE, identity=identity, role=role))
+        for identity in PEOPLE[:4]:
+            self.attempt(identity, JoinRoom(room=LOUNGE, type=type))
+
+    @rule(by=people, command=SEAT)
+    def sit(self, by: str, command: Command) -> None:
+        self.attempt(by, command)
+
+    @rule(by=anybody, command=SEAT_MANAGING)
+    def manage_seats(self, by: str, command: Command) -> None:
+        self.attempt(by, command)
+
+    @rule(by=anybody, command=STAGE)
+    def stage(self, by: str, command: Command) -> None:
+        self.attempt(by, command)
+
+    @rule(by=anybody, command=REQUEST)
+    def ask_or_answer(self, by: str, command: Command) -> None:
+        self.attempt(by, command)
+
+    @precondition(lambda self: self.there_is_a_room() and self.room.requests)
+    @rule(by=anybody, data=st.data(), command=REQUEST)
+    def answer_what_is_pending(self, by: str, data: st.DataObject, command: Command) -> None:
+        if "id" in type(command).model_fields:
+            request = data.draw(st.sampled_from(list(self.room.requests.values())))
+            by = data.draw(st.sampled_from([by, request.subject, request.sender, "ann"]))
+            command = command.model_copy(update={"id": request.id})
+        self.attempt(by, command)
+
+    @rule(by=anybody, command=MODERATION)
+    def moderate(self, by: str, command: Command) -> None:
+        self.attempt(by, command)
+
+    @rule(by=anybody, command=LIFE, device=devices)
+    def live(self, by: str, command: Command, device: str) -> None:
+        self.attempt(by, command, device)
+
+    @rule(by=people, command=JOIN)
+    def join(self, by: str, command: Command) -> None:
+        self.attempt(by, command)
+
+    @precondition(lambda self: self.there_is_a_room())
+    @rule(by=people, device=devices)
+    def join_what_there_is(self, by: str, device: str) -> None:
+        self.attempt(by, JoinRoom(room=LOUNGE, type=self.room.type, device_id=device))
+
+    @rule(by=anybody, command=st.one_of(CREATE, END))
+    def begin_or_end(self, by: str, command: Command) -> None:
+        self.attempt(by, command)
+
+    @rule(by=anybody, command=QUERY)
+    def look(self, by: str, command: Command) -> None:
+        self.attempt(by, command)
+
+    # What happens to them
+
+    @rule(identity=people)
+    def lose_the_connection(self, identity: str) -> None:
+        """Told only where it can matter, as the engine does; so it must not matter elsewhere."""
+        world = self.world
+        world.present.pop(identity, None)
+        concerned = world.state is not None and world.state.concerns(identity)
+        if concerned or not world.present:
+            world.attempt("", Departed(identity))
+        else:
+            assert world.decide("", Departed(identity)) == []
+
+    @precondition(lambda self: self.world.present)
+    @rule(data=st.data())
+    def be_found_connected(self, data: st.DataObject) -> None:
+        self.world.returned(data.draw(st.sampled_from(sorted(self.world.present))))
+
+    @rule(identity=people, lasts=st.none() | seconds)
+    def be_banned_everywhere(self, identity: str, lasts: float | None) -> None:
+        world = self.world
+        world.ban_everywhere(identity, None if lasts is None else world.now + lasts)
+        if identity in world.present:
+            self.attempt(SERVER, RemoveParticipant(room=LOUNGE, identity=identity))
+
+    @rule(identity=people)
+    def be_forgiven_everywhere(self, identity: str) -> None:
+        self.world.project.bans.pop(identity, None)
+
+    # Time
+
+    @rule(passed=seconds)
+    def wait(self, passed: float) -> None:
+        """The engine brings the time whenever something is due."""
+        world = self.world
+        until = world.now + passed
+        while world.state is not None and (due := deadline(world.state)) is not None and due <= until:
+            world.now = max(world.now, due)
+            self.tick_when_due()
+        world.now = until
+
+    @rule(passed=seconds)
+    def wait_while_the_engine_is_down(self, passed: float) -> None:
+        world = self.world
+        world.now += passed
+        if world.state is not None and (due := deadline(world.state)) is not None and due <= world.now:
+            self.tick_when_due()
+
+    @precondition(lambda self: self.there_is_a_room())
+    @rule()
+    def tick_before_anything_is_due(self) -> None:
+        due = deadline(self.room)
+        if due is None or due > self.world.now:
+            assert self.world.decide("", Tick()) == []
+
+    def tick_when_due(self) -> None:
+        step = self.world.attempt("", Tick())
+        assert step.events, "a deadline has come and nothing happened"
+        following = deadline(self.room)
+        assert following is None or following > self.world.now, "the same deadline would come again and again"
+
+    # Sentences about every step
+
+    @invariant()
+    def a_decision_changes_nothing_and_is_the_same_twice(self) -> None:
+        if (step := self.world.step) is not None:
+            assert step.decided == step.before
+            assert step.events == step.decided_again
+
+    @invariant()
+    def a_refusal_changes_nothing_and_says_what_to_do(self) -> None:
+        if (step := self.world.step) is not None and step.refusal is not None:
+            assert step.after == step.before
+            assert says_what_to_do(step.refusal), step.refusal
+
+    @invariant()
+    def nobody_acts_on_the_own_rank_or_a_higher_one(self) -> None:
+        if (step := self.world.step) is not None and not step.is_trusted:
+            mine = step.roles.get(step.by, Role.AUDIENCE)
+            for other in step.acted_on():
+                assert mine.rank > step.roles.get(other, Role.AUDIENCE).rank, step
+
+    @invariant()
+    def nobody_gives_the_own_rank_or_a_higher_one_but_the_owner(self) -> None:
+        if (step := self.world.step) is not None and not step.is_trusted:
+            mine = step.roles.get(step.by, Role.AUDIENCE)
+            for event in step.events:
+                if isinstance(event, RoleChanged) and mine is not Role.OWNER:
+                    assert mine.rank > event.role.rank
+
+    @invariant()
+    def grants_change_only_for_those_whom_the_event_affects(self) -> None:
+        if (step := self.world.step) is not None:
+            assert not step.surprised
+
+    @invariant()
+    def ended_is_final(self) -> None:
+        if (step := self.world.step) is not None and step.phase is Phase.ENDED and step.events:
+            assert isinstance(step.events[0], RoomCreated)
+
+    @invariant()
+    def a_command_answers_what_it_declares(self) -> None:
+        step = self.world.step
+        if step is None or step.refusal is not None or not isinstance(step.command, Command):
+            return
+        if not isinstance(step.command, THE_ENGINE_ANSWERS):
+            adapter(step.command.spec.result).validate_python(self.world.answer)
+
+    @invariant()
+    def whoever_has_only_the_events_has_the_same_state(self) -> None:
+        if self.there_is_a_room():
+            assert self.world.mirror == self.room
+
+    # Sentences about every state
+
+    @invariant()
+    def a_publisher_holds_a_seat_or_a_stage_place(self) -> None:
+        if self.there_is_a_room():
+            for identity in (*PEOPLE, NOBODY):
+                if grant_of(self.room, identity).can_publish:
+                    assert self.room.grid.seat_of(identity) is not None or identity in self.room.stage
+                    assert self.room.phase is not Phase.ENDED
+
+    @invariant()
+    def the_grants_of_all_are_the_grants_of_each(self) -> None:
+        if self.there_is_a_room():
+            audience, special = grant_of(self.room, NOBODY), grants(self.room)
+            for identity in PEOPLE:
+                assert special.get(identity, audience) == grant_of(self.room, identity)
+
+    @invariant()
+    def backstage_grants_nothing_to_who_does_not_belong_there(self) -> None:
+        if self.there_is_a_room() and self.room.phase is Phase.BACKSTAGE:
+            for identity in PEOPLE:
+                if not self.room.may(self.room.role(identity), Capability.JOIN_BACKSTAGE):
+                    assert grant_of(self.room, identity) == NOTHING
+
+    @invariant()
+    def an_identity_holds_at_most_one_seat(self) -> None:
+        if self.there_is_a_room():
+            held = [seat.identity for seat in self.room.grid.seats if seat.identity is not None]
+            assert len(held) == len(set(held))
+
+    @invariant()
+    def a_locked_seat_is_empty_and_an_empty_one_is_not_muted(self) -> None:
+        if self.there_is_a_room():
+            for seat in self.room.grid.seats:
+                assert not (seat.locked and seat.identity is not None)
+                assert seat.identity is not None or not (seat.muted_audio or seat.muted_video)
+
+    @invariant()
+    def there_are_as_many_seats_as_were_set_up_numbered_from_zero(self) -> None:
+        if self.there_is_a_room():
+            numbers = [seat.index for seat in self.room.grid.seats]
+            assert numbers == list(range(len(numbers)))
+            assert MIN_SEATS <= len(numbers) <= MAX_SEATS if self.room.has_seats else not numbers
+
+    @invariant()
+    def whoever_holds_a_place_is_in_the_room(self) -> None:
+        if self.there_is_a_room() and self.room.phase is not Phase.ENDED:
+            assert {*self.room.grid.occupants(), *self.room.stage} <= set(self.world.present)
+
+    @invariant()
+    def a_request_ends_exactly_once(self) -> None:
+        ends = self.world.ends
+        assert len(ends) == len(set(ends))
+        if self.there_is_a_room():
+            assert set(self.room.requests) == self.world.made - set(ends)
+            assert set(self.room.ended_requests) == set(ends[-KEPT_ENDED_REQUESTS:])
+
+    @invariant()
+    def whoever_asks_or_is_asked_is_in_the_room(self) -> None:
+        for request in self.pending():
+            assert {request.sender, request.to} - {None, SERVER} <= set(self.world.present)
+
+    @invariant()
+    def nothing_is_asked_that_is_given_already(self) -> None:
+        for request in self.pending():
+            if request.kind in PLACE_KINDS:
+                assert self.room.grid.seat_of(request.subject) is None
+                assert request.subject not in self.room.stage
+
+    @invariant()
+    def no_request_names_a_seat_that_is_not_there(self) -> None:
+        for request in self.pending():
+            assert request.seat_index is None or request.seat_index < len(self.room.grid.seats)
+
+    @invariant()
+    def a_banned_identity_is_not_in_the_room(self) -> None:
+        if self.there_is_a_room():
+            for bans in (self.room.bans, self.world.project.bans):
+                held = {identity for identity, ban in bans.items() if ban.holds(self.world.now)}
+                assert not held & set(self.world.present)
+
+    @invariant()
+    def since_when_it_is_empty_or_without_a_host_agrees_with_who_is_there(self) -> None:
+        if self.there_is_a_room() and self.room.phase is not Phase.ENDED:
+            present = self.world.present
+            assert (self.room.empty_since is None) == bool(present)
+            assert (self.room.hostless_since is None) == any(self.room.role(identity).is_host for identity in present)
+
+    @invariant()
+    def a_room_has_at_most_one_owner(self) -> None:
+        if self.there_is_a_room():
+            assert list(self.room.roles.values()).count(Role.OWNER) <= 1
+
+    @invariant()
+    def the_state_is_small(self) -> None:
+        if self.there_is_a_room():
+            assert len(self.room.requests) <= self.room.settings.max_pending_requests
+            assert len(self.room.ended_requests) <= KEPT_ENDED_REQUESTS
+            assert Role.AUDIENCE not in self.room.roles.values()
+            assert all(self.room.overrides.values())
+
+    def pending(self) -> list[Request]:
+        return list(self.world.state.requests.values()) if self.world.state is not None else []
+
+    def teardown(self) -> None:
+        """Replaying all events from the start gives the same state, and so does the JSON of the state."""
+        if not self.there_is_a_room():
+            return
+        replayed: Room | None = None
+        for type_name, data in self.world.log:
+            replayed = rooms.apply(replayed, load_event(type_name, data))
+        assert replayed == self.room
+        assert load(Room, dump(self.room)) == self.room
+
+
+def test_room_machine() -> None:
+    explore(RoomMachine, runs=100, share=0.6)
+
+
+def test_the_room_machine_knows_every_command_that_is_decided_on_a_room() -> None:
+    drawn: set[type[Command]] = set()
+    for family in EVERYTHING:
+        # `repr` would do, but hypothesis promises nothing about it.
+        drawn |= {type(example) for example in _examples(family)}
+    decided = {kind for kind in COMMANDS.values() if issubclass(kind, RoomCommand | BanCommand)}
+    assert drawn == decided
+
+
+def _examples(family: st.SearchStrategy[Command]) -> list[Command]:
+    found: list[Command] = []
+
+    from hypothesis import given, settings
+
+    @settings(max_examples=200, deadline=None, database=None, derandomize=True)
+    @given(family)
+    def collect(command: Command) -> None:
+        found.append(command)
+
+    collect()
+    return found

@@ -1,0 +1,73 @@
+"""From decisions to one transaction: rows, events at their places, and answers; all of it holds, or is forgotten."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from ..errors import Conflict, StoreFailed, UTDStreamException
+from ..model.codec import dump
+from ..store.base import Commit, Envelope, Store, StoredState
+from .aggregates import Batch
+from .journal import Journal
+from .lines import Lines
+
+log = logging.getLogger("utd_core.engine")
+
+
+class Transactions:
+    """Writes batches. `commits` and `events` count what holds."""
+
+    def __init__(self, store: Store, lines: Lines, remembered_channels: int) -> None:
+        self.commits = 0
+        self.events = 0
+        self._store = store
+        self._lines = lines
+        self._journal = Journal(store, remembered_channels)
+
+    async def write(self, batches: Sequence[Batch]) -> list[Envelope]:
+        """Make the batches durable, all in one; their events at their places.
+
+        Raises `StoreFailed`, or `Conflict` when somebody else wrote the same rows. Then nothing was changed, what was
+        decided is forgotten, and the aggregates must be loaded anew.
+        """
+        try:
+            await self._journal.prepare(batches)
+            envelopes = self._journal.stamp(batches)
+            await self._store.commit(self._commit(batches, envelopes))
+        except UTDStreamException as error:
+            self.forget(batches, reload=isinstance(error, Conflict))
+            raise
+        except Exception as error:
+            log.exception("the store failed in a way of its own")
+            self.forget(batches)
+            raise StoreFailed(f"the store failed, nothing was changed: {error}") from error
+        self._journal.keep(batches)
+        self._lines.keep()
+        for batch in batches:
+            batch.aggregate.version += bool(batch.events)
+            batch.aggregate.in_flight = False
+        self.commits += 1
+        self.events += sum(len(batch.events) for batch in batches)
+        return envelopes
+
+    def forget(self, batches: Sequence[Batch], *, reload: bool = False) -> None:
+        """Take back what was decided. `reload`: what is known of the people's lines is out of date as well."""
+        self._journal.forget(batches)
+        for batch in reversed(batches):
+            batch.roll_back()
+            batch.aggregate.forget()
+        self._lines.roll_back(reload=reload)
+
+    def _commit(self, batches: Sequence[Batch], envelopes: list[Envelope]) -> Commit:
+        commit = Commit(events=envelopes, states=self._lines.rows())
+        for batch in batches:
+            aggregate = batch.aggregate
+            kind, state, version = aggregate.kind, aggregate.state, aggregate.version
+            if batch.events:
+                row = StoredState(
+                    kind.name, aggregate.key, version + 1, dump(state), kind.deadline(state), kind.ended(state)
+                )
+                commit.states.append((row, version))
+            commit.answers += batch.answers
+        return commit
