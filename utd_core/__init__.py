@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .errors import ErrorCode, UTDStreamException
     from .media.frames import AudioFrame, PixelFormat, VideoFrame
+    from .media.quality import VideoQuality
     from .model.permission import TrackSource
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "UTDStreamType",
     "UTDTokenResponse",
     "VideoFrame",
+    "VideoQuality",
     "__version__",
 ]
 
@@ -65,6 +67,7 @@ _HOMES = {
     "TrackSource": "model.permission",
     "UTDStreamException": "errors",
     "VideoFrame": "media.frames",
+    "VideoQuality": "media.quality",
 }
 """Where a public name lives; one that is not listed lives in `client`."""
 

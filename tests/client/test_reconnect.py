@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from utd_core.client import Resynced, SyncState, UTDAudioRoomSession
@@ -129,6 +131,24 @@ async def test_waits_between_attempts_grow_and_the_client_gives_up_clearly(
     monkeypatch.undo()
     await world.run(host.rejoin())
     assert now(host.connected)
+
+
+async def test_a_connection_that_is_lost_as_soon_as_it_is_had_again_is_not_had_in_a_hot_loop(world: World) -> None:
+    host = await world.audio_room("host", as_host=True)
+    regained: list[float] = []
+
+    async def cut(state: SessionState) -> None:
+        if state is SessionState.CONNECTED:
+            regained.append(world.clock.monotonic())
+            await world.backend.inject(Fault.SERVER_LEAVE, ROOM, "host")
+
+    host.state.subscribe(cut)
+    await world.fault(Fault.SERVER_LEAVE, ROOM, "host")
+    await world.until(lambda: host.state.value is SessionState.DISCONNECTED, timeout=120.0)
+    assert [later - earlier for earlier, later in pairwise(regained)][:5] == pytest.approx([0.25, 0.5, 1.0, 2.0, 4.0])
+    end = host.ended.value
+    assert end is not None
+    assert end.reason == "connection_lost"
 
 
 async def test_away_for_longer_than_the_engine_keeps_the_place_it_comes_back_as_a_listener(

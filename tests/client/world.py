@@ -68,14 +68,14 @@ class World:
     ) -> UTDAudioRoomSession:
         """Somebody new in the audio room."""
         joining = await self.client(identity, **client)
-        return await self.keep(await joining.join_audio_room(ROOM, as_host=as_host, **(options or {})))
+        return await self.keep(await self.run(joining.join_audio_room(ROOM, as_host=as_host, **(options or {}))))
 
     async def live_stream(
         self, identity: str, *, as_host: bool = False, options: dict[str, Any] | None = None, **client: Any
     ) -> UTDLiveStreamSession:
         """Somebody new in the live stream, with a camera."""
         joining = await self.client(identity, **{"camera": small_camera, **client})
-        return await self.keep(await joining.join_live_stream(ROOM, as_host=as_host, **(options or {})))
+        return await self.keep(await self.run(joining.join_live_stream(ROOM, as_host=as_host, **(options or {}))))
 
     async def caller(self, identity: str, type: str = "audio_call", **client: Any) -> UTDCallSession:
         """Somebody new with a call session."""
@@ -110,7 +110,7 @@ class World:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._sessions.aclose()
+        await self.run(self._sessions.aclose())
         await self._clients.aclose()
         await self.engine.aclose()
         await self.backend.aclose()

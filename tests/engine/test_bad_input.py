@@ -36,6 +36,9 @@ from utd_core.model.commands import (
     TakeSeat,
     UpdateMetadata,
 )
+from utd_core.model.request import RequestKind
+from utd_core.model.roles import Role
+from utd_core.model.stream_type import UTDStreamType
 
 from .world import ROOM, World
 
@@ -60,7 +63,7 @@ async def test_a_malformed_identity_is_refused_wherever_it_comes_in(world: World
     before = await world.server_does(GetRoom(room=ROOM))
     makers: list[Callable[[], Any]] = [
         lambda: CreateSession(identity=identity),
-        lambda: StartCall(type="audio_call", callee=identity),  # type: ignore[arg-type]  # its wire value
+        lambda: StartCall(type=UTDStreamType.AUDIO_CALL, callee=identity),
         lambda: RemoveParticipant(room=ROOM, identity=identity),
         lambda: CreateBan(identity=identity),
         lambda: GetRoom(room=identity),
@@ -119,15 +122,15 @@ CASES: list[tuple[Callable[[], Any], str]] = [
     (lambda: CancelRequest(room=ROOM, id=99), "request_not_found"),
     (lambda: AcceptRequest(room=ROOM, id=0), "invalid_input"),
     (lambda: DeleteBan(room=ROOM, id="unknown"), "ban_not_found"),
-    (lambda: MakeRequest(room=ROOM, kind="stage"), "wrong_room_type"),
+    (lambda: MakeRequest(room=ROOM, kind=RequestKind.STAGE), "wrong_room_type"),
     (lambda: PromoteToStage(room=ROOM, identity="guest"), "wrong_room_type"),
     (lambda: DemoteFromStage(room=ROOM, identity="guest"), "wrong_room_type"),
     (lambda: MuteParticipant(room=ROOM, identity="guest"), "not_seated"),
     (lambda: RemoveParticipant(room=ROOM, identity="nobody"), "participant_not_found"),
-    (lambda: SetRole(room=ROOM, identity="host", role="audience"), "forbidden"),
+    (lambda: SetRole(room=ROOM, identity="host", role=Role.AUDIENCE), "forbidden"),
     (lambda: UpdateMetadata(room=ROOM, metadata={}, revision=7), "conflict"),
-    (lambda: StartCall(type="audio_call", callee="host"), "call_to_self"),
-    (lambda: StartCall(type="audio_room", callee="guest"), "invalid_input"),
+    (lambda: StartCall(type=UTDStreamType.AUDIO_CALL, callee="host"), "call_to_self"),
+    (lambda: StartCall(type=UTDStreamType.AUDIO_ROOM, callee="guest"), "invalid_input"),
     (lambda: GetCall(id="unknown"), "call_not_found"),
 ]
 
@@ -150,9 +153,9 @@ AFTER_THE_END: list[Callable[[], Any]] = [
     lambda: EndRoom(room=ROOM),
     lambda: LockSeat(room=ROOM, index=0),
     lambda: SetupSeats(room=ROOM, seat_count=3),
-    lambda: MakeRequest(room=ROOM, kind="speak"),
+    lambda: MakeRequest(room=ROOM, kind=RequestKind.SPEAK),
     lambda: UpdateMetadata(room=ROOM, metadata={}),
-    lambda: JoinRoom(room=ROOM, type="audio_room"),
+    lambda: JoinRoom(room=ROOM, type=UTDStreamType.AUDIO_ROOM),
 ]
 
 

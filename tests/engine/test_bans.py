@@ -39,6 +39,7 @@ async def test_a_ban_from_a_room_removes_at_once_and_keeps_out(world: World) -> 
     await guest.join()
 
 
+@pytest.mark.parity("S10")
 async def test_a_kick_with_block_is_a_ban(world: World) -> None:
     host, guest = await world.room(), await world.guest("guest")
     await host.do(RemoveParticipant(room=ROOM, identity="guest", block=True, duration=60.0))

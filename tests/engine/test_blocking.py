@@ -15,10 +15,10 @@ from utd_core.model.stream_type import UTDStreamType
 @pytest.mark.no_blocking_calls
 async def test_an_engine_on_a_file_never_blocks_the_loop(tmp_path: Path) -> None:
     ann = Actor("ann")
-    for _ in range(2):
+    for start in range(2):
         async with Engine("mock", store=tmp_path / "engine.db") as engine:
             await engine.execute(JoinRoom(room="room", type=UTDStreamType.AUDIO_ROOM, as_host=True), actor=ann)
-            await engine.execute(TakeSeat(room="room"), actor=ann, idempotency_key="key")
+            await engine.execute(TakeSeat(room="room"), actor=ann, idempotency_key=f"key-{start}")
             await engine.execute(LeaveSeat(room="room"), actor=ann)
             await engine.subscribe("private-room.room", actor=ann)
             call = await engine.execute(StartCall(type=UTDStreamType.AUDIO_CALL, callee="bob"), actor=ann)

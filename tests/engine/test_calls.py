@@ -39,6 +39,7 @@ async def see(world: World, call_id: str) -> UTDCall:
     return call
 
 
+@pytest.mark.parity("U12")
 async def test_a_call_from_dialling_to_hanging_up(world: World) -> None:
     ann, bob = world.person("ann"), world.person("bob")
     call = await ann.call("bob", metadata={"about": "lunch"})
@@ -71,6 +72,7 @@ async def test_a_call_is_seen_at_its_place_in_the_channel(world: World) -> None:
     assert (seen.epoch, seen.offset) == (envelope.epoch, envelope.offset) == (call.epoch, call.offset + 1)
 
 
+@pytest.mark.parity("G3")
 async def test_only_the_device_that_answered_gets_a_ticket(world: World) -> None:
     ann, phone, laptop = world.person("ann"), world.person("bob", "phone"), world.person("bob", "laptop")
     call = await ann.call("bob")
@@ -95,6 +97,7 @@ async def test_a_call_is_nobody_elses_business(world: World) -> None:
         await eve.do(GetCall(id="no-such-call"))
 
 
+@pytest.mark.parity("U13")
 async def test_two_calls_to_one_callee_at_once_cannot_both_win(world: World) -> None:
     callers = [world.person(f"caller-{number}") for number in range(10)]
     results = await outcomes(*(caller.call("bob") for caller in callers))
@@ -129,6 +132,7 @@ async def test_a_second_end_is_refused_and_frees_nobody_twice(world: World) -> N
     assert (await see(world, second.call_id)).status is UTDCallStatus.INITIATING
 
 
+@pytest.mark.parity("U13")
 async def test_an_unanswered_call_is_missed_when_its_time_is_over(world: World) -> None:
     call = await world.person("ann").call("bob", ring_timeout=12.0)
     await world.advance(11.9)

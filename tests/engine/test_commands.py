@@ -134,6 +134,7 @@ async def test_only_the_server_names_an_owner(world: World) -> None:
         await world.person("eve").do(CreateRoom(room="b", type=AUDIO_ROOM, owner="ann"))
 
 
+@pytest.mark.parity("U3")
 async def test_a_session_is_minted_by_the_server_or_for_oneself(world: World) -> None:
     session = await world.server_does(CreateSession(identity="ann", name="Ann", device_id="phone"))
     assert isinstance(session, UserSession)

@@ -14,6 +14,7 @@ from .world import ROOM, GatedStore, World, codes, outcome, outcomes
 AUDIO_ROOM = UTDStreamType.AUDIO_ROOM
 
 
+@pytest.mark.parity("B4")
 async def test_a_repeat_is_answered_with_the_first_answer(world: World) -> None:
     host = await world.room()
     first = await host.do(TakeSeat(room=ROOM), "k")

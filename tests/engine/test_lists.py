@@ -39,6 +39,7 @@ async def test_rooms_are_listed_by_name_in_pages_without_the_ended(world: World)
         assert await names(world, limit=limit) == everything
 
 
+@pytest.mark.parity("S6")
 async def test_rooms_are_filtered_by_type_and_phase(world: World) -> None:
     for number in range(12):
         await world.server_does(

@@ -117,6 +117,7 @@ async def test_the_host_who_leaves_starts_the_grace_and_comes_back_in_time(world
 # Another device
 
 
+@pytest.mark.parity("B9")
 async def test_a_new_device_replaces_the_old_one(world: World) -> None:
     await world.room()
     phone = await world.guest("ann", device="phone")
@@ -131,6 +132,7 @@ async def test_a_new_device_replaces_the_old_one(world: World) -> None:
     assert laptop.may_speak()
 
 
+@pytest.mark.parity("B9")
 async def test_a_new_device_is_rejected(world: World) -> None:
     await world.room(duplicate_identity=DuplicateIdentity.REJECT)
     phone = await world.guest("ann", device="phone")
@@ -143,6 +145,7 @@ async def test_a_new_device_is_rejected(world: World) -> None:
     await world.guest("ann", device="laptop")
 
 
+@pytest.mark.parity("B9")
 async def test_many_devices_share_a_seat_and_the_last_one_to_leave_gives_it_up(world: World) -> None:
     await world.room(duplicate_identity=DuplicateIdentity.MANY)
     phone, laptop = await world.guest("ann", device="phone"), await world.guest("ann", device="laptop")
@@ -238,6 +241,7 @@ async def test_a_ticket_that_could_not_be_made_frees_the_place(world: World, mon
 # Lists
 
 
+@pytest.mark.parity("T3")
 async def test_participants_are_listed_by_identity_in_pages(world: World) -> None:
     await world.room()
     for name in ("dan", "ann", "eve", "bob", "cat"):

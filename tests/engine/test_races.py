@@ -190,6 +190,7 @@ async def test_answer_at_the_moment_of_the_ring_timeout(world: World) -> None:
     assert (await world.server_does(GetCall(id=call.call_id))).status in (seen.status, UTDCallStatus.ACTIVE)
 
 
+@pytest.mark.parity("B7")
 @pytest.mark.parametrize("order", ORDERS)
 async def test_a_request_is_accepted_and_rejected_at_once(world: World, order: Sequence[int]) -> None:
     host, guest = await world.room(seat_mode=SeatMode.REQUEST), await world.guest("guest")

@@ -31,6 +31,9 @@ from .world import ROOM, World
 LIVE_STREAM = UTDStreamType.LIVE_STREAM
 
 
+@pytest.mark.parity("B5")
+@pytest.mark.parity("U15")
+@pytest.mark.parity("U20")
 async def test_a_seat_lets_speak_and_its_loss_silences(world: World) -> None:
     host, guest = await world.room(), await world.guest("guest")
     assert not guest.may_speak()
@@ -105,6 +108,7 @@ async def test_a_seat_command_touches_only_those_it_concerns(world: World) -> No
     assert world.calls("apply_grant") == world.calls("apply_grant", "host") == 1
 
 
+@pytest.mark.parity("B5")
 async def test_a_failing_backend_is_tried_again_until_the_grant_holds(world: World) -> None:
     await world.room()
     guest = await world.guest("guest")
@@ -155,6 +159,7 @@ async def test_a_foreign_hand_on_a_grant_is_undone(world: World) -> None:
     assert not guest.may_speak()
 
 
+@pytest.mark.parity("B5")
 async def test_who_is_removed_is_disconnected_and_an_old_ticket_does_not_help(world: World) -> None:
     host, guest = await world.room(), await world.guest("guest")
     await host.do(RemoveParticipant(room=ROOM, identity="guest"))
@@ -250,6 +255,7 @@ async def test_those_of_an_ended_room_are_not_in_the_new_room_of_its_name(world:
     assert await world.count() == 1
 
 
+@pytest.mark.parity("S1")
 async def test_backstage_silences_the_audience_and_going_live_brings_it_back(world: World) -> None:
     host = world.person("host")
     await host.join(type=LIVE_STREAM, as_host=True)
@@ -268,6 +274,7 @@ async def test_backstage_silences_the_audience_and_going_live_brings_it_back(wor
     assert world.grant("viewer").subscribe
 
 
+@pytest.mark.parity("S2")
 async def test_a_capability_of_a_whole_role_reaches_everybody_who_has_it(world: World) -> None:
     host = await world.room()
     guests = [await world.guest(f"guest-{number}") for number in range(5)]

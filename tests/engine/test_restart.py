@@ -274,6 +274,7 @@ async def test_the_one_device_may_join_again_where_a_second_is_rejected(world: W
 # Time
 
 
+@pytest.mark.parity("U13")
 async def test_a_ring_timeout_fires_after_a_restart(world: World) -> None:
     call = await world.person("ann").call("bob")
     await world.advance(10)

@@ -71,6 +71,7 @@ async def test_another_channel_is_none_of_the_engines(world: World, channel: str
 # What they hear
 
 
+@pytest.mark.parity("B4")
 async def test_a_subscriber_can_follow_the_state_by_applying_events(world: World) -> None:
     host, guest = await world.room(), await world.guest("guest")
     subscription = await guest.follow(CHANNEL)
@@ -129,6 +130,7 @@ async def test_somebody_addressed_hears_it_wherever_he_is(world: World) -> None:
     assert [type(event) for event in events(subscription)] == [RoleChanged, ParticipantRemoved]
 
 
+@pytest.mark.parity("B4")
 async def test_who_was_away_for_a_moment_gets_what_was_missed(world: World) -> None:
     host = await world.room()
     first = await host.follow(CHANNEL)

@@ -93,8 +93,8 @@ options: dict[str, st.SearchStrategy[Any]] = {
 stage_options = {name: option for name, option in options.items() if not name.startswith("seat_")}
 
 
-def of(kind: Callable[..., Command], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Command]:
-    return st.builds(kind, room=st.just(LOUNGE), **fields)
+def of(command: Callable[..., Command], /, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Command]:
+    return st.builds(command, room=st.just(LOUNGE), **fields)
 
 
 SEAT = st.one_of(

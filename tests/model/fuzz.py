@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from typing import ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
+
+from utd_core.errors import InvalidInput, Refused
+from utd_core.model.command import Command
+from utd_core.model.event import Event
+
+from .world import RoomWorld
 
 STEPS_OF_A_RUN = 60
 RUNS_AT_ONCE = 200
@@ -18,6 +25,31 @@ RUNS_AT_ONCE = 200
 
 STEPS: Counter[str] = Counter()
 """What was done, by machine; and how much of it was refused, under `<machine> refused`."""
+
+
+class Explorer(RuleBasedStateMachine):
+    """A state machine whose steps are counted."""
+
+    name: ClassVar[str]
+
+    @invariant()
+    def a_step_is_counted(self) -> None:
+        STEPS[self.name] += 1
+
+    def refused(self) -> None:
+        STEPS[f"{self.name} refused"] += 1
+
+    def agree(self, world: RoomWorld, by: str, command: Command, predicted: str | None) -> list[Event]:
+        """Give a command that ends as predicted: with this code, or (None) with events."""
+        events: list[Event] = []
+        code: str | None = None
+        try:
+            events = world.give(by, command)
+        except (Refused, InvalidInput) as refusal:
+            code = refusal.code
+            self.refused()
+        assert code == predicted, f"{by} gave {command!r}"
+        return events
 
 
 def explore(machine: type[RuleBasedStateMachine], *, runs: int, share: float) -> None:

@@ -54,14 +54,19 @@ class Step:
         """Others to whom this was done: seated elsewhere, muted, sent away, given a role, banned, put on stage."""
         found: set[str | None] = set()
         for event in self.events:
-            if isinstance(
-                event, SeatLeft | StageLeft | SeatMoved | SeatMuteChanged | StageMuteChanged | SeatLockChanged
-            ) or isinstance(event, ParticipantRemoved | RoleChanged) or (isinstance(event, StageJoined) and isinstance(self.command, PromoteToStage)):
-                found.add(event.identity)
-            elif isinstance(event, SeatsSwapped):
-                found |= {event.first_identity, event.second_identity}
-            elif isinstance(event, BanMade):
-                found.add(event.ban.identity)
+            match event:
+                case (
+                    SeatLeft() | StageLeft() | SeatMoved() | SeatMuteChanged() | StageMuteChanged() | SeatLockChanged()
+                ):
+                    found.add(event.identity)
+                case ParticipantRemoved() | RoleChanged():
+                    found.add(event.identity)
+                case StageJoined() if isinstance(self.command, PromoteToStage):
+                    found.add(event.identity)
+                case SeatsSwapped():
+                    found |= {event.first_identity, event.second_identity}
+                case BanMade():
+                    found.add(event.ban.identity)
         return {identity for identity in found if identity is not None and identity != self.by}
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from utd_core.model import room as rooms
 from utd_core.model.codec import adapter, dump, load, load_event
@@ -52,7 +53,7 @@ from .commands_at_random import (
     seconds,
     stage_options,
 )
-from .fuzz import STEPS, explore
+from .fuzz import Explorer, explore
 from .observed import NOBODY, ObservedRoom
 from .world import LOUNGE, says_what_to_do
 
@@ -62,8 +63,10 @@ anybody = st.sampled_from([*PEOPLE, SERVER])
 devices = st.sampled_from(DEVICES)
 
 
-class RoomMachine(RuleBasedStateMachine):
+class RoomMachine(Explorer):
     """One room name; the people of `PEOPLE`, the application's server, and a clock."""
+
+    name = "room"
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,9 +85,8 @@ class RoomMachine(RuleBasedStateMachine):
             # Somebody who is in the room on other devices too only leaves with this one: the engine asks no rule.
             world.present[by] = tuple(other for other in held if other != device)
             return
-        step = world.attempt(by, command, device)
-        STEPS["room"] += 1
-        STEPS["room refused"] += step.refusal is not None
+        if world.attempt(by, command, device).refusal is not None:
+            self.refused()
 
     # What people do
 
@@ -385,18 +387,13 @@ def test_room_machine() -> None:
 
 
 def test_the_room_machine_knows_every_command_that_is_decided_on_a_room() -> None:
-    drawn: set[type[Command]] = set()
-    for family in EVERYTHING:
-        # `repr` would do, but hypothesis promises nothing about it.
-        drawn |= {type(example) for example in _examples(family)}
+    drawn = {type(example) for family in EVERYTHING for example in examples(family)}
     decided = {kind for kind in COMMANDS.values() if issubclass(kind, RoomCommand | BanCommand)}
     assert drawn == decided
 
 
-def _examples(family: st.SearchStrategy[Command]) -> list[Command]:
+def examples(family: st.SearchStrategy[Command]) -> list[Command]:
     found: list[Command] = []
-
-    from hypothesis import given, settings
 
     @settings(max_examples=200, deadline=None, database=None, derandomize=True)
     @given(family)

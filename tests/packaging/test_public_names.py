@@ -13,7 +13,7 @@ PUBLIC = {
     "AudioFrame", "Engine", "ErrorCode", "Observable", "PixelFormat", "TrackSource", "UTDAudioRoomSession", "UTDCall",
     "UTDCallSession", "UTDCallStatus", "UTDLiveStreamSession", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSession",
     "UTDStageMember", "UTDStreamClient", "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFrame",
-    "__version__",
+    "VideoQuality", "__version__",
 }  # fmt: skip
 """Adding a name here is a promise to keep it; removing one is a breaking release."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,6 +38,8 @@ def contract(
         raise UTDStreamException(
             f'the contract suite needs {error.name}; pip install "utd-core[testing]"', code=ErrorCode.MISSING_EXTRA
         ) from error
+    # As `python -m` does: a plugin that is being written lies in the folder where its author is.
+    sys.path.insert(0, str(Path.cwd()))
     try:
         outcome = run_contract(
             backend, filters=filters, scale=scale, pytest_arguments=["--verbosity=1"] if verbose else []

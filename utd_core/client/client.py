@@ -38,6 +38,9 @@ class UTDStreamClient:
 
     `engine` (in this process) or `link` is how the engine is reached. `microphone` and `camera` are factories of the
     sources that sessions open when no other is named; without more the microphone is silent and there is no camera.
+    `simulcast` publishes the camera in several sizes, of which each viewer wishes one (`set_video_quality`), where the
+    backend can; `dynacast` makes only those that somebody receives, and `adaptive_stream` has no video sent to this
+    client that it does not read.
     `retry` rules how a lost connection is had again, `grant_timeout` (seconds) how long an operation waits for its
     permission on the media connection.
 
@@ -56,6 +59,7 @@ class UTDStreamClient:
         microphone: MicrophoneFactory | None = None,
         camera: CameraFactory | None = None,
         adaptive_stream: bool = True,
+        simulcast: bool = False,
         dynacast: bool = True,
         retry: RetryPolicy | None = None,
         grant_timeout: float = 10.0,
@@ -74,6 +78,7 @@ class UTDStreamClient:
         self._device = DEFAULT_DEVICE if device_id is None else check_device(device_id)
         self._devices = Devices(microphone, camera) if microphone is not None else Devices(camera=camera)
         self._adaptive_stream = adaptive_stream
+        self._simulcast = simulcast
         self._dynacast = dynacast
         self._retry = retry or RetryPolicy()
         self._grant_timeout = grant_timeout
@@ -243,6 +248,7 @@ class UTDStreamClient:
             device_id=self._device,
             devices=self._devices,
             adaptive_stream=self._adaptive_stream,
+            simulcast=self._simulcast,
             dynacast=self._dynacast,
             retry=self._retry,
             grant_timeout=self._grant_timeout,

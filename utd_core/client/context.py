@@ -27,6 +27,7 @@ class ClientContext:
     device_id: str = "default"
     devices: Devices = field(default_factory=Devices)
     adaptive_stream: bool = True
+    simulcast: bool = False
     dynacast: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     grant_timeout: float = 10.0

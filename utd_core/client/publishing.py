@@ -43,7 +43,8 @@ class _Wish:
 
 class Publishing:
     """The publications of one room. `announce` is told the sources that are heard or seen after each change, `ended`
-    what ended by itself; `is_entitled` says whether the room's rules grant a source, whatever the backend says now."""
+    what ended by itself; `is_entitled` says whether the room's rules grant a source, whatever the backend says now.
+    `simulcast`: cameras are published in several sizes, unless their own options say otherwise."""
 
     def __init__(
         self,
@@ -53,12 +54,14 @@ class Publishing:
         announce: Callable[[frozenset[TrackSource]], object],
         ended: Callable[[PublishingEnded], object],
         is_entitled: Callable[[TrackSource], bool],
+        simulcast: bool = False,
     ) -> None:
         self._scope = scope
         self._clock = clock
         self._announce = announce
         self._ended = ended
         self._is_entitled = is_entitled
+        self._simulcast = simulcast
         self._connection: MediaConnection | None = None
         self._items: dict[TrackSource, Publication] = {}
         self._turns: defaultdict[TrackSource, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -95,7 +98,7 @@ class Publishing:
             chosen = media if media is not None else await open_media(source)
             try:
                 self._check_latest(source, wish)
-                await self._replace(source, Publication(chosen, _options(source, chosen, options)))
+                await self._replace(source, Publication(chosen, self._options(source, chosen, options)))
             except BaseException:
                 if ours:
                     with anyio.CancelScope(shield=True):
@@ -270,21 +273,20 @@ class Publishing:
             frozenset(source for source, item in self._items.items() if item.track is not None and not item.muted)
         )
 
-
-def _options(source: TrackSource, media: MediaSource, options: PublishOptions | None) -> PublishOptions:
-    """The application's options, with the source's own shape."""
-    if isinstance(media, AudioSourceBase):
-        shape = PublishOptions(source, sample_rate=media.sample_rate, channels=media.channels)
-    else:
-        shape = publish_options(media, source)
-    if options is None:
-        return shape
-    return replace(
-        options,
-        source=source,
-        sample_rate=shape.sample_rate,
-        channels=shape.channels,
-        width=shape.width,
-        height=shape.height,
-        framerate=shape.framerate,
-    )
+    def _options(self, source: TrackSource, media: MediaSource, options: PublishOptions | None) -> PublishOptions:
+        """The application's options, with the source's own shape."""
+        if isinstance(media, AudioSourceBase):
+            shape = PublishOptions(source, sample_rate=media.sample_rate, channels=media.channels)
+        else:
+            shape = publish_options(media, source)
+        if options is None:
+            return replace(shape, simulcast=True) if self._simulcast and source is TrackSource.CAMERA else shape
+        return replace(
+            options,
+            source=source,
+            sample_rate=shape.sample_rate,
+            channels=shape.channels,
+            width=shape.width,
+            height=shape.height,
+            framerate=shape.framerate,
+        )

@@ -11,7 +11,7 @@ from typing import Any, Self
 import anyio
 
 from ..concurrency import Clock, Overflow, SystemClock, TaskScope
-from ..errors import Closed, Conflict, ConnectionLost, ErrorCode, NotFound
+from ..errors import Closed, Conflict, ConnectionLost, ErrorCode, InvalidInput, NotFound
 from ..media.backend import (
     ConnectionStatistics,
     ConnectOptions,
@@ -20,6 +20,7 @@ from ..media.backend import (
     MediaConnection,
     PublishOptions,
 )
+from ..media.checks import check_choice
 from ..media.events import (
     ConnectionState,
     DisconnectReason,
@@ -28,8 +29,10 @@ from ..media.events import (
     MediaEvent,
     StateChanged,
 )
+from ..media.quality import VideoQuality
 from ..media.sources.base import AudioSource, VideoSource
-from ..model.permission import Grant, TrackSource
+from ..model.identifiers import check_identity
+from ..model.permission import AUDIO_SOURCES, Grant, TrackSource
 from ..model.results import UTDTokenResponse
 from .devices import Devices, MediaSource
 from .event_stream import EventSource, EventStream
@@ -38,6 +41,7 @@ from .models import LocalParticipant, RemoteParticipant, RoomEvent
 from .observable import Observable, Variable
 from .publishing import Publishing
 from .reception import Reception, RemoteFrames
+from .viewing import Viewing
 
 NO_GRANT = Grant(subscribe=False, publish_data=False)
 
@@ -63,8 +67,9 @@ class UTDRoom:
         await room.connect(url, token)
 
     It never raises its own permissions: what may be published is what the server side grants, and opening a device
-    without that is `Forbidden`. `adaptive_stream`: a subscribed video that nobody reads is not sent. `dynacast`: layers
-    that nobody receives are not encoded. `deadline`: seconds for a connect.
+    without that is `Forbidden`. `adaptive_stream`: a subscribed video that nobody reads is not sent. `simulcast`: the
+    camera is published in several sizes, of which each viewer wishes one (`set_video_quality`), where the backend can.
+    `dynacast`: layers that nobody receives are not encoded. `deadline`: seconds for a connect.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class UTDRoom:
         media: MediaLink | MediaBackend,
         *,
         adaptive_stream: bool = True,
+        simulcast: bool = False,
         dynacast: bool = True,
         deadline: float = 10.0,
         devices: Devices | None = None,
@@ -92,6 +98,7 @@ class UTDRoom:
         self._gone = asyncio.Event()
         self._gone.set()
         self._reception = Reception()
+        self._viewing = Viewing(self._scope)
         timing = (self._scope, self._link.clock)
         self._connected = Variable(False, *timing)
         self._grant = Variable(NO_GRANT, *timing)
@@ -103,6 +110,7 @@ class UTDRoom:
             announce=self._open_sources.set,
             ended=self._report,
             is_entitled=self._hooks.is_entitled,
+            simulcast=simulcast,
         )
 
     @property
@@ -183,7 +191,7 @@ class UTDRoom:
 
     async def disconnect(self) -> None:
         """Leave the media room. What was published is closed; the room may connect again. Idempotent."""
-        self._reception.end_stay()
+        self._end_stay()
         connection = self._connection
         if connection is not None:
             await connection.aclose()
@@ -267,6 +275,20 @@ class UTDRoom:
             raise NotFound(f"{identity!r} publishes no {source.value} now", code=ErrorCode.TRACK_NOT_FOUND)
         await connection.set_subscribed(track.id, subscribed)
 
+    async def set_video_quality(
+        self, identity: str, quality: VideoQuality, source: TrackSource = TrackSource.CAMERA
+    ) -> None:
+        """Have a participant's simulcast video in this size from the next picture on, and each later one of that source
+        too, until this room is left; without simulcast there is one size.
+
+        May be called before there is a video, or a connection. Raises `InvalidInput` for a source of sound,
+        `Unsupported` where the backend has no simulcast.
+        """
+        source = check_choice(TrackSource, source)
+        if source in AUDIO_SOURCES:
+            raise InvalidInput(f"{source.value} is sound, which comes in one quality")
+        await self._viewing.wish(check_identity(identity), source, check_choice(VideoQuality, quality))
+
     async def statistics(self) -> ConnectionStatistics:
         """Counters of the present connection. Raises `ConnectionLost` without one."""
         return await self._present().statistics()
@@ -290,7 +312,7 @@ class UTDRoom:
     def close_streams(self) -> None:
         """No state and no event follows; the tasks end with the scope."""
         self._closed = True
-        self._reception.end_stay()
+        self._end_stay()
         self._show_nobody()
         for variable in (self._connected, self._grant, self._remote, self._open_sources):
             variable.close()
@@ -329,6 +351,7 @@ class UTDRoom:
         self._refresh_roster(connection)
         self._connected.set(connection.state is ConnectionState.CONNECTED)
         self._reception.attach(connection)
+        self._viewing.attach(connection)
         self._publishing.attach(connection)
         self._scope.start(self._receive, connection, name="receive")
 
@@ -368,6 +391,7 @@ class UTDRoom:
                 self._publishing.track_ended(track)
             case _:
                 self._reception.take(event)
+                self._viewing.take(event)
 
     def _refresh_roster(self, connection: MediaConnection) -> None:
         self._remote.set(tuple(connection.participants.values()))
@@ -378,11 +402,16 @@ class UTDRoom:
             return
         self._connection = None
         self._reception.detach()
+        self._viewing.detach()
         self._publishing.detach()
         self._show_nobody()
         if not self._hooks.comes_back:
-            self._reception.end_stay()
+            self._end_stay()
         self._gone.set()
+
+    def _end_stay(self) -> None:
+        self._reception.end_stay()
+        self._viewing.end_stay()
 
     def _show_nobody(self) -> None:
         self._connected.set(False)

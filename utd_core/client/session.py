@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import anyio
@@ -24,6 +25,7 @@ from ..errors import (
 )
 from ..media.backend import FrameReader
 from ..media.events import ConnectionState, DisconnectReason, StateChanged
+from ..media.quality import VideoQuality
 from ..media.sinks.base import Sink
 from ..media.sinks.record import RecordStatistics, record
 from ..media.sources.base import AudioSource, VideoSource
@@ -81,6 +83,7 @@ class UTDSession(SessionLifecycle):
         self.room = UTDRoom(
             context.link,
             adaptive_stream=context.adaptive_stream,
+            simulcast=context.simulcast,
             dynacast=context.dynacast,
             deadline=context.connect_deadline,
             devices=context.devices,
@@ -168,6 +171,18 @@ class UTDSession(SessionLifecycle):
         """A reader of the track that is there now; it ends with the track. Raises `NotFound`, `ConnectionLost`."""
         return self.room.reader(identity, source, capacity=capacity, overflow=overflow)
 
+    async def set_video_quality(
+        self, identity: str, quality: VideoQuality, source: TrackSource = TrackSource.CAMERA
+    ) -> None:
+        """Have a participant's video in this size until this session is left, over new tracks and connections, also
+        when called before there is a video. A video that is published without `simulcast` has one size.
+
+        Raises `InvalidInput` for a source of sound, `Conflict` (not_joined), `Unsupported` where the backend has no
+        simulcast.
+        """
+        self._check_joined()
+        await self.room.set_video_quality(identity, quality, source)
+
     async def record(
         self,
         identity: str,
@@ -208,6 +223,7 @@ class UTDSession(SessionLifecycle):
         await self._connect(ticket)
         self._move(SessionTrigger.SUCCEED)
         visit.joined()
+        attempts, regained_at = self._context.retry.waits(self.identity), -math.inf
         while True:
             reason = await self.room.wait_disconnected()
             self._catch_up()
@@ -216,16 +232,25 @@ class UTDSession(SessionLifecycle):
                 await checkpoint()
             self._move(SessionTrigger.LOSE)
             log.info("%s lost its media connection (%s); coming back", self.identity, reason.value)
-            await self._come_back(visit, reason)
+            if self._clock.monotonic() - regained_at > self._context.retry.longest_wait:
+                attempts = self._context.retry.waits(self.identity)
+            else:
+                # Lost as soon as it was had again: without a pause, two who replace each other would never rest.
+                await self._clock.sleep(next(attempts, 0.0))
+            await self._come_back(visit, reason, attempts)
+            regained_at = self._clock.monotonic()
             self._move(SessionTrigger.RECOVER)
 
     async def _connect(self, ticket: UTDTokenResponse) -> None:
         await self.room.connect_with(ticket)
         self._changed.notify()
 
-    async def _come_back(self, visit: Visit, reason: DisconnectReason) -> None:
-        """Connect with fresh tickets until it works; finishes the visit when it is refused, or patience ends."""
-        for wait in self._context.retry.waits(self.identity):
+    async def _come_back(self, visit: Visit, reason: DisconnectReason, attempts: Iterator[float]) -> None:
+        """Connect with fresh tickets until it works; finishes the visit when it is refused, or patience ends.
+
+        `attempts`: seconds to wait after each one that fails.
+        """
+        for wait in attempts:
             try:
                 await self._connect(await self._renew())
             except (Refused, Unauthenticated) as error:

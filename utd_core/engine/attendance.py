@@ -22,7 +22,7 @@ from .core import Core, States
 from .kinds import CALL, ROOM
 from .media_rooms import MediaRooms, owner_of
 from .presence import Place, PlaceState, Presence
-from .reconciler import Reconciler, desired
+from .reconciler import Reconciler, grant_in
 from .surveys import Surveys
 
 _GONE_AT_ONCE = {DisconnectReason.CLIENT_LEFT: "left", DisconnectReason.REMOVED: "disconnected"}
@@ -120,7 +120,7 @@ class Attendance:
         if kind is CALL:
             self._states.tell(kind, key, PartyConnected(identity))
         state = self._states.peek(kind, key)
-        if state is None or place.granted != desired(state, identity):
+        if state is None or place.granted != grant_in(state, identity):
             self._reconciler.touch(room, media_identity)
 
     def _left(self, room: str, media_identity: str, at: float, reason: DisconnectReason | None) -> None:

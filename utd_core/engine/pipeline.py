@@ -135,7 +135,8 @@ class Pipeline:
     async def aggregate(self, kind: Kind, key: str) -> Aggregate:
         """The aggregate, loaded. Raises `StoreFailed` or `Closed`."""
         aggregate = self.residents.get(kind, key)
-        if not aggregate.loaded:
+        # It may be forgotten again before it is this caller's turn: a state that is None must mean that there is none.
+        while not aggregate.loaded:
             done = self._loader.load(aggregate)
             await asyncio.wait([done])
             done.result()

@@ -54,12 +54,13 @@ class Member:
 class Presence(Mapping[str, tuple[str, ...]]):
     """The members of one media room.
 
-    `many`: one identity may hold several places. `was_before`: an engine before this one began it; `surveyed`: the
-    media backend was asked who is there; `removed`: who must not be taken for somebody who was there before; `arrived`:
-    the places that were connected since the backend was asked, while it is being asked; `doubted`: places whose end was
-    told with this reason, by a notification that may be of an older connection.
-    Times: `sweep_at`, when overdue places are looked for, and `forgiving_until`, up to when nobody's absence counts
-    (`now`); `next_survey`, when the backend may be asked again (`monotonic`).
+    - `many`: one identity may hold several places.
+    - `was_before`: an engine before this one began it. `removed`: who may not pass for somebody who was there then.
+    - `surveyed`: the media backend was asked who is there. `arrived`: places that were connected since it was asked,
+      until its answer was looked through. `doubted`: places whose end was told, with a reason, by a notification that
+      may be of an older connection.
+    - Times: `sweep_at`, when overdue places are looked for, and `forgiving_until`, up to when nobody's absence counts
+      (`now`); `next_survey`, when the backend may be asked again (`monotonic`).
     """
 
     __slots__ = (

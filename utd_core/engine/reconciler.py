@@ -79,13 +79,16 @@ class Reconciler:
         room, media_identity = key
         state = await self._states.state(*owner_of(room))
         presence = self._core.presences.get(room)
+        # A room that has ended is closed as a whole, and one that was never there is not ours.
+        if state is None or is_over(state):
+            return
         found = None if presence is None else presence.find(media_identity)
-        wanted = None if found is None else desired(state, found[0])
-        if found is None or wanted is None:
+        if found is None:
             with suppress(NotFound):
                 await self._core.control.remove_participant(room, media_identity)
             return
-        _, place = found
+        identity, place = found
+        wanted = grant_in(state, identity)
         # Without a ticket there is nothing to differ; the ticket carries the grant of its moment.
         if place.granted is None or place.granted == wanted:
             return
@@ -106,7 +109,7 @@ class Reconciler:
         if state is None or is_over(state):
             return
         await self._media_rooms.ensure(room, max_participants(state))
-        wanted = desired_by_identity(state)
+        wanted = grants_in(state)
         for number, (identity, place) in enumerate(list(presence.places())):
             if place.granted is not None and place.granted != wanted(identity):
                 self.touch(room, presence.media_identity(identity, place.device))
@@ -118,17 +121,15 @@ def is_over(state: Room | Call) -> bool:
     return state.status.is_terminal if isinstance(state, Call) else state.phase is Phase.ENDED
 
 
-def desired(state: Room | Call | None, identity: str) -> Grant | None:
-    """What somebody who holds a place may do; None when nobody holds a place any more."""
-    if state is None or is_over(state):
-        return None
+def grant_in(state: Room | Call, identity: str) -> Grant:
+    """What somebody who holds a place may do."""
     return call_grant_of(state, identity) if isinstance(state, Call) else grant_of(state, identity)
 
 
-def desired_by_identity(state: Room | Call) -> Callable[[str], Grant | None]:
+def grants_in(state: Room | Call) -> Callable[[str], Grant]:
     """The same for many identities at once."""
     if isinstance(state, Call):
-        return lambda identity: desired(state, identity)
+        return lambda identity: call_grant_of(state, identity)
     special, audience = grants(state), grant_of(state, NOBODY)
     return lambda identity: special.get(identity, audience)
 

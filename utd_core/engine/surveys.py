@@ -22,7 +22,7 @@ from .core import Core, States
 from .kinds import CALL, ROOM
 from .media_rooms import MediaRooms, owner_of
 from .presence import Place, PlaceState, Presence
-from .reconciler import NOBODY, Reconciler, desired_by_identity, is_over
+from .reconciler import NOBODY, Reconciler, grants_in, is_over
 from .upkeep import Upkeep
 
 _AT_ONCE = 4
@@ -92,32 +92,34 @@ class Surveys:
         """Ask about a room now. Raises `MediaError`."""
         clock = self._core.clock
         began = clock.monotonic()
-        # What is said while the backend answers is for the next time.
+        # What is said from here on is for the next time, and who comes from here on may not be in the answer.
         doubted, presence.doubted = presence.doubted, {}
-        arrived: set[Place] = set()
-        presence.arrived = arrived
+        presence.arrived = set()
+        first = not presence.surveyed
         try:
             infos = await self._core.control.list_participants(room)
+            if self._core.presences.get(room) is not presence or is_over(state):
+                return
+            presence.surveyed = True
+            there = await self._compare(room, presence, state, infos, first)
+            await self._miss(room, presence, state, there, doubted)
         except BaseException:
             presence.doubted = {**doubted, **presence.doubted}
             raise
         finally:
             presence.arrived = None
-        if self._core.presences.get(room) is not presence or is_over(state):
-            return
-        first, presence.surveyed = not presence.surveyed, True
-        there = await self._compare(room, presence, state, infos, first)
-        # Who came while the backend was answering is not in the answer.
-        await self._miss(room, presence, state, there, arrived, doubted)
-        presence.next_survey = clock.monotonic() + _SHARE * (clock.monotonic() - began)
+            presence.next_survey = clock.monotonic() + _SHARE * (clock.monotonic() - began)
         if isinstance(state, Room):
             self._heed_holders(room, presence, state, first)
+        if presence.was_before and not self.may_adopt(presence):
+            presence.was_before = False
+            presence.removed.clear()
 
     async def _compare(
         self, room: str, presence: Presence, state: Room | Call, infos: Iterable[ParticipantInfo], first: bool
     ) -> set[str]:
         """Look at everybody who is connected; their media identities."""
-        wanted = desired_by_identity(state)
+        wanted = grants_in(state)
         there = set()
         for number, info in enumerate(infos):
             there.add(info.identity)
@@ -152,7 +154,6 @@ class Surveys:
         presence: Presence,
         state: Room | Call,
         there: set[str],
-        arrived: set[Place],
         doubted: dict[Place, str],
     ) -> None:
         """Look at everybody who has a place and is not connected."""
@@ -160,7 +161,8 @@ class Surveys:
         for number, (identity, place) in enumerate(list(presence.places())):
             if number % _CHUNK == _CHUNK - 1:
                 await asyncio.sleep(0)
-            if place in arrived or presence.media_identity(identity, place.device) in there:
+            came = presence.arrived is not None and place in presence.arrived
+            if came or presence.media_identity(identity, place.device) in there:
                 continue
             if place in doubted and isinstance(state, Room):
                 self._places.give_up(room, identity, place, doubted[place])

@@ -15,7 +15,7 @@ from .idempotency import Placed
 from .kinds import CALL, ROOM
 from .media_rooms import MediaRooms, owner_of
 from .presence import Place, PlaceState
-from .reconciler import Reconciler, desired, max_participants
+from .reconciler import Reconciler, grant_in, is_over, max_participants
 from .tokens import UserTokens
 
 
@@ -79,9 +79,10 @@ class Tickets:
         if state is not None:
             await self._media_rooms.ensure(room, max_participants(state))
         await self._reconciler.quiet(room, media_identity)
-        grant = desired(await self._states.state(kind, key), identity)
-        if grant is None or presence.place(identity, place.device) is not place:
+        state = await self._states.state(kind, key)
+        if state is None or is_over(state) or presence.place(identity, place.device) is not place:
             raise _gone(identity, room)
+        grant = grant_in(state, identity)
         ttl, before = core.settings.ticket_ttl, place.granted
         # Noted before it is made: a change from here on is seen as a difference when the connection comes.
         if place.state is PlaceState.PENDING:

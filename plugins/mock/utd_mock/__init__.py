@@ -9,10 +9,18 @@ from utd_core.version import __version__
 
 from .backend import MockBackend
 from .server import MockServer
-from .snapshots import ControlCall, ParticipantSnapshot, RoomSnapshot, SubscriptionSnapshot, TrackSnapshot
+from .snapshots import (
+    ControlCall,
+    LayerSnapshot,
+    ParticipantSnapshot,
+    RoomSnapshot,
+    SubscriptionSnapshot,
+    TrackSnapshot,
+)
 
 __all__ = [
     "ControlCall",
+    "LayerSnapshot",
     "MockBackend",
     "MockServer",
     "ParticipantSnapshot",

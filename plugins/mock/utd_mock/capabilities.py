@@ -15,7 +15,7 @@ CAPABILITIES = Capabilities(
     max_data_bytes=MAX_DATA_BYTES,
     sample_rates=SAMPLE_RATES,
 )
-"""`simulcast`: there is no codec, so the smaller layers are made by the server, of the frames that were written and only
-while somebody receives them; its snapshot counts them."""
+"""`simulcast`: there is no codec, so the smaller layers are made by the server, of the frames that were written and
+only while somebody receives them; its snapshot counts them."""
 
 FAULTS = frozenset(Fault)

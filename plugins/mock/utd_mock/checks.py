@@ -65,9 +65,7 @@ def check_capacity(value: Any, what: str = "capacity") -> None:
 def check_quality(value: Any) -> None:
     """Raise `InvalidInput` unless it is a quality."""
     if not isinstance(value, VideoQuality):
-        raise InvalidInput(
-            f"quality must be one of {', '.join((f'VideoQuality.{name}' for name in VideoQuality.__members__))}, got {value!r}"
-        )
+        raise InvalidInput(f"quality must be VideoQuality.LOW, MEDIUM or HIGH, got {value!r}")
 
 
 def check_payload(payload: Any, to: Collection[str] | None, topic: Any) -> None:

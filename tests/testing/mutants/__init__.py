@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import connecting, controlling, declaring, playing, staging, telling
+from . import connecting, controlling, declaring, playing, sizing, staging, telling
 from .codec import LIKE_A_NETWORK
 from .covers import MUTANTS
 from .modest import MODEST
@@ -18,6 +18,7 @@ __all__ = [
     "controlling",
     "declaring",
     "playing",
+    "sizing",
     "staging",
     "telling",
 ]

@@ -35,7 +35,7 @@ class LearnsOfTheOthersLate(ConnectionCover):
         return {who: info for who, info in self.inner.participants.items() if who not in self.known_before}
 
 
-@caught_by("C4", "C1")
+@caught_by("C4", "C1", "S14", "S17", "S29")
 class IsItsOwnParticipant(ConnectionCover):
     @property
     def participants(self) -> Any:
@@ -95,7 +95,7 @@ class AnswersAfterLeaving(ConnectionCover):
             return None
 
 
-@caught_by("C12", "M42")
+@caught_by("C12", "M42", "S12", "S16")
 class LetsNobodyBack(ControlCover):
     def begin(self) -> None:
         self.issued: set[tuple[str, str]] = set()
@@ -108,7 +108,7 @@ class LetsNobodyBack(ControlCover):
         return ticket
 
 
-@caught_by("C13", "C14")
+@caught_by("C13", "C14", "S12", "S17")
 class RefusesTheSecondConnection(BackendCover):
     def __init__(self, inner: Any, clock: Any) -> None:
         super().__init__(inner, clock)

@@ -41,7 +41,7 @@ class ListsARoomForEachCreator(ControlCover):
         return self.created
 
 
-@caught_by("M3", "M4", "M18")
+@caught_by("M3", "M4", "M18", "S19", "S38")
 class EmptiesRoomsInsteadOfClosing(ControlCover):
     async def close_room(self, room: str) -> None:
         for who in await self.inner.list_participants(room):
@@ -73,7 +73,7 @@ class RemembersFormerLimits(ControlCover):
         await self.inner.create_room(room, max_participants=self.limits.get(room))
 
 
-@caught_by("M8")
+@caught_by("M8", "S30")
 class ForgetsLimits(ControlCover):
     async def create_room(self, room: str, **_: Any) -> None:
         await self.inner.create_room(room)
@@ -108,7 +108,7 @@ class TellsNoEndOfTickets(ControlCover):
         return replace(await self.inner.issue_join(*args, **more), expires_at=0.0)
 
 
-@caught_by("M14", "C1")
+@caught_by("M14", "C1", "S20", "S21", "S27", "S31", "S32", "S33", "S34")
 class ForgetsTheGrantOfATicket(ControlCover):
     async def issue_join(self, *args: Any, grant: Grant, **more: Any) -> Any:
         return await self.inner.issue_join(*args, grant=replace(grant, publish=frozenset()), **more)
@@ -144,7 +144,7 @@ class MakesRoomsOnDemand(ControlCover):
         return await self.inner.issue_join(room, *args, **more)
 
 
-@caught_by("M20", "M22")
+@caught_by("M20", "M22", "S2", "S7", "S8", "S24")
 class OnlyAddsToGrants(ControlCover):
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         for who in await self.inner.list_participants(room):
@@ -153,7 +153,7 @@ class OnlyAddsToGrants(ControlCover):
         await self.inner.apply_grant(room, identity, grant)
 
 
-@caught_by("M21", "M29", "M31")
+@caught_by("M21", "M29", "M31", "S1", "S2", "S5", "S23", "S25")
 class ForgetsGrants(ControlCover):
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         del room, identity, grant
@@ -185,7 +185,7 @@ class LetsForeignErrorsOut(ControlCover):
             raise KeyError(error.message) from error
 
 
-@caught_by("M26", "M27")
+@caught_by("M26", "M27", "S15")
 class KeepsSubscriptions(ControlCover):
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         await self.inner.apply_grant(room, identity, replace(grant, subscribe=True))
@@ -221,7 +221,7 @@ class RetriesFailedGrants(ControlCover):
             return
 
 
-@caught_by("M34", "M56", "M57", "M58", "M59", "C82")
+@caught_by("M34", "M56", "M57", "M58", "M59", "C82", "S9", "S10")
 class InjectsNothing(BackendCover):
     async def inject(self, *args: Any, **parameters: float) -> None:
         del args, parameters
@@ -247,7 +247,7 @@ class RemovesWithoutSayingSo(ControlCover):
         await self.backend.inner.inject(Fault.SERVER_LEAVE, room, identity)
 
 
-@caught_by("M39", "M40")
+@caught_by("M39", "M40", "S13")
 class RemovesNobody(ControlCover):
     async def remove_participant(self, room: str, identity: str) -> None:
         del room, identity

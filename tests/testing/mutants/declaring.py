@@ -28,6 +28,11 @@ class DeniesNotificationsWithAForeignError(ControlCover):
         raise NotImplementedError("mock notifications")
 
 
+@caught_by("C108", simulcast=False)
+class DeniesSimulcastYetKnowsTracks(ConnectionCover):
+    pass
+
+
 @caught_by("C109")
 class ListsFewerFaultsThanItAnswers(BackendCover):
     faults: ClassVar[Any] = frozenset(Fault) - {Fault.JITTER}

@@ -43,6 +43,9 @@ class ModestConnection(ConnectionCover):
     async def set_subscribed(self, track_id: str, subscribed: bool) -> None:
         raise deny("selective_subscription")
 
+    async def set_quality(self, *args: Any) -> None:
+        raise deny("simulcast")
+
 
 class ModestBackend(BackendCover):
     covers: ClassVar[Any] = {"control": ModestControl, "connection": ModestConnection}

@@ -52,13 +52,36 @@ class CallsEverythingAMicrophone(ConnectionCover):
         return await super().publish(replace(options, source=TrackSource.MICROPHONE))
 
 
-@caught_by("C20", "C21", "C22", "C23")
+@caught_by(
+    "C20",
+    "C21",
+    "C22",
+    "C23",
+    "S1",
+    "S2",
+    "S4",
+    "S5",
+    "S8",
+    "S14",
+    "S16",
+    "S20",
+    "S21",
+    "S27",
+    "S28",
+    "S29",
+    "S35",
+    "S36",
+    "S37",
+    "S39",
+    "S40",
+    "S41",
+)
 class CarriesNothing(TrackCover):
     async def write(self, frame: Any) -> None:
         del frame
 
 
-@caught_by("C24")
+@caught_by("C24", "S4", "S20", "S26")
 class MixesTracks(ConnectionCover):
     def read(self, track_id: str, **options: Any) -> Any:
         tracks = sorted(info.id for who in self.inner.participants.values() for info in who.tracks)
@@ -255,7 +278,7 @@ class CropsPictures(_Changed):
         return frame
 
 
-@caught_by("C54", "C57")
+@caught_by("C54", "C57", "S20", "S23", "S25", "S28", "S42")
 class ShowsNegatives(_Changed):
     def change(self, frame: Any) -> Any:
         if isinstance(frame, VideoFrame):
@@ -334,7 +357,7 @@ class LosesFramesWhenCancelled(ReaderCover):
         return frame
 
 
-@caught_by("C90", "C91", "C92", "M34", "C6")
+@caught_by("C90", "C91", "C92", "M34", "C6", "S9", "S10", "S40", "S41")
 class ProducesNoMediaFaults(BackendCover):
     async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:
         if fault in (Fault.SIGNAL_DROP, Fault.FULL_RECONNECT):

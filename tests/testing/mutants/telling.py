@@ -60,7 +60,7 @@ class TellsOfThoseWhoWereThere(EventsCover):
             yield event
 
 
-@caught_by("C8", "M3", "C86", "C87", "C88", "C89", "C85", "C13", "M39")
+@caught_by("C8", "M3", "C86", "C87", "C88", "C89", "C85", "C13", "M39", "S17")
 class GivesNoReasons(_Each):
     def change(self, event: Any) -> list[Any]:
         ended = isinstance(event, StateChanged) and event.state is ConnectionState.DISCONNECTED
@@ -202,7 +202,7 @@ class RefusesUnknownReceivers(ConnectionCover):
         await self.inner.send_data(payload, **options)
 
 
-@caught_by("C71", "M49", "M47", "C67")
+@caught_by("C71", "M49", "M47", "C67", "S18")
 class MixesUpData(_Each):
     def change(self, event: Any) -> list[Any]:
         return [replace(event, topic="?", sender="?")] if isinstance(event, DataReceived) else [event]
@@ -232,7 +232,7 @@ class LetsEverybodySendData(ConnectionCover):
             await self.backend.inner.control.send_data(self.inner.room, payload, **options)
 
 
-@caught_by("C80", "C81", "C82", "C85")
+@caught_by("C80", "C81", "C82", "C85", "S39")
 class EndsInsteadOfResuming(BackendCover):
     async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:
         if fault is Fault.SIGNAL_DROP:
@@ -241,7 +241,7 @@ class EndsInsteadOfResuming(BackendCover):
             await self.inner.inject(fault, room, identity, **parameters)
 
 
-@caught_by("C83", "C84")
+@caught_by("C83", "C84", "S39", "S42")
 class NeverComesBack(BackendCover):
     async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:
         await self.inner.inject(fault, room, identity, **({"seconds": 1e6} if "seconds" in parameters else parameters))

@@ -65,6 +65,8 @@ class Microphone(AudioSourceBase):
         self.meter = LevelMeter()
         self.loudness: list[Loudness] = []
         """Of every frame of the voice that was handed out."""
+        self.opened_at: float | None = None
+        """The clock when the first frame was asked for."""
         self.spoken_at: float | None = None
         """The clock when the first frame of the voice was due; None before that."""
         self.worst_lateness = 0.0
@@ -72,8 +74,7 @@ class Microphone(AudioSourceBase):
         self._voice = voice
         self._clock = clock
         self._silence = bytes(self.frame_bytes)
-        self._began: float | None = None
-        self._frames = 0
+        self._due = 0.0
         self._told_to_speak = False
         self._finished = asyncio.Event()
 
@@ -98,20 +99,22 @@ class Microphone(AudioSourceBase):
     async def read(self) -> AudioFrame:
         self._check_open()
         now = self._clock.monotonic()
-        if self._began is None:
-            self._began = now
-        due = self._began + self._frames * FRAME_S
-        self._frames += 1
+        if self.opened_at is None:
+            self.opened_at = self._due = now
+        # A pump asks for a frame when it has written the one before: now is when that one went out.
+        lateness = now - (self._due - FRAME_S) if self.meter.frames else 0.0
         if self.spoken and not self._finished.is_set():
-            # A pump asks for a frame when it has written the one before: now is when that one went out.
-            self.worst_lateness = max(self.worst_lateness, now - (due - FRAME_S))
-        if not self._told_to_speak or self._is_done():
-            frame = self._stamp(self._silence)
-        else:
+            self.worst_lateness = max(self.worst_lateness, lateness)
+        if self._told_to_speak and not self._is_done():
             frame = self._stamp(self._voice.frames[self.spoken])
-            self.spoken_at = due if self.spoken_at is None else self.spoken_at
-            self.loudness.append(Loudness(due, measure(frame).rms))
+            if self.spoken_at is None:
+                # What was late in the silence before is not the voice's lateness.
+                self.spoken_at = self._due = self._due + max(0.0, lateness)
+            self.loudness.append(Loudness(self._due, measure(frame).rms))
+        else:
+            frame = self._stamp(self._silence)
         self.meter.add(frame)
+        self._due += FRAME_S
         return frame
 
     def _is_done(self) -> bool:

@@ -53,6 +53,8 @@ class Listener(Sink):
         """Numbers of the test pattern's pictures that were seen, with the clock when each came."""
         self.hears = asyncio.Event()
         """Set by the first frame, also one of silence."""
+        self.first_at: float | None = None
+        """The clock when that came."""
         self.failure: UTDStreamException | None = None
         """What ended the recording before its time."""
         self._clock = clock
@@ -86,7 +88,9 @@ class Listener(Sink):
         await self._file.write(frame)
         self.received.append(Stretch(frame.timestamp_us, frame.duration_us))
         self.meter.add(frame)
-        self.hears.set()
+        if self.first_at is None:
+            self.first_at = self._clock.monotonic()
+            self.hears.set()
 
     async def aclose(self) -> None:
         """Finish the file. Idempotent. Raises `MediaError` when that fails."""

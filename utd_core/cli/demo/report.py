@@ -161,8 +161,9 @@ def frames_within(received: Iterable[Stretch], begin_us: int, end_us: int) -> in
 
 
 def read_wav(path: Path) -> bytes:
-    """The samples of a recording; none where there is no file."""
-    if not path.exists():
+    """The samples of a recording; none where it could not be made."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            return file.readframes(file.getnframes())
+    except (OSError, EOFError, wave.Error):
         return b""
-    with wave.open(str(path), "rb") as file:
-        return file.readframes(file.getnframes())

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TypeVar
 
-import anyio
-
 from ...client import Observable, UTDRoomSession, UTDSession, UTDStreamClient
 from ...client.deadline import within
 from ...concurrency import Clock, TaskScope
@@ -25,7 +23,7 @@ PATIENCE = 10.0
 WARM_UP = 3.0
 """Seconds after which somebody speaks although a listener does not hear the open microphone yet."""
 TAIL = 0.3
-"""Seconds of silence after the last word, besides those that the slowest listener needed to hear the first sound."""
+"""Seconds of silence after the last word, besides those that the first sound needed to the slowest listener."""
 
 S = TypeVar("S", bound=UTDSession)
 T = TypeVar("T")
@@ -147,7 +145,7 @@ class Stage:
         for session in sessions:
             is_open = f"the opening of the microphone of {session.identity}"
             await self.until(is_open, session.room.publishing, lambda sources: TrackSource.MICROPHONE in sources)
-        slowest = await self._warm_up()
+        await self._warm_up()
         microphones = [(session.identity, self._microphone(session.identity)) for session in sessions]
         for number, (identity, microphone) in enumerate(microphones):
             if number:
@@ -159,31 +157,31 @@ class Stage:
             unfinished = f"{identity} could not say the voice to its end within {seconds:g} s"
             await within(self._clock, seconds, microphone.wait_finished(), unfinished)
             self.say(f"{identity} has spoken: the latest frame was {microphone.worst_lateness * 1_000:.1f} ms late")
-        await self._clock.sleep(TAIL + slowest)
+        await self._clock.sleep(TAIL + self._longest_way())
 
     def _microphone(self, identity: str) -> Microphone:
         microphone = self._cast[identity].microphone
         assert microphone is not None, "it is open"
         return microphone
 
-    async def _warm_up(self) -> float:
-        """Wait until everybody hears something; how long the slowest one took, of those who do."""
-        begin = self._clock.monotonic()
-        slowest = 0.0
-
-        async def hears(listener: Listener) -> None:
-            nonlocal slowest
-            await listener.hears.wait()
-            slowest = max(slowest, self._clock.monotonic() - begin)
+    async def _warm_up(self) -> None:
+        """Wait until everybody hears something, for a while."""
 
         async def all_hear() -> None:
-            async with anyio.create_task_group() as group:
-                for listener in self._listeners.values():
-                    group.start_soon(hears, listener)
+            for listener in self._listeners.values():
+                await listener.hears.wait()
 
         with suppress(DeadlineExceeded):
             await within(self._clock, WARM_UP, all_hear(), "somebody hears nothing")
-        return slowest
+
+    def _longest_way(self) -> float:
+        """Seconds from a microphone's first frame to its arrival at the slowest of those who hear it."""
+        ways = [0.0]
+        for listener in self._listeners.values():
+            opened_at = self._microphone(listener.part.hears).opened_at
+            if listener.first_at is not None and opened_at is not None:
+                ways.append(listener.first_at - opened_at)
+        return max(ways)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from ...errors import ConnectFailed, DeadlineExceeded, Unsupported
 from ...media.backend import ConnectOptions, PublishOptions
 from ...media.events import DataReceived, ParticipantJoined, TrackSubscribed
 from ...media.faults import Fault
+from ...media.quality import VideoQuality
 from ...model.permission import TrackSource
 from ..clock import VirtualClock
 from ..leaks import Snapshot
@@ -153,6 +154,7 @@ def attempts(harness: Harness, peer: Peer) -> dict[str, list[Attempt]]:
         "data_targeted": [lambda: connection.send_data(b"payload", to=["bob"])],
         "data_topics": [lambda: connection.send_data(b"payload", topic="chat")],
         "selective_subscription": [lambda: connection.set_subscribed("no-such-track", False)],
+        "simulcast": [lambda: connection.set_quality("no-such-track", VideoQuality.LOW)],
         "control": [take_control],
     }
     if harness.capabilities.control:

@@ -14,6 +14,7 @@ from ...media.events import (
     TrackSubscribed,
 )
 from ...media.faults import Fault
+from ...media.quality import VideoQuality
 from ...model.permission import TrackSource
 from .harness import EVERYTHING, LISTENER, Harness
 from .peer import Peer
@@ -184,6 +185,9 @@ async def test_after_leaving_every_method_raises_closed(harness: Harness) -> Non
     if can.selective_subscription:
         with refused(Closed):
             await harness.within(connection.set_subscribed(track_id, True))
+    if can.simulcast:
+        with refused(Closed):
+            await harness.within(connection.set_quality(track_id, VideoQuality.LOW))
     if can.data:
         with refused(Closed):
             await harness.within(connection.send_data(b"too late"))

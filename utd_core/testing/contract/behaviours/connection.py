@@ -236,3 +236,16 @@ def declare(registry: Registry) -> None:
         109, "A fault that is not listed raises `Unsupported`, naming the backend and the fault.", participants=1
     )
     account.declare(110, "What the backend object declares is what its plugin registered.", participants=1)
+
+    quality = section("Quality of simulcast videos", "simulcast", "video")
+    quality.declare(111, "Who wishes nothing of a simulcast video gets it in the size in which it was published.")
+    quality.declare(112, "A wish is met: MEDIUM has about half of each side, LOW about a quarter.")
+    quality.declare(113, "A wish is changed while the video is read: less, and all of it again, in order.")
+    quality.declare(114, "What one participant wishes changes nothing for another.", participants=3)
+    quality.declare(115, "A wish outlasts refusing the track and taking it again.", "selective_subscription")
+    quality.declare(
+        116, "A wish outlasts a full reconnect, the reader's and the publisher's.", faults=(Fault.FULL_RECONNECT,)
+    )
+    quality.declare(117, "Without simulcast there is one size, whatever is wished.")
+    quality.declare(118, "A wish of an unknown track or one's own is `NotFound`.")
+    quality.declare(119, "A wish of a track of sound is `InvalidInput`.", "audio")
