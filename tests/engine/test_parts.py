@@ -15,7 +15,7 @@ from utd_core.engine.lines import KEPT_CALLS, Lines
 from utd_core.engine.media_rooms import MediaRooms, owner_of
 from utd_core.engine.tokens import UserTokens, token_key
 from utd_core.engine.upkeep import Upkeep
-from utd_core.errors import Closed, InvalidInput, Unauthenticated, Unsupported
+from utd_core.errors import Closed, DeadlineExceeded, InvalidInput, Unauthenticated, Unsupported
 from utd_core.model.call import media_room
 from utd_core.model.command import Actor
 from utd_core.store import open_store
@@ -99,15 +99,18 @@ async def test_a_function_on_the_agenda_may_ask_for_another(clock: VirtualClock,
 async def test_within_ends_what_takes_too_long_and_passes_on_what_it_raises(
     clock: VirtualClock, agenda: Agenda
 ) -> None:
-    async def take(seconds: float) -> None:
+    async def take(seconds: float) -> float:
         await clock.sleep(seconds)
+        return seconds
 
     async def fail() -> None:
         raise ZeroDivisionError
 
     quick, slow = (asyncio.ensure_future(within(agenda, 5.0, take, seconds)) for seconds in (4.0, 6.0))
     await clock.advance(10)
-    assert (await quick, await slow) == (True, False)
+    assert await quick == 4.0
+    with pytest.raises(DeadlineExceeded):
+        await slow
     with pytest.raises(ZeroDivisionError):
         await within(agenda, 5.0, fail)
 
@@ -150,7 +153,9 @@ def work(clock: VirtualClock) -> Work:
 
 @pytest.fixture
 def upkeep(clock: VirtualClock, scope: TaskScope, agenda: Agenda, work: Work) -> Upkeep[str]:
-    return Upkeep("work", work, scope=scope, clock=clock, agenda=agenda, limit=3, retry_first=1.0, retry_limit=4.0)
+    return Upkeep(
+        "work", work, scope=scope, clock=clock, agenda=agenda, limit=3, patience=5.0, retry_first=1.0, retry_limit=4.0
+    )
 
 
 async def test_a_key_that_is_asked_often_is_worked_on_once_and_once_more(
@@ -209,6 +214,22 @@ async def test_what_cannot_help_is_not_tried_again(
     await clock.advance(100)
     assert len(work.calls) == 1
     assert upkeep.waiting == 0
+
+
+async def test_work_that_does_not_end_is_ended_and_tried_again(
+    clock: VirtualClock, upkeep: Upkeep[str], work: Work
+) -> None:
+    work.gate.clear()
+    for number in range(4):
+        upkeep.ask(str(number))
+    await clock.advance(4)
+    assert len(work.calls) == 3
+    await clock.advance(1)
+    assert work.calls[3] == ("3", 5.0), "those that hang do not keep the others waiting for ever"
+    work.gate.set()
+    await clock.advance(20)
+    assert (upkeep.waiting, upkeep.failures) == (0, 3)
+    assert upkeep.lag_max == 6.0
 
 
 async def test_quiet_waits_for_work_that_is_under_way_and_for_no_other(
@@ -314,7 +335,16 @@ def test_a_media_room_has_one_owner() -> None:
     assert owner_of(media_room("x"))[1] == "x"
 
 
-@pytest.mark.parametrize("settings", [{"ticket_ttl": 0}, {"queue_capacity": -1}, {"retry_first": float("nan")}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ticket_ttl": 0},
+        {"queue_capacity": -1},
+        {"retry_first": float("nan")},
+        {"batch_limit": 2.5},
+        {"ticket_ttl": True},
+    ],
+)
 def test_a_setting_that_makes_no_sense_is_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(settings))):
         EngineSettings(**settings)  # type: ignore[arg-type]  # that is the point

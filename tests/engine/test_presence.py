@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tracemalloc
 
@@ -234,6 +235,24 @@ async def test_a_ticket_that_could_not_be_made_frees_the_place(world: World, mon
     with monkeypatch.context() as patched:
         patched.setattr(type(control), "issue_join", fail)
         assert codes([await outcome(world.guest("guest"))]) == ["media_failed"]
+    assert await world.count() == 1
+    await world.guest("guest")
+
+
+async def test_a_media_server_that_does_not_answer_is_not_waited_for_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.room(max_participants=2)
+    control = type(world.engine.backend.control)
+
+    async def never(*args: object, **named: object) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(control, "issue_join", never)
+        join = asyncio.ensure_future(outcome(world.guest("guest")))
+        await world.advance(10)
+        assert codes([await join]) == ["deadline_exceeded"]
     assert await world.count() == 1
     await world.guest("guest")
 

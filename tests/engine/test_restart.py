@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -252,6 +253,26 @@ async def test_a_media_server_that_cannot_be_asked_yet_takes_nobody_the_seat(
     await world.settle()
     assert host.may_speak()
     assert (await world.state()).grid.seats[1].identity == "guest"
+
+
+async def test_a_media_server_that_never_answers_keeps_a_room_from_its_commands_only_so_long(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await world.room()
+    await world.stop()
+    control = type(world.media.control)
+
+    async def never(*args: object) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(control, "list_participants", never)
+        await world.start()
+        lock = asyncio.ensure_future(host.do(LockSeat(room=ROOM, index=1)))
+        await world.advance(10)
+        assert (await lock).locked
+    await world.advance(30)
+    assert await world.count() == 1
 
 
 async def test_many_devices_are_known_again(world: World) -> None:

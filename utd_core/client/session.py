@@ -223,7 +223,7 @@ class UTDSession(SessionLifecycle):
         await self._connect(ticket)
         self._move(SessionTrigger.SUCCEED)
         visit.joined()
-        attempts, regained_at = self._context.retry.waits(self.identity), -math.inf
+        retry, regained_at = self._context.retry, -math.inf
         while True:
             reason = await self.room.wait_disconnected()
             self._catch_up()
@@ -232,12 +232,11 @@ class UTDSession(SessionLifecycle):
                 await checkpoint()
             self._move(SessionTrigger.LOSE)
             log.info("%s lost its media connection (%s); coming back", self.identity, reason.value)
-            if self._clock.monotonic() - regained_at > self._context.retry.longest_wait:
-                attempts = self._context.retry.waits(self.identity)
-            else:
-                # Lost as soon as it was had again: without a pause, two who replace each other would never rest.
-                await self._clock.sleep(next(attempts, 0.0))
-            await self._come_back(visit, reason, attempts)
+            if self._clock.monotonic() - regained_at > retry.longest_wait:
+                attempts, pause = retry.waits(self.identity), 0.0
+            # Lost as soon as it was had again: without a pause, two who replace each other would never rest.
+            await self._clock.sleep(pause)
+            pause = await self._come_back(visit, reason, attempts)
             regained_at = self._clock.monotonic()
             self._move(SessionTrigger.RECOVER)
 
@@ -245,10 +244,10 @@ class UTDSession(SessionLifecycle):
         await self.room.connect_with(ticket)
         self._changed.notify()
 
-    async def _come_back(self, visit: Visit, reason: DisconnectReason, attempts: Iterator[float]) -> None:
+    async def _come_back(self, visit: Visit, reason: DisconnectReason, attempts: Iterator[float]) -> float:
         """Connect with fresh tickets until it works; finishes the visit when it is refused, or patience ends.
 
-        `attempts`: seconds to wait after each one that fails.
+        `attempts`: seconds to wait after each one. The wait that the last one would have been followed by.
         """
         for wait in attempts:
             try:
@@ -261,7 +260,7 @@ class UTDSession(SessionLifecycle):
             except UTDStreamException as error:
                 log.info("%s cannot come back yet: %s", self.identity, error)
             else:
-                return
+                return wait
             await self._clock.sleep(wait)
         lost = ConnectionLost(
             f"the media connection was lost ({reason.value}) and could not be had again "

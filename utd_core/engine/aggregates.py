@@ -37,6 +37,8 @@ class Job:
     def fail(self, error: BaseException) -> None:
         if not self.future.done():
             self.future.set_exception(error)
+            # Nobody may be left who waits for it; that is no reason for a warning.
+            self.future.exception()
 
 
 @dataclass(frozen=True, slots=True)

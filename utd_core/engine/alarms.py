@@ -8,10 +8,14 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable
 from math import inf
+from typing import TypeVar
 
 import anyio
 
 from ..concurrency import Clock
+from ..errors import DeadlineExceeded
+
+T = TypeVar("T")
 
 TICK = 1e-6
 """Seconds by which two times that are meant to be the same may differ: sums of Unix times are no more exact."""
@@ -103,10 +107,10 @@ class Backoff:
         return wait
 
 
-async def within(agenda: Agenda, seconds: float, function: Callable[..., Awaitable[None]], *args: object) -> bool:
-    """Whether `function(*args)` ended within `seconds` of the agenda's clock; if not, it is cancelled."""
+async def within(agenda: Agenda, seconds: float, function: Callable[..., Awaitable[T]], *args: object) -> T:
+    """The result of `function(*args)`, or `DeadlineExceeded` after `seconds` of the agenda's clock."""
     with anyio.CancelScope() as limit:
         # Calling it off is not needed: a scope that was left does not mind.
         agenda.after(seconds, limit.cancel)
-        await function(*args)
-    return not limit.cancelled_caught
+        return await function(*args)
+    raise DeadlineExceeded(f"there was no answer within {seconds} s; try again")

@@ -54,8 +54,11 @@ class Core:
     presences: dict[str, Presence] = field(default_factory=dict)
     bans: Mapping[str, Ban] = field(default_factory=dict)
 
-    def upkeep(self, name: str, handler: Callable[[K], Awaitable[None]], limit: int) -> Upkeep[K]:
-        """Work that is done again until it holds, at most `limit` keys at once."""
+    def upkeep(
+        self, name: str, handler: Callable[[K], Awaitable[None]], limit: int, *, patience: float | None = None
+    ) -> Upkeep[K]:
+        """Work that is done again until it holds, at most `limit` keys at once, each for at most `patience` seconds (by
+        default as long as one call to the backend may take)."""
         return Upkeep(
             name,
             handler,
@@ -63,6 +66,7 @@ class Core:
             clock=self.clock,
             agenda=self.agenda,
             limit=limit,
+            patience=self.settings.backend_timeout if patience is None else patience,
             retry_first=self.settings.retry_first,
             retry_limit=self.settings.retry_limit,
         )

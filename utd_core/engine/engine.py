@@ -133,8 +133,8 @@ class Engine:
 
         The same actor's same command under the same key is answered with the first answer (a ticket is made anew).
         A caller that is cancelled does not undo its command. Raises what the rules raise (`Refused`, `InvalidInput`),
-        `RateLimited` when too many commands wait, `StoreFailed` (nothing was changed), `MediaError` when a ticket could
-        not be had, and `Closed`.
+        `RateLimited` when too many commands wait, `StoreFailed` (nothing was changed), `MediaError` or
+        `DeadlineExceeded` when a ticket could not be had, and `Closed`.
         """
         self._running()
         if not actor.is_trusted:

@@ -28,6 +28,8 @@ from .views import Lists
 
 log = logging.getLogger("utd_core.engine")
 
+_ENDLESS = 86_400.0
+"""Seconds that looking through everything an engine left behind may take."""
 _BLIND_INTERVAL = 2.0
 """Seconds between two looks at a backend that notifies of nothing."""
 
@@ -62,7 +64,7 @@ class Machinery:
             self.subscriptions,
             self.deadlines,
         )
-        self._recovering = core.upkeep("recovery", self._recover, 1)
+        self._recovering = core.upkeep("recovery", self._recover, 1, patience=_ENDLESS)
         self.pipeline.attach(self._aftermath)
 
     async def open(self) -> None:

@@ -49,12 +49,10 @@ class Recovery:
             presence.removed.update(await self._removed_lately(state))
         self._core.presences[room] = presence
         try:
-            patience = self._core.settings.return_grace
-            done = await within(self._core.agenda, patience, self._surveys.look, room, presence, state)
+            patience = self._core.settings.backend_timeout
+            await within(self._core.agenda, patience, self._surveys.look, room, presence, state)
         except Exception:
             log.warning("who is in %r could not be asked; it is asked again", room, exc_info=True)
-            done = False
-        if not done:
             self._surveys.ask(room)
 
     async def recover_all(self) -> None:

@@ -17,7 +17,7 @@ class EngineSettings:
       untouched.
     - `leave_linger`: how long somebody who left may take to disconnect before the engine does it.
     - `reconcile_interval`: between two comparisons of all that is granted with what the media backend has.
-    - `reconcile_concurrency`: calls to the media backend at once.
+    - `reconcile_concurrency`: calls to the media backend at once; `backend_timeout`: the longest that one may take.
     - `retry_first`, `retry_limit`: the first and the longest wait before a failed call is tried again.
     - `queue_capacity`: commands that wait for one room or call; one more is refused as `RateLimited`.
     - `batch_limit`: commands of one room or call in one transaction.
@@ -34,6 +34,7 @@ class EngineSettings:
     leave_linger: float = 2.0
     reconcile_interval: float = 30.0
     reconcile_concurrency: int = 16
+    backend_timeout: float = 10.0
     retry_first: float = 0.2
     retry_limit: float = 10.0
     queue_capacity: int = 1_000
@@ -48,5 +49,7 @@ class EngineSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not value > 0:
-                raise InvalidInput(f"engine setting {field.name} must be above zero, got {value!r}")
+            whole = field.type == "int" and not isinstance(value, int)
+            if whole or isinstance(value, bool) or not value > 0:
+                kind = "a whole number" if field.type == "int" else "a number"
+                raise InvalidInput(f"engine setting {field.name} must be {kind} above zero, got {value!r}")

@@ -108,7 +108,7 @@ class Surveys:
             raise
         finally:
             presence.arrived = None
-            presence.next_survey = clock.monotonic() + _SHARE * (clock.monotonic() - began)
+        presence.next_survey = clock.monotonic() + _SHARE * (clock.monotonic() - began)
         if isinstance(state, Room):
             self._heed_holders(room, presence, state, first)
         if presence.was_before and not self.may_adopt(presence):

@@ -9,6 +9,7 @@ from ..model.call import Call, UTDCallStatus, media_room
 from ..model.command import Actor
 from ..model.results import UTDCall, UTDTokenResponse
 from ..model.room import Room
+from .alarms import within
 from .attendance import Attendance
 from .core import Core, States
 from .idempotency import Placed
@@ -39,13 +40,16 @@ class Tickets:
         self._tokens = tokens
 
     async def for_room(self, placed: Placed, actor: Actor) -> UTDTokenResponse:
-        """A ticket for somebody who has a place. Raises `MediaError`, or `Conflict` when the place is gone."""
+        """A ticket for somebody who has a place.
+
+        Raises `MediaError`, `DeadlineExceeded` when the backend does not answer, or `Conflict` when the place is gone.
+        """
         presence = self._core.presences.get(placed.room)
         place = None if presence is None else presence.place(placed.identity, placed.device)
         if place is None:
             raise _gone(placed.identity, placed.room)
         try:
-            ticket = await self._issue(placed.room, actor, place)
+            ticket = await self._in_time(placed.room, actor, place)
         except UTDStreamException:
             # Somebody who had no ticket before has nothing to come with.
             if placed.fresh and place.granted is None:
@@ -55,7 +59,7 @@ class Tickets:
         return replace(ticket, role=room.role(placed.identity)) if isinstance(room, Room) else ticket
 
     async def for_call(self, view: UTDCall, actor: Actor) -> UTDCall:
-        """The call with a ticket, for the party that may connect on this device now. Raises `MediaError`."""
+        """The call with a ticket, for the party that may connect on this device now. Raises as `for_room` does."""
         call = await self._states.state(CALL, view.call_id)
         presence = self._core.presences.get(view.room_name)
         if presence is None or not isinstance(call, Call) or not _may_connect(call, actor):
@@ -65,10 +69,20 @@ class Tickets:
             now = self._core.clock.now()
             place = presence.enter(actor.identity, actor.device, actor.name, now, now)
         try:
-            return replace(view, ticket=await self._issue(media_room(call.id), actor, place))
+            return replace(view, ticket=await self._in_time(media_room(call.id), actor, place))
         except Conflict:
             # It ended while the ticket was made; the events tell why.
             return view
+
+    async def _in_time(self, room: str, actor: Actor, place: Place) -> UTDTokenResponse:
+        """A ticket. Raises `MediaError`, or `DeadlineExceeded` when the backend does not answer."""
+        core = self._core
+        try:
+            return await within(core.agenda, core.settings.backend_timeout, self._issue, room, actor, place)
+        except UTDStreamException:
+            raise
+        except Exception as error:
+            raise MediaError(f"backend {core.backend.name!r} failed to make a ticket: {error}") from error
 
     async def _issue(self, room: str, actor: Actor, place: Place) -> UTDTokenResponse:
         core, identity = self._core, actor.identity
@@ -89,12 +103,9 @@ class Tickets:
             place.granted = grant
         try:
             ticket = await core.control.issue_join(room, media_identity, grant=grant, name=actor.name, ttl=ttl)
-        except UTDStreamException:
+        except BaseException:
             place.granted = before
             raise
-        except Exception as error:
-            place.granted = before
-            raise MediaError(f"backend {core.backend.name!r} failed to make a ticket: {error}") from error
         if core.presences.get(room) is not presence or presence.place(identity, place.device) is not place:
             raise _gone(identity, room)
         if place.state is PlaceState.PENDING:

@@ -1,8 +1,8 @@
 """Work that is done again until it holds.
 
 Level-triggered: asking names *what* to look at (a key), never what to do; the handler looks at how things are when
-its turn comes. Asked often, a key is worked on once; asked while it is worked on, once more afterwards; failed, again
-after a wait that doubles.
+its turn comes. Asked often, a key is worked on once; asked while it is worked on, once more afterwards; failed, or not
+done in time, again after a wait that doubles.
 """
 
 from __future__ import annotations
@@ -12,19 +12,33 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+import anyio
+
 from ..concurrency import Clock, TaskScope
 from ..errors import Closed, Unsupported
-from .alarms import Agenda, Backoff
+from .alarms import TICK, Agenda, Backoff
 
 log = logging.getLogger("utd_core.engine")
 
 K = TypeVar("K", bound=Hashable)
 
 
+class _Run:
+    """Work on one key that is under way since `since` (`monotonic` seconds)."""
+
+    __slots__ = ("scope", "since", "waiters")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.scope = anyio.CancelScope()
+        self.waiters: list[asyncio.Future[None]] = []
+
+
 class Upkeep(Generic[K]):
     """At most `limit` keys are worked on at once, each by a task that ends with the work; but one stays for the next.
 
-    `handler(key)` returns when the key needs nothing more. An `Unsupported` is final: trying again cannot help.
+    `handler(key)` returns when the key needs nothing more; after `patience` seconds, or up to twice as many, it is
+    cancelled. An `Unsupported` is final: trying again cannot help.
     """
 
     def __init__(
@@ -36,6 +50,7 @@ class Upkeep(Generic[K]):
         clock: Clock,
         agenda: Agenda,
         limit: int,
+        patience: float,
         retry_first: float,
         retry_limit: float,
     ) -> None:
@@ -47,11 +62,13 @@ class Upkeep(Generic[K]):
         self._clock = clock
         self._agenda = agenda
         self._limit = limit
+        self._patience = patience
+        self._watching = False
         self._retry = (retry_first, retry_limit)
         self._workers = 0
         self._parked: asyncio.Future[None] | None = None
         self._waiting: dict[K, None] = {}
-        self._running: dict[K, list[asyncio.Future[None]]] = {}
+        self._running: dict[K, _Run] = {}
         self._again: set[K] = set()
         self._since: dict[K, float] = {}
         self._backoffs: dict[K, Backoff] = {}
@@ -79,7 +96,7 @@ class Upkeep(Generic[K]):
         """Return once nobody works on `key`; it may wait for its turn."""
         while key in self._running:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._running[key].append(done)
+            self._running[key].waiters.append(done)
             await done
 
     @property
@@ -110,14 +127,36 @@ class Upkeep(Generic[K]):
 
     async def _work_on(self, key: K) -> None:
         del self._waiting[key]
-        self._running[key] = []
+        run = self._running[key] = _Run(self._clock.monotonic())
+        self._watch()
+        done = False
         try:
-            done = await self._try(key)
+            with run.scope:
+                done = await self._try(key)
         finally:
-            for waiter in self._running.pop(key):
+            del self._running[key]
+            for waiter in run.waiters:
                 if not waiter.done():
                     waiter.set_result(None)
+        if run.scope.cancelled_caught:
+            self.failures += 1
+            log.warning("%s of %r was not done within %s s; it is tried again", self.name, key, self._patience)
         self._settle(key, done)
+
+    def _watch(self) -> None:
+        """One look at all that is worked on, every `patience` seconds, costs less than a timer for each."""
+        if not self._watching:
+            self._watching = True
+            self._agenda.after(self._patience, self._end_the_endless)
+
+    def _end_the_endless(self) -> None:
+        self._watching = False
+        latest = self._clock.monotonic() - self._patience + TICK
+        for run in self._running.values():
+            if run.since <= latest:
+                run.scope.cancel()
+        if self._running:
+            self._watch()
 
     def _settle(self, key: K, done: bool) -> None:
         if key in self._again:
