@@ -165,7 +165,7 @@ async def test_what_a_caller_committed_it_reads(file: FileStore) -> None:
     await asyncio.gather(*(lane(str(n)) for n in range(10)))
 
 
-async def test_a_cancelled_caller_does_not_undo_its_commit(file: FileStore) -> None:
+async def test_a_cancelled_caller_does_not_undo_its_commit_and_reads_it_afterwards(file: FileStore) -> None:
     async with Turnstile(file):
         commit = asyncio.ensure_future(put(file, state()))
         await asyncio.sleep(0)

@@ -268,7 +268,9 @@ class UTDSession(SessionLifecycle):
             details={"reason": reason.value},
         )
         visit.finish(SessionEnd(EndReason.CONNECTION_LOST, lost.message, lost))
+        # The visit that is finished is cancelled here.
         await checkpoint()
+        raise lost
 
     async def _say_goodbye(self, command: Command) -> Any:
         """Give a last command, whose failure changes nothing: the engine finds out by itself in time."""

@@ -83,7 +83,8 @@ class Head:
 class Store(Protocol):
     """Raises `StoreFailed` for whatever the database raises (nothing was changed then), and `Closed` when not open.
 
-    A cancelled caller does not undo a `commit` that it began: it may hold or not, as after a crash.
+    A cancelled caller does not undo a `commit` that it began: it may hold or not, as after a crash. What is read later
+    tells which.
     """
 
     async def open(self) -> None:

@@ -123,14 +123,25 @@ class _Thread(threading.Thread):
         try:
             self._report([(self.ready, None)])
             while jobs := self._take():
-                # Reads first: they take microseconds, and those who write must wait for the disk anyway.
                 reads = [job for job in jobs if not job.writes]
-                self._report([(job.done, _attempt(database, job.operation)) for job in reads])
                 writes = [job for job in jobs if job.writes]
-                results = database.write_together([job.operation for job in writes])
-                self._report([(job.done, result) for job, result in zip(writes, results, strict=True)])
+                if any(job.done.cancelled() for job in writes):
+                    # Whoever gave up waiting for a commit and reads now must see it.
+                    self._write(database, writes)
+                    self._read(database, reads)
+                else:
+                    # Reads take microseconds, and those who write must wait for the disk anyway.
+                    self._read(database, reads)
+                    self._write(database, writes)
         finally:
             database.close()
+
+    def _read(self, database: Database, jobs: list[_Job]) -> None:
+        self._report([(job.done, _attempt(database, job.operation)) for job in jobs])
+
+    def _write(self, database: Database, jobs: list[_Job]) -> None:
+        results = database.write_together([job.operation for job in jobs])
+        self._report([(job.done, result) for job, result in zip(jobs, results, strict=True)])
 
     def _take(self) -> list[_Job]:
         """What waits, at least one; nothing when the thread is to end."""
