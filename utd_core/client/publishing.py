@@ -195,11 +195,14 @@ class Publishing:
         connection = self._granted(source)
         # A publish that was cut in the middle would leave a track that nobody holds.
         with anyio.CancelScope(shield=True):
-            track = await connection.publish(item.options)
-            if item.muted:
-                await track.set_muted(True)
+            try:
+                track = await connection.publish(item.options)
+                if item.muted:
+                    await track.set_muted(True)
+            except Closed as error:
+                raise _lost() from error
         if connection is not self._connection or not self._scope.is_open:
-            raise ConnectionLost("the connection ended while publishing; try again when there is one")
+            raise _lost()
         self._scope.start(self._feed, source, item, item.attach(track, self._clock), name=f"feed {source.value}")
 
     async def _feed(self, source: TrackSource, item: Publication, feed: Feed) -> None:
@@ -290,3 +293,7 @@ class Publishing:
             height=shape.height,
             framerate=shape.framerate,
         )
+
+
+def _lost() -> ConnectionLost:
+    return ConnectionLost("the connection ended while publishing; try again when there is one")

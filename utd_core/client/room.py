@@ -242,7 +242,11 @@ class UTDRoom:
         topic: str = "",
     ) -> None:
         """Send data to everybody else, or only to some. Raises `TooLarge`, `Forbidden`, `ConnectionLost`."""
-        await self._present().send_data(payload, to=destination_identities, topic=topic, reliable=reliable)
+        connection = self._present()
+        try:
+            await connection.send_data(payload, to=destination_identities, topic=topic, reliable=reliable)
+        except Closed as error:
+            raise ConnectionLost("the connection ended while sending; try again when there is one") from error
 
     def frames(
         self,

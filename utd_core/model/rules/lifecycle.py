@@ -76,7 +76,7 @@ def _join_new(room: Room | None, command: JoinRoom, context: Context, identity: 
         if room is not None:
             raise has_ended(room)
         raise NotFound(
-            f"room {command.room!r} does not exist; a host creates it by joining, or the server by create_room",
+            f"room {command.room!r} does not exist; create it, or join it as its host",
             code=ErrorCode.ROOM_NOT_FOUND,
         )
     created = _created(command, command.type, identity, context)

@@ -32,7 +32,7 @@ def decide_room(room: Room | None, command: Command | internal.Internal, context
         return _INTERNAL[type(command)](room, command, context)
     if room is None:
         raise NotFound(
-            f"room {getattr(command, 'room', '')!r} does not exist; a host creates it by joining",
+            f"room {getattr(command, 'room', '')!r} does not exist; create it, or join it as its host",
             code=ErrorCode.ROOM_NOT_FOUND,
         )
     if command.spec.query:
