@@ -5,8 +5,8 @@ Names, indices and ids come from small sets, so that commands meet each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -50,13 +50,16 @@ from utd_core.model.commands import (
     UnmuteSeat,
     UpdateMetadata,
 )
+from utd_core.model.identifiers import SERVER
 from utd_core.model.request import RequestKind
 from utd_core.model.roles import Capability, Role
 from utd_core.model.room import DuplicateIdentity
 from utd_core.model.seats import SeatMode
 from utd_core.model.stream_type import UTDStreamType
 
-from .world import LOUNGE
+from .world import LOUNGE, RoomWorld
+
+T = TypeVar("T")
 
 PEOPLE = ("ann", "bob", "cem", "dai", "eva", "fox")
 DEVICES = ("phone", "tablet")
@@ -69,7 +72,14 @@ any_index = st.just("any") | indices
 flags = st.booleans()
 maybe = st.none() | flags
 seconds = st.sampled_from([1, 2.5, 10, 60, 300])
-limits = st.none() | seconds
+
+
+def seldom(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Mostly left out."""
+    return st.one_of(st.none(), st.none(), st.none(), strategy)
+
+
+limits = seldom(seconds)
 kinds = st.sampled_from(RequestKind)
 roles = st.sampled_from(Role)
 types = st.sampled_from([UTDStreamType.AUDIO_ROOM, UTDStreamType.AUDIO_ROOM, UTDStreamType.LIVE_STREAM])
@@ -80,9 +90,9 @@ options: dict[str, st.SearchStrategy[Any]] = {
     "seat_count": st.none() | st.integers(1, SEATS),
     "seat_mode": st.none() | st.sampled_from(SeatMode),
     "seat_video": maybe,
-    "backstage": maybe,
+    "backstage": seldom(flags),
     "duplicate_identity": st.none() | st.sampled_from(DuplicateIdentity),
-    "max_participants": st.none() | st.integers(2, 5),
+    "max_participants": seldom(st.integers(2, 5)),
     "max_duration": limits,
     "empty_timeout": limits,
     "host_left_grace": limits,
@@ -114,17 +124,18 @@ SEAT_MANAGING = st.one_of(
     of(ReserveSeat, index=indices, identity=anybody),
 )
 STAGE = st.one_of(of(PromoteToStage, identity=people), of(DemoteFromStage, identity=people), of(LeaveStage))
-REQUEST = st.one_of(
-    of(MakeRequest, kind=kinds, to=anybody, seat_index=st.none() | st.none() | indices),
-    of(MakeRequest, kind=st.sampled_from([kind for kind in RequestKind if kind.asks_the_room])),
-    of(MakeRequest, kind=st.sampled_from([kind for kind in RequestKind if not kind.asks_the_room]), to=people),
-    of(AcceptRequest, id=ids, seat_index=st.none() | st.none() | indices),
+ASKING = st.one_of(
+    of(MakeRequest, kind=st.sampled_from([RequestKind.SPEAK, RequestKind.STAGE]), seat_index=seldom(indices)),
+    of(MakeRequest, kind=kinds, to=people, seat_index=seldom(indices)),
+    of(MakeRequest, kind=kinds, to=anybody),
+)
+ANSWERING = st.one_of(
     of(AcceptRequest, id=ids),
+    of(AcceptRequest, id=ids, seat_index=seldom(indices)),
     of(RejectRequest, id=ids),
     of(CancelRequest, id=ids),
 )
 MODERATION = st.one_of(
-    of(SetRole, identity=people, role=roles),
     of(SetRole, identity=people, role=roles),
     of(OverrideCapability, role=roles, capability=st.sampled_from(Capability), allowed=maybe),
     of(MuteParticipant, identity=people, audio=maybe, video=maybe),
@@ -162,4 +173,48 @@ CREATE = st.one_of(
     of(CreateRoom, type=st.just(UTDStreamType.LIVE_STREAM), owner=anybody, **stage_options),
 )
 
-EVERYTHING = (SEAT, SEAT_MANAGING, STAGE, REQUEST, MODERATION, LIFE, END, QUERY, JOIN, CREATE)
+EVERYTHING = (SEAT, SEAT_MANAGING, STAGE, ASKING, ANSWERING, MODERATION, LIFE, END, QUERY, JOIN, CREATE)
+
+
+def aimed(world: RoomWorld, data: st.DataObject, command: Command) -> tuple[str, Command, str]:
+    """The command so changed that it may well be allowed (who gives it, the command, the device).
+
+    It is given by somebody who is there and has the capability, and is about somebody who is there, a request that is
+    pending, a seat that is taken. Rank and all the rest are left to chance.
+    """
+    room, present = world.room, sorted(world.present)
+    if not present:
+        return SERVER, command, "phone"
+
+    def one_of(found: Sequence[T]) -> T:
+        return data.draw(st.sampled_from(found))
+
+    by = one_of(present)
+    changes: dict[str, Any] = {}
+    if getattr(command, "identity", None) is not None:
+        changes["identity"] = one_of(present)
+    if isinstance(command, MakeRequest):
+        if command.kind.asks_the_room:
+            changes["to"] = None
+        else:
+            changes["to"] = one_of(present)
+            by = one_of([*present, *able(world, Capability.MANAGE_REQUESTS)])
+    if isinstance(command, AcceptRequest | RejectRequest | CancelRequest) and room.requests:
+        request = room.requests[one_of(sorted(room.requests))]
+        changes["id"] = request.id
+        asked = [request.to] if request.to is not None else able(world, Capability.MANAGE_REQUESTS)
+        by = one_of([*asked, by] if not isinstance(command, CancelRequest) else [request.sender, by])
+    taken = [seat.index for seat in room.grid.seats if seat.identity is not None]
+    if isinstance(command, ClearSeat | MuteSeat | UnmuteSeat) and taken:
+        changes["index"] = one_of(taken)
+    if isinstance(command, SwapSeats) and taken:
+        changes |= {"first": one_of(taken), "second": one_of(taken)}
+    capability = type(command).spec.capability
+    if capability is not None:
+        by = one_of([*able(world, capability), by])
+    return by, command.model_copy(update=changes), one_of(world.present.get(by, ("phone",)))
+
+
+def able(world: RoomWorld, capability: Capability) -> list[str]:
+    """Those in the room who have the capability."""
+    return [identity for identity in sorted(world.present) if world.room.may(world.room.role(identity), capability)]

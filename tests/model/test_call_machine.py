@@ -48,7 +48,7 @@ PEOPLE = ("ann", "bob", "cem", "dai")
 people = st.sampled_from(PEOPLE)
 devices = st.sampled_from(["phone", "tablet"])
 seconds = st.sampled_from([0.5, 4.0, 10.0, RECONNECT_GRACE, 31.0])
-kinds = st.sampled_from([RingCall, AcceptCall, RejectCall, BusyCall, CancelCall, EndCall, GetCall])
+kinds = st.sampled_from([RingCall, AcceptCall, AcceptCall, RejectCall, BusyCall, CancelCall, EndCall, GetCall])
 news = st.sampled_from([PartyConnected, PartyDisconnected, PartyBanned])
 
 
@@ -130,13 +130,22 @@ class CallMachine(Explorer):
         assert bool(events) is not busy
         assert all(isinstance(event, CallStarted) for event in events)
 
+    def ongoing(self) -> list[str]:
+        return [id for id, call in self.world.calls.items() if not call.status.is_terminal]
+
+    @precondition(lambda self: bool(self.ongoing()))
+    @rule(data=st.data(), device=devices, kind=kinds)
+    def a_party_says(self, data: st.DataObject, device: str, kind: type[Command]) -> None:
+        call = self.world.calls[data.draw(st.sampled_from(self.ongoing()))]
+        callees = kind in (RingCall, AcceptCall, RejectCall, BusyCall)
+        by = call.callee if callees else data.draw(st.sampled_from(parties(call)))
+        self.attempt(by, kind(id=call.id), device=device, id=call.id)
+
     @precondition(lambda self: self.world.calls)
-    @rule(data=st.data(), by=st.sampled_from([*PEOPLE, SERVER]), device=devices, kind=kinds, of_the_last=st.booleans())
-    def say(self, data: st.DataObject, by: str, device: str, kind: type[Command], of_the_last: bool) -> None:
-        id = self.world.call.id if of_the_last else data.draw(st.sampled_from(sorted(self.world.calls)))
+    @rule(data=st.data(), by=st.sampled_from([*PEOPLE, SERVER]), device=devices, kind=kinds)
+    def anybody_says(self, data: st.DataObject, by: str, device: str, kind: type[Command]) -> None:
+        id = data.draw(st.sampled_from(sorted(self.world.calls)))
         call = self.world.calls[id]
-        if data.draw(st.booleans()):
-            by = data.draw(st.sampled_from(parties(call)))
         over = call.status.is_terminal
         events = self.attempt(by, kind(id=id), device=device, id=id)
         if by not in (*parties(call), SERVER):
@@ -145,9 +154,15 @@ class CallMachine(Explorer):
         if over:
             assert events == []
 
+    @precondition(lambda self: bool(self.ongoing()))
+    @rule(data=st.data(), kind=st.sampled_from([PartyConnected, PartyDisconnected]))
+    def a_party_comes_or_goes(self, data: st.DataObject, kind: type[PartyConnected | PartyDisconnected]) -> None:
+        call = self.world.calls[data.draw(st.sampled_from(self.ongoing()))]
+        self.attempt("", kind(data.draw(st.sampled_from(parties(call)))), id=call.id)
+
     @precondition(lambda self: self.world.calls)
     @rule(data=st.data(), who=people, kind=news)
-    def happen(
+    def something_is_told(
         self,
         data: st.DataObject,
         who: str,
@@ -251,4 +266,4 @@ class CallMachine(Explorer):
 
 
 def test_call_machine() -> None:
-    explore(CallMachine, runs=60, share=0.1)
+    explore(CallMachine, runs=120, share=0.1)
