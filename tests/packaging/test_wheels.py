@@ -10,7 +10,7 @@ from utd_core import __version__
 
 from .conftest import PACKAGES, ROOT, Wheel
 
-LIGHT = {"alembic", "anyio", "pluggy", "pydantic", "rich", "sqlalchemy", "typer"}
+LIGHT = {"alembic", "anyio", "pluggy", "pydantic", "pyjwt", "rich", "sqlalchemy", "typer"}
 
 
 def test_there_are_four_distributions(wheels: dict[str, Wheel]) -> None:

@@ -165,17 +165,18 @@ class UTDCallSession(UTDSession):
                     await self.room.disconnect()
 
     async def _enter(self, command: StartCall | AcceptCall) -> UTDCall:
-        self._answered_here = isinstance(command, AcceptCall)
-        if isinstance(command, StartCall):
-            self._stop_following()
         try:
             call: UTDCall = await self._decided(command)
         except UTDStreamException as error:
             if error.code == ErrorCode.CALLEE_BUSY:
+                self._stop_following()
                 self._call.set(None)
                 self._status.set(UTDCallStatus.BUSY)
             raise
-        self._show(call)
+        if self._is_another(call):
+            self._stop_following()
+        self._answered_here = isinstance(command, AcceptCall)
+        self._display(call)
         return call
 
     async def _renew(self) -> UTDTokenResponse:
