@@ -1,4 +1,4 @@
-"""One session API (rooms, seats, stage, calls, chat, presence) over any media backend, with an engine you own.
+"""One session API (rooms, seats, stage, calls) over any media backend, with an engine you own.
 
 These are the names an application uses. Each is loaded when it is first touched, so that `import utd_core` costs
 next to nothing and a program pays only for the half that it uses.
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .media.frames import AudioFrame, PixelFormat, VideoFrame
     from .media.quality import VideoQuality
     from .model.permission import TrackSource
+    from .model.roles import Role
+    from .model.seats import SeatMode
 
 __all__ = [
     "AudioFrame",
@@ -39,6 +41,8 @@ __all__ = [
     "ErrorCode",
     "Observable",
     "PixelFormat",
+    "Role",
+    "SeatMode",
     "TrackSource",
     "UTDAudioRoomSession",
     "UTDCall",
@@ -64,6 +68,8 @@ _HOMES = {
     "Engine": "engine",
     "ErrorCode": "errors",
     "PixelFormat": "media.frames",
+    "Role": "model.roles",
+    "SeatMode": "model.seats",
     "TrackSource": "model.permission",
     "UTDStreamException": "errors",
     "VideoFrame": "media.frames",

@@ -152,6 +152,9 @@ async def test_one_device_answers_and_the_others_stop_ringing(world: World) -> N
     assert on_tablet.answered_elsewhere
     assert not on_phone.answered_elsewhere
     assert on_tablet.room.local_participant is None
+    await on_tablet.end()
+    await world.settle()
+    assert now(on_phone.status) is UTDCallStatus.ACTIVE
     with pytest.raises(Conflict):
         await on_tablet.accept(incoming.call_id)
     assert now(on_phone.status) is UTDCallStatus.ACTIVE
@@ -236,6 +239,30 @@ async def test_ending_while_it_starts_leaves_no_call_behind(world: World) -> Non
     assert world.engine.statistics().calls == 0
 
 
+async def test_cancelling_a_start_at_every_await_point_leaves_no_call_behind(world: World) -> None:
+    alice = await world.caller("alice")
+    bob_client = await world.client("bob")
+    for turns in range(1, 60):
+        starting = asyncio.ensure_future(alice.start("bob"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        was_done = starting.done()
+        starting.cancel()
+        if not was_done:
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+        else:
+            await alice.end()
+        await world.settle()
+        assert now(bob_client.incoming_calls) == ()
+        assert alice.state.value in (SessionState.IDLE, SessionState.DISCONNECTED)
+        assert world.engine.statistics().calls == 0
+        if was_done:
+            break
+    else:
+        pytest.fail("starting takes more turns; look at more of them")
+
+
 async def test_a_call_that_is_rejected_while_it_starts_is_no_error(world: World) -> None:
     alice = await world.caller("alice")
     bob_client = await world.client("bob")
@@ -263,6 +290,24 @@ async def test_a_session_makes_one_call_after_the_other_and_only_one_at_once(wor
     carol = await world.client("carol")
     await ring(alice, carol, world)
     assert now(alice.status) is UTDCallStatus.INITIATING
+
+
+async def test_a_start_that_is_refused_does_not_lose_sight_of_the_call_that_rings(world: World) -> None:
+    alice = await world.caller("alice")
+    bob_client = await world.client("bob")
+    bob = await world.keep(bob_client.call_session("audio_call"))
+    incoming = await ring(alice, bob_client, world)
+    await bob.ringing(incoming.call_id)
+    with pytest.raises(Conflict) as caught:
+        await bob.start("carol")
+    assert caught.value.code == "already_in_call"
+    assert now(bob.status) is UTDCallStatus.RINGING
+    await world.run(alice.end())
+    await world.settle()
+    assert now(bob.status) is UTDCallStatus.ENDED
+    await world.client("carol")
+    started = await world.run(bob.start("carol"))
+    assert now(bob.call_id) == started.call_id
 
 
 async def test_bad_calls_are_refused(world: World) -> None:

@@ -172,8 +172,13 @@ async def test_away_for_longer_than_the_engine_keeps_the_place_it_comes_back_as_
     await world.clock.advance(40.0)
     assert now(host.seats).seat_of("listener") is None
     assert now(listener.state) is SessionState.RECONNECTING
+    assert now(listener.sync) is SyncState.RECOVERING
+    events = listener.events.reader()
     away = False
     await world.until(lambda: listener.connected.value)
+    resynced = [event.recovered for event in iter(events.get_nowait, None) if isinstance(event, Resynced)]
+    assert resynced == [False]
+    assert now(listener.sync) is SyncState.LIVE
     assert held_by(listener) is None
     assert now(listener.room.publishing) == frozenset()
     assert now(listener.seats) == now(host.seats)

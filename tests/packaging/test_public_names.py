@@ -10,10 +10,10 @@ import pytest
 import utd_core
 
 PUBLIC = {
-    "AudioFrame", "Engine", "ErrorCode", "Observable", "PixelFormat", "TrackSource", "UTDAudioRoomSession", "UTDCall",
-    "UTDCallSession", "UTDCallStatus", "UTDLiveStreamSession", "UTDRoom", "UTDSeat", "UTDSeatGrid", "UTDSession",
-    "UTDStageMember", "UTDStreamClient", "UTDStreamException", "UTDStreamType", "UTDTokenResponse", "VideoFrame",
-    "VideoQuality", "__version__",
+    "AudioFrame", "Engine", "ErrorCode", "Observable", "PixelFormat", "Role", "SeatMode", "TrackSource",
+    "UTDAudioRoomSession", "UTDCall", "UTDCallSession", "UTDCallStatus", "UTDLiveStreamSession", "UTDRoom",
+    "UTDSeat", "UTDSeatGrid", "UTDSession", "UTDStageMember", "UTDStreamClient", "UTDStreamException",
+    "UTDStreamType", "UTDTokenResponse", "VideoFrame", "VideoQuality", "__version__",
 }  # fmt: skip
 """Adding a name here is a promise to keep it; removing one is a breaking release."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ..model.commands import (
     ClearSeat,
@@ -64,12 +64,14 @@ class UTDAudioRoomSession(UTDRoomSession):
     async def setup_seats(
         self,
         seat_count: int | None = None,
-        seat_mode: SeatMode | None = None,
+        seat_mode: SeatMode | Literal["free", "request"] | None = None,
         mode_id: str | None = None,
     ) -> UTDSeatGrid:
         """Change number (1 to 100) and mode of the seats; None leaves one as it is. Needs `manage_seats`."""
+        # The command reads the word too, and refuses a wrong one.
+        mode = cast("SeatMode | None", seat_mode)
         grid: UTDSeatGrid = await self._execute(
-            SetupSeats(room=self.room_name, seat_count=seat_count, seat_mode=seat_mode, mode_id=mode_id)
+            SetupSeats(room=self.room_name, seat_count=seat_count, seat_mode=mode, mode_id=mode_id)
         )
         return grid
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import anyio
@@ -84,7 +85,7 @@ class UTDCallSession(UTDSession):
         Does not wait for the answer; `status` tells. `ring_timeout` (5 to 180 s) without an answer makes it missed.
         Raises `Conflict` callee_busy (and the status is busy), already_in_call, or already_joined while another call
         of this session goes on; `InvalidInput` call_to_self, or in a video call when the client has no camera;
-        `Superseded` when `end()` is called meanwhile.
+        `Superseded` when `end()` is called meanwhile. A caller that is cancelled takes the call back.
         """
         command = StartCall(
             type=self.type,
@@ -118,11 +119,14 @@ class UTDCallSession(UTDSession):
     async def end(self) -> None:
         """Hang up: before the answer it is the caller's cancel or the callee's rejection.
 
-        Tolerates a call that is over or was ended by the other side in the same moment, and one that has not begun.
+        Tolerates a call that is over or was ended by the other side in the same moment, and one that has not begun. A
+        call that another device answered goes on there.
         """
         has_part = self._visit is not None
         await self._depart(SessionEnd(EndReason.CALL_ENDED, "the call was ended here"))
-        if not has_part and self._call.value is not None:
+        if self.answered_elsewhere:
+            self._stop_following()
+        elif not has_part and self._call.value is not None:
             await self._hang_up(self._call.value)
 
     async def leave(self) -> None:
@@ -148,6 +152,10 @@ class UTDCallSession(UTDSession):
             # The other side's end is no failure of this call to the SDK: the call was made, and its status tells.
             if not (taken and self._was_ended_by_other(taken[0])):
                 raise
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):
+                await self.end()
+            raise
         return taken[0]
 
     async def _stay_in_call(self, visit: Visit, command: StartCall | AcceptCall, taken: list[UTDCall]) -> None:
@@ -237,14 +245,14 @@ class UTDCallSession(UTDSession):
         try:
             await self._scope.open()
             await mirror.open()
+            if self._mirror is mirror:
+                self._scope.start(mirror.run, name="mirror")
+                self._sync.set(SyncState.LIVE)
         except BaseException:
             mirror.stop()
             if self._mirror is mirror:
                 self._mirror = None
             raise
-        if self._mirror is mirror:
-            self._scope.start(mirror.run, name="mirror")
-            self._sync.set(SyncState.LIVE)
 
     def _stop_following(self) -> None:
         mirror, self._mirror = self._mirror, None
@@ -257,22 +265,17 @@ class UTDCallSession(UTDSession):
 
     def _show(self, call: UTDCall) -> None:
         """Show what is known of a call now, unless the session is busy with another one."""
-        present = self._call.value
-        if (
-            self._visit is not None
-            and present is not None
-            and present.call_id != call.call_id
-            and not present.status.is_terminal
-        ):
-            return
+        if self._visit is None or not self._is_another(call):
+            self._display(call)
+
+    def _display(self, call: UTDCall) -> None:
         self._call.set(call)
         self._status.set(call.status)
         self._changed.notify()
         if call.status.is_terminal:
             self._stop_following()
-            self._end_visit(
-                SessionEnd(EndReason.CALL_ENDED, f"the call was ended: {call.end_reason} (by {call.ended_by})")
-            )
+            words = f"the call was ended: {call.end_reason} (by {call.ended_by})"
+            self._end_visit(SessionEnd(EndReason.CALL_ENDED, words))
 
     def _is_another(self, call: UTDCall) -> bool:
         """Whether the session shows another call that is not over."""
@@ -297,6 +300,7 @@ class UTDCallSession(UTDSession):
     def lost(self, error: UTDStreamException | None) -> None:
         """The mirrored call is lost."""
         self._mirror = None
+        self._sync.set(SyncState.LOST)
         self._lost_mirror(error)
 
     def _entitlement(self) -> Grant:

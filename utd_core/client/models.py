@@ -58,7 +58,7 @@ class EndReason(StrEnum):
     REFUSED = "refused"
     """Joining was refused; or the connection was lost and coming back was."""
     CONNECTION_LOST = "connection_lost"
-    """The media connection was lost and could not be had again in time."""
+    """No media connection could be made; or it was lost and could not be had again in time."""
     SYNC_LOST = "sync_lost"
     """The events were lost and the state could not be had again in time."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import anyio
 
@@ -50,11 +50,11 @@ class RoomOptions(TypedDict, total=False):
     """How a room is that a host creates by joining; see `RoomSettings` for each. Times in seconds."""
 
     seat_count: int | None
-    seat_mode: SeatMode | None
+    seat_mode: SeatMode | Literal["free", "request"] | None
     mode_id: str | None
     seat_video: bool | None
     backstage: bool | None
-    duplicate_identity: DuplicateIdentity | None
+    duplicate_identity: DuplicateIdentity | Literal["replace", "reject", "many"] | None
     max_participants: int | None
     max_duration: float | None
     empty_timeout: float | None
@@ -260,6 +260,7 @@ class UTDRoomSession(UTDSession):
         if self._mirror is None:
             # The engine had given the place up; the state has gone on without us.
             await self._open_mirror()
+            self.resynced(recovered=False)
         return ticket
 
     # The mirror.
@@ -328,6 +329,7 @@ class UTDRoomSession(UTDSession):
         self._mirror = None
         if error is None and self.connected.value is False:
             # Away for so long that the engine gave the place up: coming back opens the mirror again, or fails.
+            self.recovering()
             return
         self._lost_mirror(error)
 

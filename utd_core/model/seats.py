@@ -209,14 +209,17 @@ def free_seat(grid: SeatGrid, identity: str, index: int | None) -> Seat:
         if seat.reserved_for not in (None, identity):
             raise Conflict(f"seat {index} is reserved for somebody else; take another", code=ErrorCode.SEAT_RESERVED)
         return seat
-    open_seats = [seat for seat in grid.seats if seat.state is SeatState.EMPTY]
-    for seat in open_seats:
+    first: Seat | None = None
+    for seat in grid.seats:
+        if seat.identity is not None or seat.locked:
+            continue
         if seat.reserved_for == identity:
             return seat
-    for seat in open_seats:
-        if seat.reserved_for is None:
-            return seat
-    raise Conflict("no seat is free; wait, or ask a moderator to unlock one", code=ErrorCode.NO_FREE_SEAT)
+        if first is None and seat.reserved_for is None:
+            first = seat
+    if first is None:
+        raise Conflict("no seat is free; wait, or ask a moderator to unlock one", code=ErrorCode.NO_FREE_SEAT)
+    return first
 
 
 def changed_lock(seat: Seat, locking: bool, take: bool, audio: bool, video: bool, by: str) -> list[Event]:
@@ -250,11 +253,9 @@ def apply_seats(grid: SeatGrid, event: Event) -> SeatGrid:
     return grid if change is None else change(grid, event)
 
 
-def _with(grid: SeatGrid, *changed: Seat) -> SeatGrid:
-    seats = list(grid.seats)
-    for seat in changed:
-        seats[seat.index] = seat
-    return SeatGrid(grid.mode, tuple(seats), grid.mode_id)
+def _with(grid: SeatGrid, seat: Seat) -> SeatGrid:
+    index = seat.index
+    return SeatGrid(grid.mode, (*grid.seats[:index], seat, *grid.seats[index + 1 :]), grid.mode_id)
 
 
 def _placed(seat: Seat, identity: str | None, muted_audio: bool = False, muted_video: bool = False) -> Seat:
@@ -287,16 +288,15 @@ def _left(grid: SeatGrid, event: SeatLeft) -> SeatGrid:
 
 def _moved(grid: SeatGrid, event: SeatMoved) -> SeatGrid:
     source, target = grid.seats[event.source], grid.seats[event.target]
-    return _with(grid, _placed(source, None), _placed(target, event.identity, source.muted_audio, source.muted_video))
+    moved = _placed(target, event.identity, source.muted_audio, source.muted_video)
+    return _with(_with(grid, _placed(source, None)), moved)
 
 
 def _swapped(grid: SeatGrid, event: SeatsSwapped) -> SeatGrid:
     first, second = grid.seats[event.first], grid.seats[event.second]
-    return _with(
-        grid,
-        _placed(first, event.second_identity, second.muted_audio, second.muted_video),
-        _placed(second, event.first_identity, first.muted_audio, first.muted_video),
-    )
+    there = _placed(first, event.second_identity, second.muted_audio, second.muted_video)
+    here = _placed(second, event.first_identity, first.muted_audio, first.muted_video)
+    return _with(_with(grid, there), here)
 
 
 def _lock_changed(grid: SeatGrid, event: SeatLockChanged) -> SeatGrid:
@@ -305,7 +305,7 @@ def _lock_changed(grid: SeatGrid, event: SeatLockChanged) -> SeatGrid:
 
 
 def _mute_changed(grid: SeatGrid, event: SeatMuteChanged) -> SeatGrid:
-    return _with(grid, replace(grid.seats[event.index], muted_audio=event.audio, muted_video=event.video))
+    return _with(grid, _placed(grid.seats[event.index], event.identity, event.audio, event.video))
 
 
 def _reserved(grid: SeatGrid, event: SeatReserved) -> SeatGrid:

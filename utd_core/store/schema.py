@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 
-def new_epoch() -> str:
-    """A name for a database's line of offsets that no other database has."""
-    return secrets.token_hex(6)
-
-
 def create_tables(connection: sqlite3.Connection) -> None:
     """Everything at once, marked as migrated up to now. Loads no Alembic, which takes longer than all the rest."""
     connection.execute("BEGIN")
@@ -37,7 +32,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(compiled(CreateTable(table))[0])
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(compiled(CreateIndex(index))[0])
-    connection.execute(compiled(INSERT_EPOCH)[0], {"epoch": new_epoch()})
+    connection.execute(compiled(INSERT_EPOCH)[0], {"epoch": secrets.token_hex(6)})
     connection.execute(compiled(version.insert())[0], {"version_num": SCHEMA})
     connection.execute("COMMIT")
 

@@ -1,9 +1,9 @@
 """The first tables: states, the epoch, channels, events, answers."""
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
-
-from utd_core.store.schema import new_epoch
 
 revision = "0001"
 down_revision = None
@@ -30,7 +30,7 @@ def upgrade() -> None:
     epoch = op.create_table(
         "utd_epoch", sa.Column("epoch", sa.Text(), nullable=False), sa.PrimaryKeyConstraint("epoch")
     )
-    op.execute(epoch.insert().values(epoch=new_epoch()))
+    op.execute(epoch.insert().values(epoch=secrets.token_hex(6)))
     op.create_table(
         "utd_channel",
         sa.Column("name", sa.Text(), nullable=False),
