@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Self, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -50,8 +51,7 @@ THE_SERVER = Actor(SERVER)
 THE_SYSTEM = Actor(SYSTEM)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """Everything `decide` may know besides the state: who, when, and who is in the room at this moment.
 
     `now`: seconds since the Unix epoch. `present`: the devices of each identity that is in the room (presence is
@@ -61,9 +61,9 @@ class Context:
 
     actor: Actor
     now: float
-    present: Mapping[str, Collection[str]] = field(default_factory=dict)
+    present: Mapping[str, Collection[str]] = MappingProxyType({})
     engaged: Collection[str] = ()
-    project_bans: Mapping[str, Ban] = field(default_factory=dict)
+    project_bans: Mapping[str, Ban] = MappingProxyType({})
     new_id: str = ""
 
     @property

@@ -96,10 +96,10 @@ Overrides = Mapping[Role, Mapping[Capability, bool]]
 
 def capabilities_of(role: Role, overrides: Overrides) -> frozenset[Capability]:
     """The role's capabilities in a room with these overrides."""
-    changes = overrides.get(role)
     base = DEFAULT_CAPABILITIES[role]
-    if not changes or role is Role.OWNER:
+    if not overrides or role is Role.OWNER:
         return base
+    changes = overrides.get(role, {})
     added = {capability for capability, allowed in changes.items() if allowed}
     removed = {capability for capability, allowed in changes.items() if not allowed}
     return (base | added) - removed

@@ -26,7 +26,7 @@ from .event import Event
 from .machine import Machine
 from .request import Request, RequestEnded, RequestMade
 from .roles import Capability, Role, capabilities_of
-from .seats import DEFAULT_SEATS, SeatGrid, SeatMode, apply_seats, make_grid
+from .seats import DEFAULT_SEATS, SEAT_CHANGES, SeatGrid, SeatMode, make_grid
 from .stage import StageJoined, StageLeft, StageMember, StageMuteChanged
 from .stream_type import UTDStreamType
 
@@ -253,11 +253,12 @@ def apply(room: Room | None, event: Event) -> Room:
     if type(event) is RoomCreated:
         return _created(event)
     assert room is not None, "the first event of a room is RoomCreated"
-    change = _APPLY.get(type(event))
-    if change is None:
-        room.grid = apply_seats(room.grid, event)
-    else:
-        change(room, event)
+    kind = type(event)
+    of_seats = SEAT_CHANGES.get(kind)
+    if of_seats is not None:
+        room.grid = of_seats(room.grid, event)
+    elif kind in _APPLY:
+        _APPLY[kind](room, event)
     room.version += 1
     return room
 

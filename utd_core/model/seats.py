@@ -247,15 +247,11 @@ def changed_lock(seat: Seat, locking: bool, take: bool, audio: bool, video: bool
     return events
 
 
-def apply_seats(grid: SeatGrid, event: Event) -> SeatGrid:
-    """The grid after a seat event. Never refuses."""
-    change = _APPLY.get(type(event))
-    return grid if change is None else change(grid, event)
-
-
-def _with(grid: SeatGrid, seat: Seat) -> SeatGrid:
-    index = seat.index
-    return SeatGrid(grid.mode, (*grid.seats[:index], seat, *grid.seats[index + 1 :]), grid.mode_id)
+def _with(grid: SeatGrid, *changed: Seat) -> SeatGrid:
+    seats = list(grid.seats)
+    for seat in changed:
+        seats[seat.index] = seat
+    return SeatGrid(grid.mode, tuple(seats), grid.mode_id)
 
 
 def _placed(seat: Seat, identity: str | None, muted_audio: bool = False, muted_video: bool = False) -> Seat:
@@ -288,15 +284,16 @@ def _left(grid: SeatGrid, event: SeatLeft) -> SeatGrid:
 
 def _moved(grid: SeatGrid, event: SeatMoved) -> SeatGrid:
     source, target = grid.seats[event.source], grid.seats[event.target]
-    moved = _placed(target, event.identity, source.muted_audio, source.muted_video)
-    return _with(_with(grid, _placed(source, None)), moved)
+    return _with(grid, _placed(source, None), _placed(target, event.identity, source.muted_audio, source.muted_video))
 
 
 def _swapped(grid: SeatGrid, event: SeatsSwapped) -> SeatGrid:
     first, second = grid.seats[event.first], grid.seats[event.second]
-    there = _placed(first, event.second_identity, second.muted_audio, second.muted_video)
-    here = _placed(second, event.first_identity, first.muted_audio, first.muted_video)
-    return _with(_with(grid, there), here)
+    return _with(
+        grid,
+        _placed(first, event.second_identity, second.muted_audio, second.muted_video),
+        _placed(second, event.first_identity, first.muted_audio, first.muted_video),
+    )
 
 
 def _lock_changed(grid: SeatGrid, event: SeatLockChanged) -> SeatGrid:
@@ -312,7 +309,7 @@ def _reserved(grid: SeatGrid, event: SeatReserved) -> SeatGrid:
     return _with(grid, replace(grid.seats[event.index], reserved_for=event.identity))
 
 
-_APPLY: Mapping[type[Event], Callable[[SeatGrid, Any], SeatGrid]] = {
+SEAT_CHANGES: Mapping[type[Event], Callable[[SeatGrid, Any], SeatGrid]] = {
     SeatsSetUp: _set_up,
     SeatTaken: _taken,
     SeatLeft: _left,
@@ -322,3 +319,4 @@ _APPLY: Mapping[type[Event], Callable[[SeatGrid, Any], SeatGrid]] = {
     SeatMuteChanged: _mute_changed,
     SeatReserved: _reserved,
 }
+"""The grid after each seat event. None of them refuses."""

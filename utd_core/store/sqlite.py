@@ -1,6 +1,6 @@
 """SQLite, through Python's own driver: statements are compiled from SQLAlchemy once and then run as they are.
 
-(SQLAlchemy's own execution costs five times what SQLite takes for a commit in memory; see `benchmarks/store.py`.)
+(Executed by SQLAlchemy, a commit in memory takes about four times as long; see `benchmarks/store.py`.)
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -96,7 +97,8 @@ class Database:
                 self._begin()
             except UTDStreamException as error:
                 # Nobody can begin (the file is locked, say): the rest need not wait for that one after the other.
-                return results + [error] * (len(operations) - len(results))
+                # Each gets an error of its own: a traceback belongs to one task.
+                return results + [copy(error) for _ in operations[len(results) :]]
             try:
                 results.append(self._finish(operation))
             except Exception as error:  # noqa: BLE001  # it is handed to whoever asked for the operation
