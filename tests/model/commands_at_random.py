@@ -54,7 +54,7 @@ from utd_core.model.identifiers import SERVER
 from utd_core.model.request import RequestKind
 from utd_core.model.roles import Capability, Role
 from utd_core.model.room import DuplicateIdentity
-from utd_core.model.seats import SeatMode
+from utd_core.model.seats import Seat, SeatMode
 from utd_core.model.stream_type import UTDStreamType
 
 from .world import LOUNGE, RoomWorld
@@ -154,6 +154,7 @@ LIFE = st.one_of(
     of(LeaveRoom),
 )
 END = of(EndRoom)
+ON_STAGE = {RequestKind.SPEAK: RequestKind.STAGE, RequestKind.SPEAK_INVITE: RequestKind.STAGE_INVITE}
 QUERY = st.one_of(
     of(GetRoom),
     of(GetSeats),
@@ -179,42 +180,59 @@ EVERYTHING = (SEAT, SEAT_MANAGING, STAGE, ASKING, ANSWERING, MODERATION, LIFE, E
 def aimed(world: RoomWorld, data: st.DataObject, command: Command) -> tuple[str, Command, str]:
     """The command so changed that it may well be allowed (who gives it, the command, the device).
 
-    It is given by somebody who is there and has the capability, and is about somebody who is there, a request that is
-    pending, a seat that is taken. Rank and all the rest are left to chance.
+    It is given by somebody who is there and may, and is about somebody who is there, a request that is pending, a seat
+    that is what it must be. Rank and all the rest are left to chance.
     """
     room, present = world.room, sorted(world.present)
     if not present:
         return SERVER, command, "phone"
 
-    def one_of(found: Sequence[T]) -> T:
-        return data.draw(st.sampled_from(found))
+    def one_of(*found: Sequence[T]) -> T:
+        """One of the first that are not empty."""
+        return data.draw(st.sampled_from(next(some for some in found if some)))
+
+    def able(capability: Capability) -> list[str]:
+        return [identity for identity in present if room.may(room.role(identity), capability)]
+
+    def seats(is_one: Callable[[Seat], bool]) -> list[int]:
+        return [seat.index for seat in room.grid.seats if is_one(seat)]
 
     by = one_of(present)
     changes: dict[str, Any] = {}
-    if getattr(command, "identity", None) is not None:
-        changes["identity"] = one_of(present)
-    if isinstance(command, MakeRequest):
-        if command.kind.asks_the_room:
-            changes["to"] = None
-        else:
-            changes["to"] = one_of(present)
-            by = one_of([*present, *able(world, Capability.MANAGE_REQUESTS)])
-    if isinstance(command, AcceptRequest | RejectRequest | CancelRequest) and room.requests:
-        request = room.requests[one_of(sorted(room.requests))]
-        changes["id"] = request.id
-        asked = [request.to] if request.to is not None else able(world, Capability.MANAGE_REQUESTS)
-        by = one_of([*asked, by] if not isinstance(command, CancelRequest) else [request.sender, by])
-    taken = [seat.index for seat in room.grid.seats if seat.identity is not None]
-    if isinstance(command, ClearSeat | MuteSeat | UnmuteSeat) and taken:
-        changes["index"] = one_of(taken)
-    if isinstance(command, SwapSeats) and taken:
-        changes |= {"first": one_of(taken), "second": one_of(taken)}
     capability = type(command).spec.capability
     if capability is not None:
-        by = one_of([*able(world, capability), by])
-    return by, command.model_copy(update=changes), one_of(world.present.get(by, ("phone",)))
-
-
-def able(world: RoomWorld, capability: Capability) -> list[str]:
-    """Those in the room who have the capability."""
-    return [identity for identity in sorted(world.present) if world.room.may(world.room.role(identity), capability)]
+        by = one_of(able(capability), present)
+    if getattr(command, "identity", None) is not None:
+        changes["identity"] = one_of(present)
+    if room.has_seats:
+        for name in ("index", "seat_index"):
+            if isinstance(index := getattr(command, name, None), int):
+                changes[name] = index % len(room.grid.seats)
+    taken, seated = seats(lambda seat: seat.identity is not None), sorted(room.grid.occupants())
+    match command:
+        case MakeRequest(kind=kind):
+            kind = kind if room.has_seats else ON_STAGE.get(kind, kind)
+            by = by if kind.asks_the_room else one_of(able(Capability.MANAGE_REQUESTS), present)
+            placed = kind in (RequestKind.OPEN_MICROPHONE, RequestKind.OPEN_CAMERA)
+            to = None if kind.asks_the_room else one_of([*seated, *room.stage] if placed else [], present)
+            changes |= {"kind": kind, "to": to}
+        case AcceptRequest() | RejectRequest() | CancelRequest() if room.requests:
+            request = room.requests[one_of(sorted(room.requests))]
+            answers = [request.to] if request.to is not None else able(Capability.MANAGE_REQUESTS)
+            by = one_of([request.sender] if isinstance(command, CancelRequest) else answers, present)
+            changes["id"] = request.id
+        case ClearSeat() | MuteSeat():
+            changes["index"] = one_of(taken, [0])
+        case UnmuteSeat():
+            changes["index"] = one_of(seats(lambda seat: seat.muted_audio or seat.muted_video), taken, [0])
+        case UnlockSeat():
+            changes["index"] = one_of(seats(lambda seat: seat.locked or seat.audio_locked), [0])
+        case SwapSeats():
+            changes |= {"first": one_of(taken, [0]), "second": one_of(taken, [1])}
+        case LeaveSeat() | MoveSeat(identity=None):
+            by = one_of(seated, present)
+        case MoveSeat():
+            by, changes["identity"] = one_of(able(Capability.MANAGE_SEATS), present), one_of(seated, present)
+        case LeaveStage():
+            by = one_of(sorted(room.stage), present)
+    return by, command.model_copy(update=changes), one_of(world.present.get(by, ()), DEVICES)

@@ -20,6 +20,7 @@ from utd_core.model.commands import (
     LeaveRoom,
     ListParticipants,
     RemoveParticipant,
+    Returned,
     RoomCommand,
     SetRole,
     Tick,
@@ -107,97 +108,85 @@ class RoomMachine(Explorer):
     def anybody_gives_any_command(self, by: str, command: Command, device: str) -> None:
         self.attempt(by, command, device)
 
-    @precondition(lambda self: self.goes_on() and self.room.has_seats)
-    @rule(data=st.data(), command=st.one_of(SEAT, SEAT_MANAGING))
-    def somebody_sits_down_or_manages_seats(self, data: st.DataObject, command: Command) -> None:
-        self.attempt(*aimed(self.world, data, command))
-
-    @precondition(lambda self: self.goes_on() and self.room.has_stage)
-    @rule(data=st.data(), command=STAGE)
-    def somebody_comes_on_stage_or_leaves_it(self, data: st.DataObject, command: Command) -> None:
-        self.attempt(*aimed(self.world, data, command))
+    @precondition(lambda self: self.goes_on())
+    @rule(data=st.data())
+    def somebody_takes_leaves_or_manages_a_place(self, data: st.DataObject) -> None:
+        self.somebody(data, st.one_of(SEAT, SEAT_MANAGING) if self.room.has_seats else STAGE)
 
     @precondition(lambda self: self.goes_on())
-    @rule(data=st.data(), command=ASKING)
-    def somebody_asks(self, data: st.DataObject, command: Command) -> None:
-        self.attempt(*aimed(self.world, data, command))
-
-    @precondition(lambda self: self.goes_on() and self.room.requests)
-    @rule(data=st.data(), command=ANSWERING)
-    def somebody_answers(self, data: st.DataObject, command: Command) -> None:
-        self.attempt(*aimed(self.world, data, command))
+    @rule(data=st.data(), answer=st.booleans())
+    def somebody_asks_or_answers(self, data: st.DataObject, answer: bool) -> None:
+        self.somebody(data, ANSWERING if answer and self.room.requests else ASKING)
 
     @precondition(lambda self: self.goes_on())
     @rule(data=st.data(), command=st.one_of(MODERATION, LIFE))
     def somebody_moderates(self, data: st.DataObject, command: Command) -> None:
         self.attempt(*aimed(self.world, data, command))
 
-    @precondition(lambda self: self.there_is_a_room())
-    @rule(by=people, device=devices)
-    def somebody_joins(self, by: str, device: str) -> None:
-        as_host = not self.goes_on()
-        self.attempt(by, JoinRoom(room=LOUNGE, type=self.room.type, device_id=device, as_host=as_host))
+    def somebody(self, data: st.DataObject, commands: st.SearchStrategy[Command]) -> None:
+        self.attempt(*aimed(self.world, data, data.draw(commands)))
 
     # What happens to them
 
-    @rule(identity=people)
-    def lose_the_connection(self, identity: str) -> None:
+    @precondition(lambda self: self.there_is_a_room())
+    @rule(who=people, device=devices, comes=st.sampled_from([True, True, False]))
+    def somebody_comes_or_is_lost(self, who: str, device: str, comes: bool) -> None:
+        if comes:
+            as_host = not self.goes_on()
+            self.attempt(who, JoinRoom(room=LOUNGE, type=self.room.type, device_id=device, as_host=as_host))
+        else:
+            self.lose(who)
+
+    def lose(self, identity: str) -> None:
         """Told only where it can matter, as the engine does; so it must not matter elsewhere."""
         world = self.world
         world.present.pop(identity, None)
-        concerned = world.state is not None and world.state.concerns(identity)
-        if concerned or not world.present:
+        if self.room.concerns(identity) or not world.present:
             world.attempt("", Departed(identity))
         else:
             assert world.decide("", Departed(identity)) == []
 
-    @precondition(lambda self: self.world.present)
-    @rule(data=st.data())
-    def be_found_connected(self, data: st.DataObject) -> None:
-        self.world.returned(data.draw(st.sampled_from(sorted(self.world.present))))
-
-    @rule(identity=people, lasts=st.none() | seconds)
-    def be_banned_everywhere(self, identity: str, lasts: float | None) -> None:
+    @rule(who=people, is_there=st.booleans())
+    def news_come_late_or_twice(self, who: str, is_there: bool) -> None:
         world = self.world
-        world.ban_everywhere(identity, None if lasts is None else world.now + lasts)
-        if identity in world.present:
-            self.attempt(SERVER, RemoveParticipant(room=LOUNGE, identity=identity))
+        if is_there and who in world.present:
+            world.attempt("", Returned(who))
+        elif who not in world.present:
+            world.attempt("", Departed(who))
 
-    @rule(identity=people)
-    def be_forgiven_everywhere(self, identity: str) -> None:
-        self.world.project.bans.pop(identity, None)
+    @rule(who=people, lasts=st.none() | seconds, forgiven=st.booleans())
+    def somebody_is_banned_everywhere_or_forgiven(self, who: str, lasts: float | None, forgiven: bool) -> None:
+        world = self.world
+        if forgiven:
+            world.project.bans.clear()
+            return
+        world.ban_everywhere(who, None if lasts is None else world.now + lasts)
+        if who in world.present:
+            self.attempt(SERVER, RemoveParticipant(room=LOUNGE, identity=who))
 
     # Time
 
-    @rule(passed=seconds)
-    def wait(self, passed: float) -> None:
-        """The engine brings the time whenever something is due."""
+    @rule(passed=seconds, engine_is_up=st.booleans())
+    def time_passes(self, passed: float, engine_is_up: bool) -> None:
+        """The engine brings the time whenever something is due; or only afterwards, where it was down."""
         world = self.world
         until = world.now + passed
+        if not engine_is_up:
+            world.now = until
         while world.state is not None and (due := deadline(world.state)) is not None and due <= until:
             world.now = max(world.now, due)
-            self.tick_when_due()
+            step = world.attempt("", Tick())
+            assert step.events, "a deadline has come and nothing happened"
+            following = deadline(self.room)
+            assert following is None or following > world.now, "the same deadline would come again and again"
         world.now = until
 
-    @rule(passed=seconds)
-    def wait_while_the_engine_is_down(self, passed: float) -> None:
-        world = self.world
-        world.now += passed
-        if world.state is not None and (due := deadline(world.state)) is not None and due <= world.now:
-            self.tick_when_due()
-
-    @precondition(lambda self: self.there_is_a_room())
-    @rule()
-    def tick_before_anything_is_due(self) -> None:
-        due = deadline(self.room)
-        if due is None or due > self.world.now:
-            assert self.world.decide("", Tick()) == []
-
-    def tick_when_due(self) -> None:
-        step = self.world.attempt("", Tick())
-        assert step.events, "a deadline has come and nothing happened"
-        following = deadline(self.room)
-        assert following is None or following > self.world.now, "the same deadline would come again and again"
+    @invariant()
+    def time_does_nothing_before_something_is_due(self) -> None:
+        if self.there_is_a_room():
+            due = deadline(self.room)
+            if due is None or due > self.world.now:
+                assert self.world.decide("", Tick()) == []
 
     # Sentences about every step
 
@@ -367,7 +356,7 @@ class RoomMachine(Explorer):
 
 
 def test_room_machine() -> None:
-    explore(RoomMachine, runs=250, share=0.6)
+    explore(RoomMachine, runs=350, share=0.6)
 
 
 def test_the_room_machine_knows_every_command_that_is_decided_on_a_room() -> None:
