@@ -160,7 +160,12 @@ async def exact(harness: Harness, source: TrackSource, frames: Sequence[Frame]) 
     listener = await bob.listens(ann, source)
     await harness.play(track, frames)
     await harness.eventually(lambda: len(listener.frames) >= len(frames))
-    assert listener.frames == list(frames)
+    assert len(listener.frames) == len(frames)
+    # One by one: a comparison of whole films explains itself for minutes, and to nobody.
+    changed = [
+        number for number, (heard, sent) in enumerate(zip(listener.frames, frames, strict=True)) if heard != sent
+    ]
+    assert not changed, f"frames {changed} were changed on the way"
 
 
 @proves("C56")
