@@ -38,83 +38,149 @@ from typing import Any, ClassVar
 class ErrorCode(StrEnum):
     """Stable, documented error codes; `docs/reference/errors.md` lists them with their status."""
 
-    # malformed
+    # what is malformed
     INVALID_INPUT = "invalid_input"
+    """A field is missing, unknown, of the wrong kind or out of its bounds; `details.problems` names each."""
     INVALID_IDENTITY = "invalid_identity"
+    """No well-formed identity: 1 to 128 printable characters, not beginning with `$`."""
     INVALID_NAME = "invalid_name"
+    """No well-formed room name."""
     INVALID_FRAME = "invalid_frame"
+    """A media frame of the wrong shape, rate or size."""
     TOO_LARGE = "too_large"
+    """A payload is over its limit."""
     CALL_TO_SELF = "call_to_self"
+    """Nobody calls oneself."""
     SEAT_OUT_OF_RANGE = "seat_out_of_range"
+    """The grid has no seat of this number."""
 
-    # who
+    # who may not
     UNAUTHENTICATED = "unauthenticated"
+    """No credential, or one that is not valid (any more)."""
     FORBIDDEN = "forbidden"
+    """The actor's role lacks the capability, or it is somebody else's to do; `details.capability` names it."""
     OUTRANKED = "outranked"
+    """The other one's rank is not below the actor's."""
     BANNED = "banned"
+    """The identity is banned from the room or the project; `details` say until when and why."""
     FEATURE_DISABLED = "feature_disabled"
+    """The project's plan does not hold this."""
     RATE_LIMITED = "rate_limited"
+    """Too many requests, or too many commands wait; try again a little later."""
     PUBLISH_REFUSED = "publish_refused"
+    """Publishing this source is not granted: take a seat, come on stage or ask first."""
 
-    # what
+    # what is not there
     ROOM_NOT_FOUND = "room_not_found"
+    """There is no such room; a host creates it by joining."""
     PARTICIPANT_NOT_FOUND = "participant_not_found"
+    """The identity is not in the room."""
     REQUEST_NOT_FOUND = "request_not_found"
+    """The room never had a request of this number."""
     CALL_NOT_FOUND = "call_not_found"
+    """There is no such call, or it is somebody else's."""
     BAN_NOT_FOUND = "ban_not_found"
+    """No ban with this id holds."""
     BACKEND_NOT_FOUND = "backend_not_found"
+    """No installed plugin brings a media backend of this name."""
     TRACK_NOT_FOUND = "track_not_found"
+    """The participant publishes no such track."""
 
-    # when
+    # what is not possible now
     CONFLICT = "conflict"
+    """The state is not the one that this needs; read it again."""
     ROOM_EXISTS = "room_exists"
+    """A room of this name exists; join it, or end it first."""
     ROOM_ENDED = "room_ended"
+    """The room has ended; its name is free for a new one."""
     ROOM_NOT_LIVE = "room_not_live"
+    """The room is backstage, where this identity may not be; wait until it goes live."""
     ROOM_FULL = "room_full"
+    """The room holds as many participants as it may."""
     WRONG_ROOM_TYPE = "wrong_room_type"
+    """An audio room has seats and no stage, a live stream a stage and no seats."""
     WRONG_PHASE = "wrong_phase"
+    """The room is live already, or it is not."""
     ALREADY_JOINED = "already_joined"
+    """The identity is there already, and a second device is refused; or the session is connected."""
     NOT_JOINED = "not_joined"
+    """Only somebody in the room may do this; join first."""
     SEAT_TAKEN = "seat_taken"
+    """Somebody sits there."""
     SEAT_LOCKED = "seat_locked"
+    """The seat is locked."""
     SEAT_NOT_LOCKED = "seat_not_locked"
+    """The seat is not locked."""
     SEAT_RESERVED = "seat_reserved"
+    """The seat is kept for somebody else."""
     SEAT_EMPTY = "seat_empty"
+    """Nobody sits there."""
     SEAT_MUTED = "seat_muted"
+    """The occupant is muted already."""
     SEAT_NOT_MUTED = "seat_not_muted"
+    """The occupant is not muted."""
     NO_FREE_SEAT = "no_free_seat"
+    """No seat is open to this identity."""
     SEATS_BY_REQUEST = "seats_by_request"
+    """Seats of this room are given on request; ask to speak."""
     ALREADY_SEATED = "already_seated"
+    """The identity holds a seat; moving is another command."""
     NOT_SEATED = "not_seated"
+    """The identity holds no seat."""
     ALREADY_ON_STAGE = "already_on_stage"
+    """The identity is on stage."""
     NOT_ON_STAGE = "not_on_stage"
+    """The identity is not on stage."""
     REQUEST_PENDING = "request_pending"
+    """A request of this kind to the same addressee is pending; `details.id` is its number."""
     REQUEST_ENDED = "request_ended"
+    """The request has ended, and ends only once; make a new one."""
     TOO_MANY_REQUESTS_WAITING = "too_many_requests_waiting"
+    """As many requests are pending as the room allows."""
     TOO_MANY_ROLES = "too_many_roles"
+    """As many people have a role as a room keeps."""
     TOO_MANY_BANS = "too_many_bans"
-    ALREADY_BANNED = "already_banned"
+    """As many bans hold as a room or a project keeps."""
     CALL_ENDED = "call_ended"
+    """The call is over; start a new one."""
     CALL_NOT_RINGING = "call_not_ringing"
+    """The call was answered, perhaps on another device."""
     CALL_NOT_ACTIVE = "call_not_active"
+    """The call was not answered yet; cancel or reject it."""
     CALLEE_BUSY = "callee_busy"
+    """The callee is in another call."""
     ALREADY_IN_CALL = "already_in_call"
+    """The caller is in another call; end it first."""
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
+    """The idempotency key was used for another command."""
     SUPERSEDED = "superseded"
+    """A later, opposite operation won."""
     CLOSED = "closed"
+    """The object was closed; make a new one."""
 
     # media, plugins, service
     MEDIA_FAILED = "media_failed"
+    """The media backend failed."""
     CONNECT_FAILED = "connect_failed"
+    """No media connection could be made."""
     CONNECTION_LOST = "connection_lost"
+    """There was a media connection, and it ended."""
     UNSUPPORTED = "unsupported"
+    """The backend declares that it cannot do this; the message names backend and feature."""
     PLUGIN_INVALID = "plugin_invalid"
+    """A plugin does not fit its hooks; the message names plugin, hook and mismatch."""
     PLUGIN_FAILED = "plugin_failed"
+    """A plugin raised something of its own."""
     STORE_FAILED = "store_failed"
+    """The database failed; nothing was changed."""
     DEADLINE_EXCEEDED = "deadline_exceeded"
+    """The answer did not come in time; whether it took effect is not known."""
     GRANT_TIMEOUT = "grant_timeout"
+    """The permission to publish did not come in time."""
     MISSING_EXTRA = "missing_extra"
+    """An optional dependency is not installed; the message says which extra brings it."""
     INTERNAL = "internal"
+    """A fault of this package; please report it."""
 
 
 class UTDStreamException(Exception):
@@ -125,7 +191,7 @@ class UTDStreamException(Exception):
     """
 
     default_status: ClassVar[int] = 500
-    default_code: ClassVar[ErrorCode] = ErrorCode.CONFLICT
+    default_code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
 
     def __init__(
         self,
@@ -193,6 +259,7 @@ class Refused(UTDStreamException):
     """The rules of the model refuse a command. The state is exactly what it was before."""
 
     default_status = 409
+    default_code = ErrorCode.CONFLICT
 
 
 class Forbidden(Refused):
@@ -214,8 +281,7 @@ class NotFound(Refused):
 
 
 class Conflict(Refused):
-    default_status = 409
-    default_code = ErrorCode.CONFLICT
+    """The rules allow it, but not in this state."""
 
 
 class MediaError(UTDStreamException):
@@ -273,3 +339,50 @@ class Superseded(UTDStreamException):
 class Closed(UTDStreamException):
     default_status = 409
     default_code = ErrorCode.CLOSED
+
+
+_CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
+    InvalidInput: (
+        ErrorCode.INVALID_INPUT,
+        ErrorCode.INVALID_IDENTITY,
+        ErrorCode.INVALID_NAME,
+        ErrorCode.CALL_TO_SELF,
+        ErrorCode.SEAT_OUT_OF_RANGE,
+    ),
+    InvalidFrame: (ErrorCode.INVALID_FRAME,),
+    TooLarge: (ErrorCode.TOO_LARGE,),
+    Unauthenticated: (ErrorCode.UNAUTHENTICATED,),
+    RateLimited: (ErrorCode.RATE_LIMITED,),
+    Forbidden: (ErrorCode.FORBIDDEN, ErrorCode.OUTRANKED, ErrorCode.SEATS_BY_REQUEST),
+    Banned: (ErrorCode.BANNED,),
+    FeatureDisabled: (ErrorCode.FEATURE_DISABLED,),
+    NotFound: (
+        ErrorCode.ROOM_NOT_FOUND,
+        ErrorCode.PARTICIPANT_NOT_FOUND,
+        ErrorCode.REQUEST_NOT_FOUND,
+        ErrorCode.CALL_NOT_FOUND,
+        ErrorCode.BAN_NOT_FOUND,
+        ErrorCode.TRACK_NOT_FOUND,
+    ),
+    MediaError: (ErrorCode.MEDIA_FAILED,),
+    ConnectFailed: (ErrorCode.CONNECT_FAILED,),
+    ConnectionLost: (ErrorCode.CONNECTION_LOST,),
+    PublishRefused: (ErrorCode.PUBLISH_REFUSED,),
+    Unsupported: (ErrorCode.UNSUPPORTED,),
+    PluginError: (ErrorCode.PLUGIN_INVALID, ErrorCode.PLUGIN_FAILED),
+    BackendNotFound: (ErrorCode.BACKEND_NOT_FOUND,),
+    StoreFailed: (ErrorCode.STORE_FAILED,),
+    DeadlineExceeded: (ErrorCode.DEADLINE_EXCEEDED, ErrorCode.GRANT_TIMEOUT),
+    Superseded: (ErrorCode.SUPERSEDED,),
+    Closed: (ErrorCode.CLOSED,),
+    UTDStreamException: (ErrorCode.MISSING_EXTRA, ErrorCode.INTERNAL),
+}
+
+EXCEPTION_OF: Mapping[ErrorCode, type[UTDStreamException]] = {
+    **dict.fromkeys(ErrorCode, Conflict),
+    **{code: kind for kind, codes in _CODES.items() for code in codes},
+}
+"""What each code is raised as. Most are a `Conflict`: something is asked of a state that is not ready for it.
+
+The status of a code is that of its class; who receives a code from another process raises this.
+"""

@@ -108,6 +108,8 @@ def test_ctrl_c_in_the_live_view_leaves_nothing_behind_and_says_so(tmp_path: Pat
         stderr=other_end,
         env=environment,
         start_new_session=True,
+        # A shell that starts the tests in the background has SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no thread runs here)
     ) as command:
         os.close(other_end)
         try:

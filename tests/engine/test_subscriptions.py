@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from utd_core.broker.base import Recover
-from utd_core.errors import Closed, Forbidden, InvalidInput, NotFound
+from utd_core.errors import Closed, Conflict, Forbidden, InvalidInput, NotFound
 from utd_core.model.bans import BanMade
 from utd_core.model.call import CallStarted
 from utd_core.model.commands import (
@@ -42,7 +42,7 @@ async def test_a_user_channel_is_its_users_alone(world: World) -> None:
 async def test_a_rooms_channel_is_for_those_inside_and_its_moderators(world: World) -> None:
     host, guest, outsider = await world.room(), await world.guest("guest"), world.person("outsider")
     await guest.follow(CHANNEL)
-    with pytest.raises(Forbidden) as caught:
+    with pytest.raises(Conflict) as caught:
         await outsider.follow(CHANNEL)
     assert caught.value.code == "not_joined"
     await host.do(SetRole(room=ROOM, identity="outsider", role=Role.ADMIN))

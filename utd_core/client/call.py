@@ -311,6 +311,6 @@ class UTDCallSession(UTDSession):
 def _ticket_of(call: UTDCall) -> UTDTokenResponse:
     if call.ticket is None:
         raise ConnectionLost(
-            f"the call is {call.status.value}, so there is no place to connect to", code=ErrorCode.CALL_ENDED
+            f"the call is {call.status.value}, so there is no place to connect to", 409, ErrorCode.CALL_ENDED
         )
     return call.ticket

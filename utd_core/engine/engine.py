@@ -151,8 +151,8 @@ class Engine:
         """Follow a channel: a user's own, that of a room one is in (or moderates), that of one's own call.
 
         The subscription to a room ends when the actor leaves it or the room ends (its queue is closed after the events
-        up to then), or when the actor is removed (it is closed with `Forbidden`). Raises `Forbidden`, `NotFound`,
-        `InvalidInput`, `Closed`.
+        up to then), or when the actor is removed (it is closed with `Forbidden`). Raises `Forbidden`, `Conflict`,
+        `NotFound`, `InvalidInput`, `Closed`.
         """
         return await self._or_closed(self._running().subscriptions.subscribe(channel, actor, recover, capacity))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from ..broker.base import Recover, Subscription
-from ..errors import ErrorCode, Forbidden, InvalidInput, NotFound
+from ..errors import Conflict, ErrorCode, Forbidden, InvalidInput, NotFound
 from ..model.call import Call
 from ..model.channels import call_channel, room_channel, user_channel
 from ..model.command import Actor
@@ -33,7 +33,7 @@ class Subscriptions:
         self._entries: dict[int, _Entry] = {}
 
     async def subscribe(self, channel: str, actor: Actor, recover: Recover | None, capacity: int) -> Subscription:
-        """Raises `Forbidden`, `NotFound` or `InvalidInput`."""
+        """Raises `Forbidden`, `Conflict` (not_joined), `NotFound` or `InvalidInput`."""
         await self._check(channel, actor)
         subscription = await self._broker.subscribe(channel, recover=recover, capacity=capacity)
         if not actor.is_trusted and channel.startswith(_ROOM):
@@ -105,7 +105,7 @@ class Subscriptions:
             return
         moderates = room.role(actor.identity).rank >= Role.ADMIN.rank and room.phase is not Phase.ENDED
         if not moderates and actor.identity not in self._core.presences.get(room.name, ()):
-            raise Forbidden(f"{actor.identity!r} is not in room {room.name!r}; join first", code=ErrorCode.NOT_JOINED)
+            raise Conflict(f"{actor.identity!r} is not in room {room.name!r}; join first", code=ErrorCode.NOT_JOINED)
 
     def _check_call(self, call: Call | None, actor: Actor) -> None:
         if call is None or not (actor.is_trusted or call.is_party(actor.identity)):

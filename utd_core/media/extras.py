@@ -12,11 +12,11 @@ from ..errors import ErrorCode, UTDStreamException
 def needs_extra(feature: str, extra: str = "av") -> Iterator[None]:
     """Around an optional import: a missing module becomes an error that says what to install.
 
-    Raises `UTDStreamException` (missing_extra, 501) that names `feature` and the extra.
+    Raises `UTDStreamException` (missing_extra) that names `feature` and the extra.
     """
     try:
         yield
     except ImportError as error:
         missing = error.name or "a module"
         message = f'{feature} needs {missing}, which is not installed; pip install "utd-core[{extra}]"'
-        raise UTDStreamException(message, 501, ErrorCode.MISSING_EXTRA, details={"extra": extra}) from error
+        raise UTDStreamException(message, code=ErrorCode.MISSING_EXTRA, details={"extra": extra}) from error

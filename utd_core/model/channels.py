@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .bans import BanLifted, BanMade
 from .call import Call
 from .event import Event
+from .identifiers import SERVER
 from .request import RequestEnded, RequestMade
 from .room import ParticipantRemoved, RoleChanged, Room
 
@@ -19,20 +21,23 @@ def call_channel(call_id: str) -> str:
 
 
 def user_channel(identity: str) -> str:
-    """What concerns one person wherever they are: calls, requests to them, removal, roles."""
+    """What concerns one person wherever they are: calls, requests of theirs and to them, removal, roles, bans."""
     return f"private-user.{identity}"
 
 
 def room_event_channels(room: Room, event: Event) -> tuple[str, ...]:
     """The room's channel, and the person's where somebody is addressed who may not be looking at the room."""
     channel = room_channel(room.name)
+    concerned: tuple[str | None, ...] = ()
     if isinstance(event, RequestMade):
-        return (channel, user_channel(event.request.to)) if event.request.to else (channel,)
-    if isinstance(event, RequestEnded):
-        return (channel, user_channel(event.sender))
-    if isinstance(event, ParticipantRemoved | RoleChanged):
-        return (channel, user_channel(event.identity))
-    return (channel,)
+        concerned = (event.request.to,)
+    elif isinstance(event, RequestEnded):
+        concerned = (event.sender, event.to)
+    elif isinstance(event, ParticipantRemoved | RoleChanged | BanLifted):
+        concerned = (event.identity,)
+    elif isinstance(event, BanMade):
+        concerned = (event.ban.identity,)
+    return (channel, *(user_channel(who) for who in concerned if who is not None and who != SERVER))
 
 
 def call_event_channels(call: Call, event: Event) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ class SeatTaken(Event):
 
 @dataclass(frozen=True, slots=True)
 class SeatLeft(Event):
-    """`reason`: left, removed, locked, seat_removed, disconnected, replaced."""
+    """`reason`: left, removed (or the moderator's words), locked, seat_removed, disconnected."""
 
     index: int
     identity: str

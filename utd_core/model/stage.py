@@ -61,7 +61,7 @@ class StageJoined(Event):
 
 @dataclass(frozen=True, slots=True)
 class StageLeft(Event):
-    """`reason`: left, removed, disconnected."""
+    """`reason`: left, removed (or the moderator's words), disconnected."""
 
     identity: str
     reason: str
