@@ -183,7 +183,7 @@ class StoppedLive(Event):
 
 @dataclass(frozen=True, slots=True)
 class RoomEnded(Event):
-    """The last event of a room. `reason`: ended (or the words of whoever ended it), duration_limit, empty, host_left."""
+    """The last event of a room. `reason`: ended (or the words given with it), duration_limit, empty, host_left."""
 
     reason: str
     by: str
