@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from math import ceil
 from typing import ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
@@ -52,19 +53,18 @@ class Explorer(RuleBasedStateMachine):
         return events
 
 
-def explore(machine: type[RuleBasedStateMachine], *, runs: int, share: float) -> None:
-    """Run a machine `runs` times; or, when fuzzing, for its `share` of the steps."""
+def explore(machine: type[Explorer], *, runs: int, share: float) -> None:
+    """Run a machine `runs` times; or, when fuzzing, until it has taken its `share` of the steps."""
     steps = int(os.environ.get("UTD_FUZZ_STEPS", "0"))
     if not steps:
         _run(machine, runs, derandomize=True)
         return
-    left = max(1, round(steps * share / STEPS_OF_A_RUN))
-    while left > 0:
-        _run(machine, min(left, RUNS_AT_ONCE), derandomize=False)
-        left -= RUNS_AT_ONCE
+    goal = STEPS[machine.name] + steps * share
+    while (left := goal - STEPS[machine.name]) > 0:
+        _run(machine, min(RUNS_AT_ONCE, ceil(left / STEPS_OF_A_RUN)), derandomize=False)
 
 
-def _run(machine: type[RuleBasedStateMachine], runs: int, *, derandomize: bool) -> None:
+def _run(machine: type[Explorer], runs: int, *, derandomize: bool) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -138,6 +138,25 @@ def test_bans_of_the_project_are_swept_when_they_run_out() -> None:
     assert project_deadline(project.project) is None
 
 
+def test_bans_are_listed_by_identity_a_page_at_a_time() -> None:
+    world, project = a_room(), ProjectWorld()
+    for identity in ("cem", "ann", "bob"):
+        world.give("host", CreateBan(room=LOUNGE, identity=identity))
+        project.give(SERVER, CreateBan(identity=identity))
+        assert project.answer.identity == identity
+    places: list[tuple[RoomWorld | ProjectWorld, str, str | None]] = [(world, "host", LOUNGE), (project, SERVER, None)]
+    for where, by, room in places:
+        where.give(by, ListBans(room=room, limit=2))
+        first = where.answer
+        where.give(by, ListBans(room=room, limit=2, cursor=first.next))
+        second = where.answer
+        assert [ban.identity for ban in first.data] == ["ann", "bob"]
+        assert ([ban.identity for ban in second.data], second.next) == (["cem"], None)
+    project.give(SERVER, DeleteBan(id=project.project.bans["ann"].id))
+    assert project.answer is None
+    assert sorted(project.project.bans) == ["bob", "cem"]
+
+
 def test_a_ban_is_lifted_by_its_id_and_the_identity_may_come_back() -> None:
     world = a_room("guest")
     world.give("host", CreateBan(room=LOUNGE, identity="guest"))

@@ -15,6 +15,7 @@ from utd_core.model.commands import (
     ListRequests,
     LockSeat,
     MakeRequest,
+    MuteParticipant,
     MuteSeat,
     PromoteToStage,
     RejectRequest,
@@ -23,6 +24,7 @@ from utd_core.model.commands import (
     TakeSeat,
 )
 from utd_core.model.identifiers import SERVER, SYSTEM
+from utd_core.model.permission import VIDEO_SOURCES
 from utd_core.model.request import RequestKind, RequestState
 from utd_core.model.roles import Role
 from utd_core.model.room import KEPT_ENDED_REQUESTS
@@ -261,6 +263,10 @@ def test_accepting_to_open_a_device_lifts_the_mute() -> None:
     stream.stage("viewer")
     id = stream.ask("host", RequestKind.OPEN_CAMERA, to="viewer")
     assert kinds(stream.give("viewer", AcceptRequest(room=LOUNGE, id=id))) == ["request_ended"]
+    stream.give("host", MuteParticipant(room=LOUNGE, identity="viewer", audio=True, video=True))
+    id = stream.ask("host", RequestKind.OPEN_CAMERA, to="viewer")
+    assert kinds(stream.give("viewer", AcceptRequest(room=LOUNGE, id=id))) == ["request_ended", "stage_mute_changed"]
+    assert stream.grant("viewer").publish == VIDEO_SOURCES
 
 
 def test_only_who_stands_above_asks_to_open_a_device() -> None:
