@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import utd_core.model
-from utd_core.errors import Conflict, ErrorCode, UTDStreamException
+from utd_core.errors import EXCEPTION_OF, ErrorCode, UTDStreamException
 from utd_core.model.call import CALL, CallTrigger, UTDCallStatus
 from utd_core.model.codec import dump
 from utd_core.model.commands import (
@@ -85,11 +85,12 @@ def test_a_cell_leads_to_a_state_or_is_a_conflict_that_names_a_code_and_the_next
         assert machine.next(state, trigger) is machine.table[state, trigger]
         assert machine.table[state, trigger] in states(machine)
         return
-    with pytest.raises(Conflict) as refusal:
+    with pytest.raises(UTDStreamException) as refusal:
         machine.next(state, trigger)
     code, words = machine.refusals.get((state, trigger)) or machine.refusals.get((state, None)) or ("conflict", "")
     assert refusal.value.status_code == 409
     assert refusal.value.code == code
+    assert type(refusal.value) is EXCEPTION_OF[ErrorCode(code)]
     assert words in refusal.value.message
     assert state.value in refusal.value.message
     assert trigger.value.replace("_", " ") in refusal.value.message

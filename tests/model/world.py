@@ -305,7 +305,7 @@ def ended(events: list[Event]) -> tuple[str, str, str]:
     return event.status.value, event.reason, event.by
 
 
-def copied(world: RoomWorld, **changes: Any) -> RoomWorld:
+def with_settings(world: RoomWorld, **changes: Any) -> RoomWorld:
     """The world with other settings."""
     world.room.settings = replace(world.room.settings, **changes)
     return world

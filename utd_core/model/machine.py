@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from ..errors import Conflict, ErrorCode
+from ..errors import EXCEPTION_OF, ErrorCode, UTDStreamException
 
 S = TypeVar("S", bound=StrEnum)
 T = TypeVar("T", bound=StrEnum)
@@ -34,7 +34,7 @@ class Machine(Generic[S, T]):
     also_initial: frozenset[S] = frozenset()
 
     def next(self, state: S, trigger: T) -> S:
-        """The state after `trigger`, or `Conflict`."""
+        """The state after `trigger`. Raises the refusal of a missing cell."""
         after = self.table.get((state, trigger))
         if after is None:
             raise self.refusal(state, trigger)
@@ -43,14 +43,15 @@ class Machine(Generic[S, T]):
     def allows(self, state: S, trigger: T) -> bool:
         return (state, trigger) in self.table
 
-    def refusal(self, state: S, trigger: T) -> Conflict:
-        """The error of a missing cell."""
+    def refusal(self, state: S, trigger: T) -> UTDStreamException:
+        """The error of a missing cell: a `Conflict`, or what else its code is raised as."""
         code, words = (
             self.refusals.get((state, trigger))
             or self.refusals.get((state, None))
             or (ErrorCode.CONFLICT, "look at its state first")
         )
-        return Conflict(f"{self.name} is {state.value}: cannot {trigger.value.replace('_', ' ')}; {words}", code=code)
+        message = f"{self.name} is {state.value}: cannot {trigger.value.replace('_', ' ')}; {words}"
+        return EXCEPTION_OF[code](message, code=code)
 
     @property
     def final(self) -> frozenset[S]:

@@ -31,7 +31,7 @@ from utd_core.model.room import KEPT_ENDED_REQUESTS
 from utd_core.model.seats import SeatMode
 
 from ..rulebook import rule
-from ..world import LOUNGE, RoomWorld, a_room, a_stream, copied, kinds
+from ..world import LOUNGE, RoomWorld, a_room, a_stream, kinds, with_settings
 
 ENDS = (
     "A request is pending, then exactly one of accepted, rejected, cancelled, expired, failed; every end says why and "
@@ -320,7 +320,7 @@ def test_a_request_names_what_its_kind_needs_and_nothing_else() -> None:
 
 
 def test_pending_requests_are_bounded() -> None:
-    world = copied(a_room("first", "second", "third"), max_pending_requests=2)
+    world = with_settings(a_room("first", "second", "third"), max_pending_requests=2)
     ask_to_speak(world, "first")
     ask_to_speak(world, "second")
     with world.refused(ErrorCode.TOO_MANY_REQUESTS_WAITING, Conflict):
