@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -44,6 +45,17 @@ def test_hook_utd_media_backends_offers_backends_by_name(installed: Installed) -
         ("one", ["first", "second"]),
         ("two", ["third"]),
     ]
+
+
+def test_a_backend_keeps_the_name_of_its_plugin_whoever_is_loaded_first(installed: Installed) -> None:
+    installed.add("able", Plugin(spec_of("mock"), spec_of("spare")))
+    installed.add("mock", Plugin(spec_of("mock")))
+    manager = manager_of(installed)
+    assert set(manager.backends) == {"mock"}
+    able, mock = manager.plugins
+    assert able.error is not None
+    assert "'mock' is registered by plugin 'mock'" in able.error.message
+    assert mock.error is None
 
 
 def test_hook_utd_doctor_collects_checks_of_each_plugin(installed: Installed) -> None:
@@ -143,6 +155,30 @@ def test_the_environment_chooses(
     if value is not None:
         monkeypatch.setenv("UTD_PLUGINS", value)
     assert set(manager_of(installed).backends) == expected
+
+
+def test_two_threads_that_load_at_once_both_find_the_plugin_that_one_is_still_loading(installed: Installed) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    class Slow(Plugin):
+        @hookimpl
+        def utd_media_backends(self) -> list[BackendSpec]:
+            asked.set()
+            assert answer.wait(10)
+            return self.specs
+
+    installed.add("one", Slow(spec_of("first")))
+    manager = manager_of(installed)
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(manager.spec("first").name)) for _ in range(2)]
+    threads[0].start()
+    assert asked.wait(10)
+    threads[1].start()
+    threads[1].join(0.05)  # long enough to have answered wrongly
+    answer.set()
+    for thread in threads:
+        thread.join(10)
+    assert found == ["first", "first"]
 
 
 def test_a_plugin_that_is_not_allowed_is_not_imported(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:

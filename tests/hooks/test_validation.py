@@ -161,6 +161,9 @@ def none_of(settings: object) -> None: ...
         ({"create": "acme:create"}, "create must be a function (settings, clock) -> MediaBackend, got str"),
         ({"create": none_of}, "create must take (settings, clock), found create(settings: 'object') -> 'None'"),
         ({"faults": {"jitter"}}, "faults must hold utd_core.media.faults.Fault, got 'jitter'"),
+        ({"faults": None}, "faults must be a frozenset of Fault, got None"),
+        ({"faults": "jitter"}, "faults must be a frozenset of Fault, got 'jitter'"),
+        ({"requires": None}, "requires must be a tuple of module names, got None"),
         ({"requires": "aiortc"}, "requires must be a tuple of module names, got 'aiortc'"),
     ],
 )

@@ -9,6 +9,7 @@ import difflib
 import importlib.metadata
 import importlib.util
 import os
+import threading
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -59,9 +60,12 @@ class PluginManager:
         self._entry_points = entry_points
         self._plugins: dict[str, PluginInfo] = {}
         self._left_out: frozenset[str] = frozenset()
+        self._installed: frozenset[str] = frozenset()
         self._hooks = pluggy.PluginManager(hookspecs.PROJECT)
         self._hooks.add_hookspecs(hookspecs)
         self._loaded = False
+        # A plugin that is being loaded may ask for the others, so the thread that loads is let through.
+        self._loading = threading.RLock()
 
     def register(self, plugin: object, name: str, *, distribution: str = "", version: str = "") -> PluginInfo:
         """Register a plugin by hand (an application's own, or a test's). Raises `PluginError` and keeps it out."""
@@ -69,17 +73,24 @@ class PluginManager:
         return self._register(plugin, name, distribution, version)
 
     def load(self) -> None:
-        """Load every installed and allowed plugin, in the order of their names. Idempotent; raises nothing."""
-        if self._loaded:
-            return
-        self._loaded = True
+        """Load every installed and allowed plugin, in the order of their names. Idempotent; raises nothing.
+
+        May be called in several threads (engines that open at once do so): all return when everything is loaded.
+        """
+        with self._loading:
+            if not self._loaded:
+                self._loaded = True
+                self._load_all()
+
+    def _load_all(self) -> None:
         found = self._entry_points
         if found is None:
             found = importlib.metadata.entry_points(group=hookspecs.PROJECT)
         ordered = sorted(found, key=lambda entry: (entry.name, entry.value))
-        for entry in ordered:
-            if self._allow is None or entry.name in self._allow:
-                self._load(entry)
+        chosen = [entry for entry in ordered if self._allow is None or entry.name in self._allow]
+        self._installed = frozenset(entry.name for entry in chosen)
+        for entry in chosen:
+            self._load(entry)
         names = {entry.name for entry in ordered}
         self._left_out = frozenset(names - (self._allow if self._allow is not None else names))
         for missing in sorted((self._allow or frozenset()) - names):
@@ -204,7 +215,9 @@ class PluginManager:
             for owner, found in self._call("utd_media_backends", only=name):
                 if isinstance(found, PluginError):
                     raise found
-                taken = {spec.name: info.name for info in self._plugins.values() for spec in info.backends}
+                # A plugin's own name is kept for its backend, whoever is loaded first.
+                taken = {plugin: plugin for plugin in self._installed if plugin != name}
+                taken |= {spec.name: info.name for info in self._plugins.values() for spec in info.backends}
                 backends += validate.check_backends(owner, found, taken)
         except PluginError:
             self._hooks.unregister(name=name)

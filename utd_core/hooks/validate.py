@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,9 +100,11 @@ def check_backends(plugin: str, found: object, taken: Mapping[str, str]) -> tupl
             raise invalid(
                 plugin, f"{where}: create must take (settings, clock), found create{inspect.signature(spec.create)}"
             )
+        if not isinstance(spec.faults, Collection) or isinstance(spec.faults, str):
+            raise invalid(plugin, f"{where}: faults must be a frozenset of Fault, got {spec.faults!r}")
         if strangers := [fault for fault in spec.faults if not isinstance(fault, Fault)]:
             raise invalid(plugin, f"{where}: faults must hold utd_core.media.faults.Fault, got {strangers[0]!r}")
-        if isinstance(spec.requires, str) or not all(isinstance(module, str) for module in spec.requires):
+        if not isinstance(spec.requires, tuple | list) or not all(isinstance(module, str) for module in spec.requires):
             raise invalid(plugin, f"{where}: requires must be a tuple of module names, got {spec.requires!r}")
         if spec.name in seen:
             other = seen[spec.name]
