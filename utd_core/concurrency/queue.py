@@ -128,6 +128,11 @@ class BoundedQueue(Generic[T]):
     def closed(self) -> bool:
         return self._closed
 
+    @property
+    def error(self) -> Exception | None:
+        """What `close` was given, which readers get after what is held."""
+        return self._error
+
     def __len__(self) -> int:
         return len(self._items)
 
@@ -135,7 +140,10 @@ class BoundedQueue(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        if not self._items and self._closed and self._error is None:
+        if self._items:
+            self._delivered += 1
+            return self._items.popleft()
+        if self._closed and self._error is None:
             raise StopAsyncIteration
         try:
             return await self.get()

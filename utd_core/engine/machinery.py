@@ -19,6 +19,7 @@ from .media_rooms import MediaRooms, owner_of
 from .pipeline import Pipeline
 from .reconciler import Reconciler
 from .recovery import Recovery
+from .retention import Retention
 from .statistics import EngineStatistics
 from .subscriptions import Subscriptions
 from .tickets import Tickets
@@ -39,7 +40,7 @@ class Machinery:
 
     def __init__(self, core: Core) -> None:
         self.core = core
-        self.lines = Lines(core.store)
+        self.lines = Lines(core.store, core.clock)
         self.idempotency = Idempotency(core.store)
         self.pipeline = Pipeline(core, self.lines, self.idempotency)
         self.media_rooms = MediaRooms(core.control)
@@ -49,6 +50,7 @@ class Machinery:
             core, self.pipeline, self.media_rooms, self.reconciler, on_gone=self.subscriptions.end
         )
         self._recovery = Recovery(core, self.pipeline, self.media_rooms, self.reconciler, self.attendance.surveys)
+        self._retention = Retention(core, self.pipeline.residents, self.media_rooms)
         self.deadlines = Deadlines(core, self.pipeline)
         self.lists = Lists(core, self.lines)
         self.tokens: UserTokens
@@ -89,7 +91,7 @@ class Machinery:
         self._aftermath.evict_banned()
         core.scope.start(self.deadlines.run, name="deadlines")
         core.scope.start(self._every, interval, self.attendance.surveys.ask_all, name="surveys")
-        core.scope.start(self._every, settings.prune_interval, self._prune, name="pruning")
+        core.scope.start(self._every, settings.prune_interval, self._retention.prune, name="pruning")
         self._recovering.ask("everything")
 
     async def aclose(self) -> None:
@@ -134,17 +136,19 @@ class Machinery:
     async def _listen(self, notifications: AsyncIterator[Notification]) -> None:
         """Hear the backend out; where its stream breaks, listen again and look at everything that was missed."""
         settings = self.core.settings
-        backoff = Backoff(settings.retry_first, settings.retry_limit)
+        backoff, heard = Backoff(settings.retry_first, settings.retry_limit), False
         while True:
             try:
                 async for notification in notifications:
-                    backoff = Backoff(settings.retry_first, settings.retry_limit)
+                    heard = True
                     self.attendance.notice(notification)
                 return
             except Closed:
                 return
             except Exception:
                 log.exception("the notifications of %r broke off; listening again", self.core.backend.name)
+            if heard:
+                backoff, heard = Backoff(settings.retry_first, settings.retry_limit), False
             await self.core.clock.sleep(backoff.step())
             notifications = self.core.control.notifications()
             for room in self.core.presences:
@@ -160,15 +164,9 @@ class Machinery:
             except UTDStreamException as error:
                 log.warning("%s failed; it comes again in %s s: %s", function.__name__, seconds, error)
 
-    async def _prune(self) -> None:
-        settings = self.core.settings
-        now = self.core.clock.now()
-        await self.core.store.prune(
-            now - settings.history_seconds, settings.history_events, answers_before=now - settings.answer_seconds
-        )
-
     async def _recover(self, _: str) -> None:
         await self._recovery.recover_all()
+        self._retention.is_recovered = True
 
     async def _lose_patience(self) -> None:
         await self.core.clock.sleep(self.core.settings.close_grace)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from utd_core.concurrency import BoundedQueue, Overflow, QueueStatistics
+from utd_core.concurrency import BoundedQueue, Overflow
 from utd_core.media.events import DisconnectReason, Notification, NotificationKind, TrackInfo
 from utd_core.media.faults import Fault
 
@@ -16,27 +15,17 @@ from .agenda import Agenda
 _CAPACITY = 10_000
 
 
-class NotificationStream(AsyncIterator[Notification]):
+class NotificationStream(BoundedQueue[Notification]):
     """One listener's notifications, from the moment it was made; a listener too slow loses the oldest."""
 
+    __slots__ = ("__weakref__",)
+
     def __init__(self) -> None:
-        self._queue: BoundedQueue[Notification] = BoundedQueue(_CAPACITY, Overflow.DROP_OLDEST)
-
-    async def __anext__(self) -> Notification:
-        return await self._queue.__anext__()
-
-    def put(self, notification: Notification) -> None:
-        self._queue.put(notification)
-
-    def statistics(self) -> QueueStatistics:
-        return self._queue.statistics()
+        super().__init__(_CAPACITY, Overflow.DROP_OLDEST)
 
     async def aclose(self) -> None:
         """End the stream. Idempotent."""
         self.close()
-
-    def close(self) -> None:
-        self._queue.close()
 
 
 @dataclass(slots=True)

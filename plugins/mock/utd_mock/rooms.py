@@ -57,7 +57,7 @@ class Participant:
         for track in self.tracks.values():
             track.refresh()
         for subscription in self.subscriptions.values():
-            subscription.track.route()
+            subscription.track.reroute()
 
     def snapshot(self) -> ParticipantSnapshot:
         return ParticipantSnapshot(

@@ -203,7 +203,7 @@ class MockServer:
             self._end_track(track)
         for subscription in participant.subscriptions.values():
             subscription.track.subscriptions.pop(participant.identity, None)
-            subscription.track.route()
+            subscription.track.reroute()
         participant.subscriptions.clear()
         if room.participants.get(participant.identity) is participant:
             del room.participants[participant.identity]
@@ -373,13 +373,13 @@ class MockServer:
         participant.subscriptions[track.info.id] = subscription
         track.subscriptions[participant.identity] = subscription
         participant.link.signal(Subscribed(subscription))
-        track.route()
+        track.reroute()
 
     def _unsubscribe(self, participant: Participant, track_id: str) -> None:
         subscription = participant.subscriptions.pop(track_id, None)
         if subscription is not None:
             subscription.track.subscriptions.pop(participant.identity, None)
-            subscription.track.route()
+            subscription.track.reroute()
             participant.link.signal(Unsubscribed(subscription))
 
 

@@ -2,7 +2,8 @@
 
 A published frame walks a ready-made tuple of functions, one per subscriber, and each of those hands the same
 frame object to the readers. The layers of a simulcast track stand in between, as outlets with outlets of their own.
-Everything that decides the way (mute, faults, adaptive stream, quality) is decided when it changes, never per frame.
+Everything that decides the way (mute, faults, adaptive stream, quality) is decided once after it changed, never per
+frame; and not before the next frame, as a thousand subscribers come one after the other.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class PublishedTrack:
     __slots__ = (
         "_away",
         "_ended",
+        "_outlets",
         "_simulcast",
         "bytes",
         "dropped",
@@ -38,7 +40,6 @@ class PublishedTrack:
         "frames",
         "info",
         "options",
-        "outlets",
         "owner",
         "subscriptions",
     )
@@ -48,7 +49,7 @@ class PublishedTrack:
         self.owner = owner
         self.options = options
         self.subscriptions: dict[str, Subscription] = {}
-        self.outlets: tuple[Callable[[Frame], None], ...] = ()
+        self._outlets: tuple[Callable[[Frame], None], ...] | None = None
         self.flowing = True
         self.frames = self.bytes = self.dropped = 0
         self._away = False
@@ -56,7 +57,6 @@ class PublishedTrack:
         self._simulcast: Simulcast | None = None
         if options.simulcast and self.is_video:
             self._simulcast = Simulcast(options, dynacast=owner.options.dynacast)
-            self.route()
 
     @property
     def is_video(self) -> bool:
@@ -81,12 +81,21 @@ class PublishedTrack:
         self.subscriptions.clear()
         self.refresh()
 
-    def route(self) -> None:
+    @property
+    def outlets(self) -> tuple[Callable[[Frame], None], ...]:
+        """Where the next frame goes."""
+        if self._outlets is None:
+            self._outlets = self._routed()
+        return self._outlets
+
+    def reroute(self) -> None:
         """Choose anew how frames reach each subscriber."""
+        self._outlets = None
+
+    def _routed(self) -> tuple[Callable[[Frame], None], ...]:
         subscriptions = self.subscriptions.values()
         if self._simulcast is None:
-            self.outlets = tuple([subscription.outlet() for subscription in subscriptions])
-            return
+            return tuple([subscription.outlet() for subscription in subscriptions])
         takers: dict[Layer, list[Callable[[Frame], None]]] = {}
         outlets = []
         for subscription in subscriptions:
@@ -95,12 +104,12 @@ class PublishedTrack:
                 takers.setdefault(layer, []).append(subscription.outlet())
             else:
                 outlets.append(subscription.outlet())
-        self.outlets = (*outlets, *self._simulcast.route(takers))
+        return (*outlets, *self._simulcast.route(takers))
 
     def refresh(self) -> None:
         """Look anew whether frames flow at all, and where to."""
         self.flowing = not (self._ended or self._away or self.info.muted or self.owner.link.is_cut)
-        self.route()
+        self.reroute()
 
     def snapshot(self) -> TrackSnapshot:
         return TrackSnapshot(
@@ -175,7 +184,7 @@ class Subscription:
     def set_quality(self, quality: VideoQuality) -> None:
         """Another layer, from the next frame on."""
         self.quality = quality
-        self.track.route()
+        self.track.reroute()
 
     def attach(self, queue: BoundedQueue[Frame]) -> None:
         """A reader begins."""
@@ -208,7 +217,7 @@ class Subscription:
 
     def _changed(self) -> None:
         self._inlets = tuple(queue.put for queue in self._queues)
-        self.track.route()
+        self.track.reroute()
 
     def _withhold(self, _frame: Frame) -> None:
         self.withheld += 1
