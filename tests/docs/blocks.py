@@ -3,7 +3,7 @@
 | fence                          | what it is                                                                        |
 |--------------------------------|-----------------------------------------------------------------------------------|
 | ```` ```python ````            | runs; the blocks of a page share one namespace, in order; `await` works at the top |
-| ```` ```python title="a.py" ```` | a file of its own: `python a.py` runs, or pytest where it is named `test_*.py`  |
+| ```` ```python title="a.py" ```` | a file of its own: `python -m a` runs, or pytest where it is named `test_*.py`  |
 | ```` ```LANGUAGE title="F" ````  | the file F, for the blocks below it                                             |
 | ```` ```console ````           | every line `$ utd ...` runs and has to exit with 0; other lines are for the reader |
 | ```` ```text ````              | output, or something that cannot run here; it never runs                          |

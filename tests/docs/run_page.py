@@ -37,7 +37,7 @@ class Reader:
             elif Path(block.title).name.startswith("test_"):
                 command(block, [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", block.title])
             else:
-                command(block, [sys.executable, block.title])
+                command(block, [sys.executable, "-m", module_of(block.title)])
         for words in block.commands:
             command(block, [str(Path(sys.executable).with_name(words[0])), *words[1:]])
 
@@ -49,6 +49,11 @@ class Reader:
             self._runner.run(eval(code, self._names))
         else:
             exec(code, self._names)
+
+
+def module_of(file: str) -> str:
+    """The name to import a file by; one in a folder is a module of a package."""
+    return ".".join(Path(file).with_suffix("").parts)
 
 
 def command(block: Block, words: list[str]) -> None:
