@@ -23,6 +23,7 @@ from utd_core.model.commands import (
 )
 from utd_core.model.identifiers import MAX_METADATA_BYTES
 
+from .rulebook import rule
 from .world import LOUNGE
 
 Bad = dict[str, tuple[Any, str]]
@@ -59,6 +60,10 @@ def names(code: str) -> Bad:
         "joiner_in_ascii": "al\u200dice",
         "only_a_joiner": "\u200d",
         "filler": "\u3164",
+        "variation_of_nothing": "a\ufe0f",
+        "ideographic_variation_of_nothing": "a\U000e0100",
+        "mongolian_variation_of_nothing": "a\u180b",
+        "decomposed": "e\u0301",
     }
     return {shows: (value, code) for shows, value in wrong.items()}
 
@@ -239,6 +244,7 @@ def test_the_fewest_fields_make_a_command(name: str) -> None:
         assert isinstance(way(), COMMANDS[name])
 
 
+@rule("A command checks its own fields, so one that exists is well formed; whether it is *allowed* is for `decide`.")
 @pytest.mark.parametrize(("name", "field"), FIELDS)
 def test_a_malformed_field_is_one_typed_error(name: str, field: str) -> None:
     for shows, (value, code) in refused_by(name, field).items():

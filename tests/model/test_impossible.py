@@ -1,4 +1,4 @@
-"""What is well formed and still cannot be done: on ended rooms, unknown requests, twice, to oneself. Nothing changes."""
+"""What is well formed and still cannot be done: in ended rooms, to unknown requests, twice. Nothing changes."""
 
 from __future__ import annotations
 

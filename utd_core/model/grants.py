@@ -1,7 +1,11 @@
 """What a participant may do on the media plane: a pure function of the room or the call (law 2).
 
-A seat, a stage place or a call side *is* the permission to publish. Nothing stores a permission; the engine makes
-the media backend match what these functions say.
+- A seat, a stage place or a call side *is* the permission to publish. Nothing stores a permission.
+- Whoever is let in hears and sees. Whoever is not (backstage, after the end, in a call of others) may do nothing.
+- The caller publishes from the start, so that the first word is heard; the callee once it has accepted.
+- Sending data needs no place, only the capability.
+
+The engine makes the media backend match what these functions say.
 """
 
 from __future__ import annotations
@@ -78,6 +82,44 @@ def _unmuted(sources: frozenset[TrackSource], no_audio: bool, no_video: bool) ->
     if no_video:
         sources -= VIDEO_SOURCES
     return sources
+
+
+def why_refused(room: Room, identity: str, source: TrackSource) -> str:
+    """Why `grant_of` does not hold `source`, and what to do about it: words for the error that refuses it."""
+    if room.phase is Phase.ENDED:
+        return "the room has ended"
+    if NOTHING == grant_of(room, identity):
+        return "the room is not live yet; wait for `go_live`"
+    if room.has_stage:
+        member = room.stage.get(identity)
+        if member is None:
+            return "come on stage first, or ask for it"
+        return _why_muted(source)
+    seat = room.grid.seat_of(identity)
+    if seat is None:
+        return "take a seat first, or ask for one"
+    if source not in VIDEO_SEAT_SOURCES:
+        return "a seat has no screen to share; make a live stream for that"
+    if source in VIDEO_SOURCES and not room.settings.seat_video:
+        return "the seats of this room have sound only; `seat_video` is decided when a room is made"
+    if seat.audio_locked if source in AUDIO_SOURCES else seat.video_locked:
+        return f"seat {seat.index} is locked for it; move to another one, or have it unlocked"
+    return _why_muted(source)
+
+
+def why_refused_in_call(call: Call, identity: str) -> str:
+    """The same for a call: why `call_grant_of` holds less than that."""
+    if call.status.is_terminal:
+        return f"the call is {call.status.value}"
+    if not call.is_party(identity):
+        return "only the two parties of a call are heard and seen in it"
+    if identity == call.callee and call.status is not UTDCallStatus.ACTIVE:
+        return "answer the call first"
+    return "an audio call carries sound only; start a video call"
+
+
+def _why_muted(source: TrackSource) -> str:
+    return f"a moderator took the {source.value}; it can be opened once it is given back"
 
 
 def affected(event: Event) -> frozenset[str] | None:

@@ -2,8 +2,9 @@
 
 - An identity or a room name is 1 to 128 characters, printable, without outer blanks. Letters of any script
   and emoji are fine; control characters, line breaks, invisible direction marks and fillers are not.
-- A zero-width joiner stands only where scripts and emoji need it, between two characters that are not ASCII; so no
-  name looks like another by hiding one.
+- No name looks like another by hiding something: a zero-width joiner stands only where scripts and emoji need it,
+  between two characters that are not ASCII; a variation selector only behind what it varies (emoji, ideographs,
+  Mongolian letters); and text is in Unicode's normal form C, so that there is one way to write "é".
 - A name that begins with `$` is reserved: `$server` is the application's own server, `$system` the engine. So is a
   room name that begins with `call:`, as the media rooms of calls do.
 - A device id is 1 to 64 characters of `A-Z a-z 0-9 . _ : -`.
@@ -34,6 +35,10 @@ SYSTEM = "$system"
 _JOINERS = frozenset("\u200c\u200d")
 # Letters and marks that show as nothing, which no name needs.
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_KEYCAP = "\u20e3"
+_ALSO_EMOJI = frozenset("\u203c\u2049\u2194\u25fb\u25fc\u25fd\u25fe\u3030\u303d")
+"""Emoji that Unicode does not count among the symbols "So"."""
+_MONGOLIAN_SELECTORS = frozenset("\u180b\u180c\u180d\u180f")
 _DEVICE = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 
 
@@ -49,9 +54,19 @@ def _hides_something(value: str) -> bool:
         return False
     padded = f" {value} "
     return not _FILLERS.isdisjoint(value) or any(
-        here in _JOINERS and any(near.isascii() or near in _JOINERS for near in (before, after))
+        (here in _JOINERS and any(near.isascii() or near in _JOINERS for near in (before, after)))
+        or _varies_nothing(before, here, after)
         for before, here, after in zip(padded, padded[1:], padded[2:], strict=False)
     )
+
+
+def _varies_nothing(before: str, here: str, after: str) -> bool:
+    """Whether `here` is a variation selector that has no effect where it stands."""
+    if "\ufe00" <= here <= "\ufe0f":
+        return unicodedata.category(before) != "So" and after != _KEYCAP and before not in _ALSO_EMOJI
+    if "\U000e0100" <= here <= "\U000e01ef":
+        return unicodedata.category(before) != "Lo"
+    return here in _MONGOLIAN_SELECTORS and not "\u1820" <= before <= "\u18aa"
 
 
 def _check(value: Any, what: str, code: ErrorCode) -> str:
@@ -62,6 +77,10 @@ def _check(value: Any, what: str, code: ErrorCode) -> str:
     if value != value.strip() or not _printable(value) or _hides_something(value):
         raise InvalidInput(
             f"{what} must not hold control characters, invisible ones or outer blanks: {value[:32]!r}", code=code
+        )
+    if not unicodedata.is_normalized("NFC", value):
+        raise InvalidInput(
+            f"{what} must be in Unicode normal form C; use unicodedata.normalize('NFC', ...): {value[:32]!r}", code=code
         )
     if value[0] == "$":
         raise InvalidInput(f"{what} must not begin with '$'; that is reserved: {value[:32]!r}", code=code)
