@@ -24,8 +24,9 @@ class Subscription:
 
     `recovered` tells whether the queue begins exactly after the place asked for; if not, it begins after `head`, and
     the subscriber fetches a snapshot. `head` is where the channel was when the subscription began. The queue closes
-    with an error (`Closed`) when its reader is too slow, or when events were lost on the way to this node: a hole would
-    be worse. What is held then can still be read; after that, subscribe again with the last place that was read.
+    with an error (`Closed`) when its reader is too slow, when events were lost on the way to this node (a hole would be
+    worse), when the channel was discarded and begins anew in another epoch, and when the broker is closed. What is held
+    then can still be read; after that, subscribe again with the last place that was read.
     """
 
     channel: str
@@ -60,7 +61,7 @@ class Broker(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """End every subscription. Idempotent."""
+        """End every subscription, with `Closed`. Idempotent."""
         ...
 
     def publish(self, envelopes: Sequence[Envelope]) -> None:

@@ -44,6 +44,12 @@ class Channel:
         if self.last is None:
             self.epoch, self.last = head.epoch, head.offset
 
+    def begin_anew(self, first: Envelope) -> None:
+        """What comes next is `first`, of another epoch. Whoever has seen something of the old one cannot just go on."""
+        if self.last:
+            self.close(Closed(f"{self.name!r} was discarded and has begun anew; subscribe again"))
+        self.epoch, self.last, self.early = first.epoch, first.offset - 1, None
+
     def deliver(self, envelope: Envelope, keep: int) -> list[Subscription]:
         """The next event, for everybody; answers (and lets go of) those whose queue did not take it.
 

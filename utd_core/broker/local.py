@@ -49,7 +49,7 @@ class LocalBroker:
         self._closed = True
         await self._scope.aclose()
         for channel in self._channels.values():
-            channel.close()
+            channel.close(Closed("the broker was closed"))
         self._channels.clear()
         self._recent.clear()
         self._held = 0
@@ -61,6 +61,8 @@ class LocalBroker:
             channel = self._channels.get(envelope.channel) or self._make(envelope.channel)
             if channel.last is None:
                 channel.epoch, channel.last = envelope.epoch, envelope.offset - 1
+            elif channel.epoch != envelope.epoch:
+                self._begin_anew(channel, envelope)
             ahead = envelope.offset - channel.last
             if ahead == 1:
                 self._deliver(channel, envelope)
@@ -160,7 +162,7 @@ class LocalBroker:
                 found = await self._find(channel, last, missing)
                 for envelope in found:
                     # Some may have arrived by themselves meanwhile.
-                    if envelope.offset == channel.head.offset + 1:
+                    if envelope.offset == channel.head.offset + 1 and envelope.epoch == channel.epoch:
                         self._mended += 1
                         self._deliver(channel, envelope)
                         self._deliver_early(channel)
@@ -191,6 +193,11 @@ class LocalBroker:
             quiet = next(iter(self._recent.values()))
             self._drop_recent(quiet)
             self._forget_unused(quiet)
+
+    def _begin_anew(self, channel: Channel, first: Envelope) -> None:
+        """The channel is in another epoch: the one that was followed so far is no more."""
+        self._drop_recent(channel)
+        channel.begin_anew(first)
 
     def _drop_recent(self, channel: Channel) -> None:
         if channel.recent is not None:

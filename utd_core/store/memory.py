@@ -27,8 +27,11 @@ class MemoryStore(SqlStore):
         if self._closed:
             raise Closed("the store in memory was closed; make a new one")
         if self._database is None:
-            # The first time this loads SQLAlchemy, which the loop should not wait for.
-            self._keep(await asyncio.to_thread(_connect))
+            # The first time this loads SQLAlchemy, which the loop should not wait for. A thread cannot be stopped, so
+            # whoever is cancelled meanwhile still takes what it brings; not a task, which a loop that ends cancels.
+            connecting = asyncio.get_running_loop().run_in_executor(None, _connect)
+            connecting.add_done_callback(self._keep)
+            await asyncio.shield(connecting)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -42,11 +45,13 @@ class MemoryStore(SqlStore):
     async def _write(self, operation: Callable[[Queries], T]) -> T:
         return self._opened().write(operation)
 
-    def _keep(self, database: Database) -> None:
+    def _keep(self, connecting: asyncio.Future[Database]) -> None:
+        if connecting.cancelled() or connecting.exception() is not None:
+            return
         if self._closed or self._database is not None:
-            database.close()
+            connecting.result().close()
         else:
-            self._database = database
+            self._database = connecting.result()
 
     def _opened(self) -> Database:
         if self._database is None:
