@@ -34,9 +34,14 @@ $(STAMP): requirements.lock $(MANIFESTS) utd_core/version.py scripts/bootstrap.p
 demo: setup ## a room hears a real voice; ARGS="--record out --json" are passed on
 	@$(BIN)/utd demo $(ARGS)
 
-# In one process by default: some tests keep real time. ARGS="-n 2 --dist loadfile" is for the impatient.
-test: setup ## every test; ARGS="-k seats" are passed on
+# Side by side, and then those that need the machine for themselves. With ARGS: in one process, to look at.
+test: setup ## every test; ARGS="-k seats" chooses
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: setup ## lint, format, strict types, import layers
 	$(BIN)/ruff check
@@ -45,7 +50,8 @@ check: setup ## lint, format, strict types, import layers
 	$(BIN)/lint-imports --no-cache
 
 fuzz: setup ## the model's state machines, a million steps
-	UTD_FUZZ_STEPS=1000000 $(BIN)/python -m pytest tests/model -k machine -o faulthandler_timeout=0 $(ARGS)
+	UTD_FUZZ_STEPS=1000000 $(BIN)/python -m pytest tests/model/test_*_machine.py -o faulthandler_timeout=0 \
+	  -o log_cli=true -o log_cli_level=INFO -o log_cli_format="%(message)s" $(ARGS)
 
 bench: setup ## the figures of benchmarks/, with their baselines; ARGS="import_time" chooses
 	@$(BIN)/python -m benchmarks $(ARGS)

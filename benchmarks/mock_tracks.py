@@ -16,6 +16,7 @@ from time import perf_counter, process_time
 from utd_core.concurrency import SystemClock, TaskScope
 from utd_core.hooks import default_manager
 from utd_core.media.backend import ConnectOptions, FrameReader, LocalTrack, MediaBackend, PublishOptions
+from utd_core.media.frames import Frame
 from utd_core.media.pump import Pump
 from utd_core.media.sources.synthetic import SilenceAudioSource
 from utd_core.model.permission import Grant, TrackSource
@@ -82,7 +83,7 @@ async def _tracks() -> Run:
         received = [0] * TRACKS
         pumps = []
 
-        async def count(number: int, reader: FrameReader) -> None:
+        async def count(number: int, reader: FrameReader[Frame]) -> None:
             async for _ in reader:
                 received[number] += 1
 
@@ -104,9 +105,9 @@ async def _tracks() -> Run:
         await backend.aclose()
 
 
-async def _publish_all(backend: MediaBackend) -> list[tuple[LocalTrack, FrameReader]]:
+async def _publish_all(backend: MediaBackend) -> list[tuple[LocalTrack, FrameReader[Frame]]]:
     """Rooms of equal size, in which everybody publishes and reads the one before."""
-    pairs: list[tuple[LocalTrack, FrameReader]] = []
+    pairs: list[tuple[LocalTrack, FrameReader[Frame]]] = []
     options = ConnectOptions(auto_subscribe=False)
     for room in map(str, range(ROOMS)):
         await backend.control.create_room(room)

@@ -116,7 +116,7 @@ SEAT_TAKEN = SeatTaken(1, "ann", "ann")
 
 def commits_of(epoch: str, room: str, count: int) -> Iterator[Commit]:
     for n in range(count):
-        state = StoredState("room", room, n + 1, PAYLOAD, None, False)
+        state = StoredState("room", room, n + 1, PAYLOAD, None, None)
         events = [Envelope(room, epoch, 2 * n + k, "room", room, 1e9, SEAT_TAKEN) for k in (1, 2)]
         yield Commit(states=[(state, n)], events=events)
 
@@ -190,13 +190,19 @@ def steps(group: Sequence[Rows]) -> Iterator[tuple[Any, Any]]:
                 yield sql.INSERT_STATE, row
             else:
                 guard = {"of_kind": row["kind"], "of_key": row["key"], "of_version": expected}
-                columns = {name: row[name] for name in ("version", "payload", "deadline", "ended")}
+                columns = {name: row[name] for name in ("version", "payload", "deadline", "ended_at")}
                 yield sql.UPDATE_STATE, {**columns, **guard}
         for step in rows.steps:
             if step.first == 1:
-                yield sql.INSERT_CHANNEL, {"name": step.channel, "offset": step.last, "pruned": 0}
+                row = {"name": step.channel, "epoch": step.epoch, "offset": step.last, "pruned": 0}
+                yield sql.INSERT_CHANNEL, row
             else:
-                guard = {"of_name": step.channel, "of_offset": step.first - 1, "offset": step.last}
+                guard = {
+                    "of_name": step.channel,
+                    "of_epoch": step.epoch,
+                    "of_offset": step.first - 1,
+                    "offset": step.last,
+                }
                 yield sql.MOVE_CHANNEL, guard
         yield sql.INSERT_EVENT, rows.events
 

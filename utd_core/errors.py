@@ -3,7 +3,9 @@
     UTDStreamException              .message, .status_code, .code, .details
     +-- InvalidInput                422  a value is malformed; nothing was looked up
     |   +-- InvalidFrame            422  a media frame of the wrong shape or rate
-    |   `-- TooLarge                413  a payload is over its limit
+    |   +-- TooLarge                413  a payload is over its limit
+    |   +-- MethodNotAllowed        405  the route takes another HTTP method
+    |   `-- UnsupportedMediaType    415  the body is not what the route reads
     +-- Unauthenticated             401  no or bad credential
     +-- RateLimited                 429  slow down
     +-- Refused                     the rules say no; the state is unchanged
@@ -20,6 +22,7 @@
     +-- PluginError                 500  a plugin is wrong or failed
     |   `-- BackendNotFound         404  no installed plugin has this name
     +-- StoreFailed                 503  the database failed; nothing was changed
+    +-- Unavailable                 503  the server starts or stops
     +-- DeadlineExceeded            504  the answer did not come in time
     +-- Superseded                  409  a later opposite operation won
     `-- Closed                      409  the object was closed
@@ -49,6 +52,12 @@ class ErrorCode(StrEnum):
     """A media frame of the wrong shape, rate or size."""
     TOO_LARGE = "too_large"
     """A payload is over its limit."""
+    INVALID_JSON = "invalid_json"
+    """The body is no JSON object in UTF-8, names a field twice, or nests too deeply."""
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    """The route takes other HTTP methods; `details.allowed` lists them."""
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    """The body is not what the route reads: `application/json`, in UTF-8 and not compressed."""
     CALL_TO_SELF = "call_to_self"
     """Nobody calls oneself."""
     SEAT_OUT_OF_RANGE = "seat_out_of_range"
@@ -57,6 +66,12 @@ class ErrorCode(StrEnum):
     # who may not
     UNAUTHENTICATED = "unauthenticated"
     """No credential, or one that is not valid (any more)."""
+    AMBIGUOUS_CREDENTIALS = "ambiguous_credentials"
+    """Several credentials at once; send one: the secret, the key or the user token."""
+    APPKEY_IDENTITY_MINT_DISABLED = "appkey_identity_mint_disabled"
+    """The project does not let its publishable key sign anybody in; mint sessions with the secret, on your server."""
+    PROJECT_SUSPENDED = "project_suspended"
+    """The project is suspended; its owner has to settle that first."""
     FORBIDDEN = "forbidden"
     """The actor's role lacks the capability, or it is somebody else's to do; `details.capability` names it."""
     OUTRANKED = "outranked"
@@ -83,6 +98,8 @@ class ErrorCode(StrEnum):
     """No ban with this id holds."""
     BACKEND_NOT_FOUND = "backend_not_found"
     """No installed plugin brings a media backend of this name."""
+    ROUTE_NOT_FOUND = "route_not_found"
+    """The server has nothing at this path."""
     TRACK_NOT_FOUND = "track_not_found"
     """The participant publishes no such track."""
 
@@ -173,6 +190,8 @@ class ErrorCode(StrEnum):
     """A plugin raised something of its own."""
     STORE_FAILED = "store_failed"
     """The database failed; nothing was changed."""
+    UNAVAILABLE = "unavailable"
+    """The server starts or stops; try again in a moment, with the same idempotency key."""
     DEADLINE_EXCEEDED = "deadline_exceeded"
     """The answer did not come in time; whether it took effect is not known."""
     GRANT_TIMEOUT = "grant_timeout"
@@ -243,6 +262,16 @@ class InvalidFrame(InvalidInput):
 class TooLarge(InvalidInput):
     default_status = 413
     default_code = ErrorCode.TOO_LARGE
+
+
+class MethodNotAllowed(InvalidInput):
+    default_status = 405
+    default_code = ErrorCode.METHOD_NOT_ALLOWED
+
+
+class UnsupportedMediaType(InvalidInput):
+    default_status = 415
+    default_code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
 
 
 class Unauthenticated(UTDStreamException):
@@ -324,6 +353,11 @@ class StoreFailed(UTDStreamException):
     default_code = ErrorCode.STORE_FAILED
 
 
+class Unavailable(UTDStreamException):
+    default_status = 503
+    default_code = ErrorCode.UNAVAILABLE
+
+
 class DeadlineExceeded(UTDStreamException):
     default_status = 504
     default_code = ErrorCode.DEADLINE_EXCEEDED
@@ -344,6 +378,7 @@ class Closed(UTDStreamException):
 _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
     InvalidInput: (
         ErrorCode.INVALID_INPUT,
+        ErrorCode.INVALID_JSON,
         ErrorCode.INVALID_IDENTITY,
         ErrorCode.INVALID_NAME,
         ErrorCode.CALL_TO_SELF,
@@ -351,9 +386,17 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
     ),
     InvalidFrame: (ErrorCode.INVALID_FRAME,),
     TooLarge: (ErrorCode.TOO_LARGE,),
-    Unauthenticated: (ErrorCode.UNAUTHENTICATED,),
+    MethodNotAllowed: (ErrorCode.METHOD_NOT_ALLOWED,),
+    UnsupportedMediaType: (ErrorCode.UNSUPPORTED_MEDIA_TYPE,),
+    Unauthenticated: (ErrorCode.UNAUTHENTICATED, ErrorCode.AMBIGUOUS_CREDENTIALS),
     RateLimited: (ErrorCode.RATE_LIMITED,),
-    Forbidden: (ErrorCode.FORBIDDEN, ErrorCode.OUTRANKED, ErrorCode.SEATS_BY_REQUEST),
+    Forbidden: (
+        ErrorCode.FORBIDDEN,
+        ErrorCode.APPKEY_IDENTITY_MINT_DISABLED,
+        ErrorCode.PROJECT_SUSPENDED,
+        ErrorCode.OUTRANKED,
+        ErrorCode.SEATS_BY_REQUEST,
+    ),
     Banned: (ErrorCode.BANNED,),
     FeatureDisabled: (ErrorCode.FEATURE_DISABLED,),
     NotFound: (
@@ -362,6 +405,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
         ErrorCode.REQUEST_NOT_FOUND,
         ErrorCode.CALL_NOT_FOUND,
         ErrorCode.BAN_NOT_FOUND,
+        ErrorCode.ROUTE_NOT_FOUND,
         ErrorCode.TRACK_NOT_FOUND,
     ),
     MediaError: (ErrorCode.MEDIA_FAILED,),
@@ -372,6 +416,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
     PluginError: (ErrorCode.PLUGIN_INVALID, ErrorCode.PLUGIN_FAILED),
     BackendNotFound: (ErrorCode.BACKEND_NOT_FOUND,),
     StoreFailed: (ErrorCode.STORE_FAILED,),
+    Unavailable: (ErrorCode.UNAVAILABLE,),
     DeadlineExceeded: (ErrorCode.DEADLINE_EXCEEDED, ErrorCode.GRANT_TIMEOUT),
     Superseded: (ErrorCode.SUPERSEDED,),
     Closed: (ErrorCode.CLOSED,),

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 import pytest_asyncio
 from help_line import put_through, serve
 
-from utd_core import UTDCallStatus, UTDStreamClient
-from utd_core.testing import VirtualClock
+from utd_core import UTDCallStatus
+from utd_core.testing import Eventually, InjectFault, MakeClient, VirtualClock
 
 pytestmark = pytest.mark.asyncio
 
-Client = Callable[[str], UTDStreamClient]
 Desks = Callable[[str], None]
 
 
 @pytest_asyncio.fixture
-async def sits_down(utd_client: Client, utd_clock: VirtualClock) -> AsyncIterator[Desks]:
+async def sits_down(utd_client: MakeClient, utd_clock: VirtualClock) -> AsyncIterator[Desks]:
     """`sits_down("bob")`: an agent at work until the end of the test."""
     desks = []
 
@@ -40,7 +38,7 @@ async def sits_down(utd_client: Client, utd_clock: VirtualClock) -> AsyncIterato
 
 
 async def test_the_second_agent_answers_after_the_first_has_rung_for_30_seconds(
-    utd_client: Client, utd_clock: VirtualClock, sits_down: Desks
+    utd_client: MakeClient, utd_clock: VirtualClock, sits_down: Desks
 ) -> None:
     sits_down("cleo")
     async with utd_client("ada") as ada, ada.call_session("audio_call") as call:
@@ -57,7 +55,7 @@ async def test_the_second_agent_answers_after_the_first_has_rung_for_30_seconds(
         assert utd_clock.monotonic() == pytest.approx(30)
 
 
-async def test_nobody_is_there(utd_client: Client, utd_clock: VirtualClock) -> None:
+async def test_nobody_is_there(utd_client: MakeClient, utd_clock: VirtualClock) -> None:
     async with utd_client("ada") as ada, ada.call_session("audio_call") as call:
         looking = asyncio.create_task(put_through(call, ["bob", "cleo", "dan"]))
         assert await utd_clock.advance_until(looking.done) == pytest.approx(90)
@@ -66,7 +64,7 @@ async def test_nobody_is_there(utd_client: Client, utd_clock: VirtualClock) -> N
 
 
 async def test_an_agent_in_a_call_is_passed_over_without_ringing(
-    utd_client: Client, utd_clock: VirtualClock, sits_down: Desks
+    utd_client: MakeClient, utd_clock: VirtualClock, sits_down: Desks
 ) -> None:
     sits_down("bob")
     async with (
@@ -83,7 +81,11 @@ async def test_an_agent_in_a_call_is_passed_over_without_ringing(
 
 
 async def test_a_call_outlives_ten_seconds_without_a_connection(
-    utd_client: Client, utd_clock: VirtualClock, utd_faults: Any, eventually: Any, sits_down: Desks
+    utd_client: MakeClient,
+    utd_clock: VirtualClock,
+    utd_faults: InjectFault,
+    eventually: Eventually,
+    sits_down: Desks,
 ) -> None:
     sits_down("bob")
     async with utd_client("ada") as ada, ada.call_session("audio_call") as call:

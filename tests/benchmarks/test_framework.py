@@ -12,6 +12,8 @@ import pytest
 from benchmarks import AtLeast, AtMost, Baseline, Result
 from benchmarks.result import show
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

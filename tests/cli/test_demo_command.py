@@ -27,6 +27,8 @@ from utd_core.hooks import PluginManager
 from utd_core.media.analysis import correlate
 from utd_core.media.capabilities import Capabilities
 
+pytestmark = pytest.mark.alone
+
 UTD = [sys.executable, "-c", "from utd_core.cli import main; main()"]
 LISTENERS = {
     "audio_room": ["ada", "cleo", "dan"],

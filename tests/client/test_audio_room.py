@@ -175,7 +175,7 @@ async def test_a_rejected_request_ends_with_a_reason(world: World) -> None:
     assert (rejected.state, rejected.reason, rejected.ended_by) == (RequestState.REJECTED, "later", "host")
     await world.settle()
     assert now(listener.requests) == ()
-    assert listener._awaited == {}
+    assert len(listener._awaited) == 0
 
 
 async def test_an_invitation_is_accepted_with_the_microphone_open_or_declined(world: World) -> None:

@@ -1,39 +1,36 @@
-"""Event streams, operation epochs, deadlines and retry waits."""
+"""Event streams, operation epochs, signals and retry waits."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 
-import anyio
 import pytest
 
-from utd_core.client.deadline import within
 from utd_core.client.event_stream import EventSource
 from utd_core.client.operations import Operations
 from utd_core.client.policy import RetryPolicy
 from utd_core.client.signal import Signal
 from utd_core.concurrency import Overflow
-from utd_core.errors import Closed, DeadlineExceeded, ErrorCode, Superseded
-from utd_core.testing import VirtualClock
+from utd_core.errors import Closed, Superseded
 
 
 async def test_every_reader_gets_every_event_from_when_it_was_made() -> None:
     source: EventSource[int] = EventSource()
-    first = source.reader()
+    first = source.stream.reader()
     source.publish(1)
-    second = source.reader()
+    second = source.stream.reader()
     source.publish(2)
     source.close()
     assert [event async for event in first] == [1, 2]
     assert [event async for event in second] == [2]
-    assert [event async for event in source] == []
+    assert [event async for event in source.stream] == []
 
 
 async def test_a_slow_reader_loses_by_its_policy_and_counts_it() -> None:
     source: EventSource[int] = EventSource()
-    oldest = source.reader(capacity=2)
-    strict = source.reader(capacity=2, overflow=Overflow.CLOSE)
+    oldest = source.stream.reader(capacity=2)
+    strict = source.stream.reader(capacity=2, overflow=Overflow.CLOSE)
     for event in range(4):
         source.publish(event)
     assert (oldest.get_nowait(), oldest.get_nowait(), oldest.get_nowait()) == (2, 3, None)
@@ -48,7 +45,7 @@ async def test_a_reader_that_nobody_holds_is_forgotten() -> None:
     source: EventSource[int] = EventSource()
 
     async def read_one() -> int:
-        async for event in source:
+        async for event in source.stream:
             return event
         return -1
 
@@ -58,12 +55,12 @@ async def test_a_reader_that_nobody_holds_is_forgotten() -> None:
     assert await reading == 7
     del reading
     gc.collect()
-    assert len(source._readers) == 0
+    assert len(source.stream._readers) == 0
 
 
 async def test_closing_a_reader_ends_its_iteration() -> None:
     source: EventSource[int] = EventSource()
-    async with source.reader() as reader:
+    async with source.stream.reader() as reader:
         source.publish(1)
     assert [event async for event in reader] == [1]
 
@@ -109,44 +106,6 @@ async def test_cancelling_the_caller_is_no_supersession() -> None:
     with pytest.raises(asyncio.CancelledError):
         await taking
     assert operations._pending == set()
-
-
-async def test_within_returns_raises_and_expires() -> None:
-    clock = VirtualClock()
-
-    async def answer() -> int:
-        await clock.sleep(1.0)
-        return 42
-
-    async def fail() -> int:
-        await clock.sleep(1.0)
-        raise KeyError("no")
-
-    answering = asyncio.ensure_future(within(clock, 2.0, answer(), "late"))
-    failing = asyncio.ensure_future(within(clock, 2.0, fail(), "late"))
-    expiring = asyncio.ensure_future(within(clock, 0.5, answer(), "late", ErrorCode.GRANT_TIMEOUT))
-    await clock.advance(3.0)
-    assert await answering == 42
-    with pytest.raises(KeyError):
-        await failing
-    with pytest.raises(DeadlineExceeded) as caught:
-        await expiring
-    assert caught.value.code == ErrorCode.GRANT_TIMEOUT
-    assert clock.pending == ()
-
-
-async def test_within_is_cancelled_with_its_caller_by_either_kind_of_cancellation() -> None:
-    clock = VirtualClock()
-    waiting = asyncio.ensure_future(within(clock, 9.0, asyncio.Event().wait(), "late"))
-    await clock.settle()
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        await within(clock, 9.0, asyncio.Event().wait(), "late")
-    assert scope.cancelled_caught
-    assert clock.pending == ()
 
 
 async def test_a_signal_with_a_count_misses_nothing() -> None:

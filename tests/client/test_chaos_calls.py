@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
@@ -34,8 +34,8 @@ async def attempt(act: Awaitable[object]) -> None:
 
 async def pick_up(chance: random.Random, client: UTDStreamClient, session: UTDCallSession) -> None:
     for call in client.incoming_calls.value:
-        act = chance.choices([session.ringing, session.accept, session.reject, session.busy], [2, 5, 1, 1])[0]
-        await act(call.call_id)
+        acts: list[Callable[[str], Awaitable[object]]] = [session.ringing, session.accept, session.reject, session.busy]
+        await chance.choices(acts, [2, 5, 1, 1])[0](call.call_id)
 
 
 @pytest.mark.parity("U12")

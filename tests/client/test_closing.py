@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from utd_core.client import UTDAudioRoomSession
+from utd_core.client import EndReason, UTDAudioRoomSession
 from utd_core.errors import Closed, UTDStreamException
 from utd_core.media.faults import Fault
 from utd_core.model.session import SessionState
@@ -188,6 +188,21 @@ async def test_closing_after_the_engine_and_the_backend_are_gone() -> None:
         await world.run(call.aclose())
         assert now(session.state) is SessionState.CLOSED
     assert await leaks_since(before) == []
+
+
+async def test_an_engine_that_is_closed_under_a_session_is_no_moderator(world: World) -> None:
+    host = await world.audio_room("host", as_host=True)
+    caller = await world.caller("caller")
+    await world.run(host.take_seat(0))
+    await world.run(caller.start("callee"))
+    await world.engine.aclose()
+    await world.settle()
+    for session in (host, caller):
+        end = now(session.ended)
+        assert end is not None
+        assert end.reason is EndReason.ENGINE_CLOSED
+        assert isinstance(end.error, Closed)
+        assert now(session.state) is SessionState.DISCONNECTED
 
 
 async def test_closing_the_client_first_and_the_sessions_later(world: World) -> None:

@@ -101,7 +101,7 @@ async def test_a_ban_is_told_from_another_refusal(world: World) -> None:
 async def test_permissions_come_from_the_server_and_a_client_that_cheats_is_refused_there(world: World) -> None:
     await world.audio_room("host", as_host=True)
     cheat = await world.audio_room("cheat")
-    connection = cheat.room._connection
+    connection = cheat.room._connection.present
     assert connection is not None
     with pytest.raises(UTDStreamException) as caught:
         await connection.publish(PublishOptions(TrackSource.MICROPHONE))

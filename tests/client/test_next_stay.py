@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
-from utd_core import UTDCallStatus, UTDStreamClient
+from utd_core import UTDCallStatus
 from utd_core.client import Phase
-from utd_core.testing import VirtualClock
-
-Client = Callable[..., UTDStreamClient]
+from utd_core.testing import MakeClient, VirtualClock
 
 
 async def test_the_next_call_starts_the_moment_the_last_one_is_missed(
-    utd_client: Client, utd_clock: VirtualClock
+    utd_client: MakeClient, utd_clock: VirtualClock
 ) -> None:
     async with utd_client("ann") as ann, ann.call_session("audio_call") as session:
         await session.start("bob", ring_timeout=30)
@@ -25,7 +22,7 @@ async def test_the_next_call_starts_the_moment_the_last_one_is_missed(
         assert session.call.value.call_id == call.call_id
 
 
-async def test_the_callee_answers_the_next_call_the_moment_the_other_side_hung_up(utd_client: Client) -> None:
+async def test_the_callee_answers_the_next_call_the_moment_the_other_side_hung_up(utd_client: MakeClient) -> None:
     async with (
         utd_client("ann") as ann,
         utd_client("eve") as eve,
@@ -42,7 +39,7 @@ async def test_the_callee_answers_the_next_call_the_moment_the_other_side_hung_u
         assert desk.status.value is UTDCallStatus.ACTIVE
 
 
-async def test_a_host_makes_the_room_anew_the_moment_it_has_ended(utd_client: Client) -> None:
+async def test_a_host_makes_the_room_anew_the_moment_it_has_ended(utd_client: MakeClient) -> None:
     async with await utd_client("ann").join_audio_room("lobby", as_host=True) as room:
         ending = asyncio.create_task(room.end_room())
         await room.phase.wait_for(lambda phase: phase is Phase.ENDED)

@@ -183,8 +183,9 @@ async def test_wait_for_is_done_at_once_when_it_holds_already(owner: Owner) -> N
     assert await owner.number.wait_for(lambda value: value == 0, timeout=0.0) == 0
 
 
-async def test_wait_for_sees_a_value_that_was_replaced_in_the_same_turn(owner: Owner) -> None:
-    waiting = asyncio.ensure_future(owner.number.wait_for(lambda value: value == 1))
+@pytest.mark.parametrize("timeout", [None, 5.0])
+async def test_wait_for_sees_a_value_that_was_replaced_in_the_same_turn(owner: Owner, timeout: float | None) -> None:
+    waiting = asyncio.ensure_future(owner.number.wait_for(lambda value: value == 1, timeout))
     await owner.clock.settle()
     owner.number.set(1)
     owner.number.set(2)
@@ -196,8 +197,35 @@ async def test_wait_for_ends_with_its_deadline_on_the_owners_clock(owner: Owner)
     await owner.clock.advance(29.9)
     assert not waiting.done()
     await owner.clock.advance(0.2)
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(
+        DeadlineExceeded, match=r"^what was waited for did not happen within 30.0 s; the last value is 0"
+    ):
         await waiting
+
+
+async def test_an_error_names_what_was_waited_for_and_the_last_value(owner: Owner) -> None:
+    late = asyncio.ensure_future(owner.number.wait_for(lambda value: value > 8, timeout=1.0, what="a high number"))
+    gone = asyncio.ensure_future(owner.number.wait_for(lambda value: value > 9, what="a higher number"))
+    await owner.clock.settle()
+    owner.number.set(7)
+    await owner.clock.advance(1.0)
+    with pytest.raises(DeadlineExceeded, match=r"^a high number did not happen within 1.0 s; the last value is 7"):
+        await late
+    owner.number.set(8)
+    owner.number.close()
+    with pytest.raises(Closed, match=r"^a higher number cannot happen .* the last value is 8"):
+        await gone
+
+
+async def test_an_error_of_a_mapped_observable_names_the_value_that_its_waiter_sees(owner: Owner) -> None:
+    words = owner.number.map(lambda value: "many" * value)
+    late = asyncio.ensure_future(words.wait_for(lambda word: word == "few", timeout=1.0, what="the word"))
+    await owner.clock.settle()
+    owner.number.set(1_000)
+    await owner.clock.advance(1.0)
+    with pytest.raises(DeadlineExceeded, match=r"the word did not happen .* the last value is 'many") as caught:
+        await late
+    assert len(str(caught.value)) < 500, "a large value is cut"
 
 
 async def test_wait_for_raises_what_its_predicate_raises(owner: Owner) -> None:

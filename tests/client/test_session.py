@@ -93,6 +93,20 @@ async def test_the_microphone_is_refused_unless_publishing_was_granted(world: Wo
 
 
 @pytest.mark.parity("U9")
+async def test_a_refusal_says_what_stands_in_the_way_now(world: World) -> None:
+    host = await world.audio_room("host", as_host=True)
+    with pytest.raises(Forbidden, match="take a seat"):
+        await host.set_microphone(True)
+    await world.run(host.take_seat(0))
+    await world.run(host.mute_seat(0))
+    with pytest.raises(Forbidden, match="a moderator took the microphone"):
+        await host.set_microphone(True)
+    await world.run(host.lock_seat(0, take=False, audio=True))
+    with pytest.raises(Forbidden, match="seat 0 is locked for it"):
+        await host.set_microphone(True)
+
+
+@pytest.mark.parity("U9")
 async def test_switching_off_mutes_and_switching_on_goes_on_with_the_same_track(world: World) -> None:
     host = await world.audio_room("host", as_host=True)
     listener = await world.audio_room("listener")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from utd_core.engine import Engine
 from utd_core.errors import InvalidInput, UTDStreamException
 from utd_core.model.command import Actor
 from utd_core.model.commands import (
@@ -23,6 +24,7 @@ from utd_core.model.commands import (
     GoLive,
     JoinRoom,
     LeaveSeat,
+    ListRooms,
     LockSeat,
     MakeRequest,
     MuteParticipant,
@@ -37,8 +39,10 @@ from utd_core.model.commands import (
     UpdateMetadata,
 )
 from utd_core.model.request import RequestKind
+from utd_core.model.results import Page
 from utd_core.model.roles import Role
 from utd_core.model.stream_type import UTDStreamType
+from utd_mock import MockBackend
 
 from .world import ROOM, World
 
@@ -168,3 +172,36 @@ async def test_nothing_happens_in_a_room_that_ended(world: World, make: Callable
         await host.do(make())
     assert caught.value.code == "room_ended"
     assert await world.server_does(GetRoom(room=ROOM)) == before
+
+
+@pytest.mark.parametrize("key", [5, b"key", True, "", "k" * 256, "tab\t"], ids=repr)
+async def test_a_key_that_is_none_is_refused_and_nothing_is_done(world: World, key: Any) -> None:
+    with pytest.raises(InvalidInput, match="idempotency key"):
+        await world.engine.execute(CreateRoom(room=ROOM, type=UTDStreamType.AUDIO_ROOM), idempotency_key=key)
+    assert await world.engine.execute(ListRooms()) == Page((), None)
+
+
+@pytest.mark.parametrize("actor", ["bob", None, 5, {"identity": "bob"}], ids=repr)
+async def test_an_actor_that_is_none_is_refused(world: World, actor: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"an actor is Actor\(identity\)"):
+        await world.engine.execute(ListRooms(), actor=actor)
+    with pytest.raises(InvalidInput, match=r"an actor is Actor\(identity\)"):
+        await world.engine.subscribe("private-room.lounge", actor=actor)
+
+
+@pytest.mark.parametrize("channel", [None, 5, b"private-room.lounge"], ids=repr)
+async def test_a_channel_that_is_none_is_refused(world: World, channel: Any) -> None:
+    with pytest.raises(InvalidInput, match="named by a string"):
+        await world.engine.subscribe(channel)
+
+
+@pytest.mark.parametrize("media", [None, 5, MockBackend], ids=repr)
+def test_media_that_is_none_is_refused(media: Any) -> None:
+    with pytest.raises(InvalidInput, match="name of a plugin's backend"):
+        Engine(media)
+
+
+@pytest.mark.parametrize("store", [5, b"file", object()], ids=["number", "bytes", "object"])
+def test_a_store_that_is_none_is_refused(store: Any) -> None:
+    with pytest.raises(InvalidInput, match="a file, a store or None"):
+        Engine("mock", store=store)

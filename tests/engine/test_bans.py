@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
 from utd_core.errors import Banned, Forbidden
-from utd_core.model.bans import Ban, BanScope
+from utd_core.model.bans import Ban, BanLifted, BanMade, BansChanged, BanScope
 from utd_core.model.call import UTDCallStatus
 from utd_core.model.commands import (
     CreateBan,
@@ -13,11 +16,22 @@ from utd_core.model.commands import (
     GetCall,
     ListBans,
     RemoveParticipant,
+    SetRole,
     TakeSeat,
 )
+from utd_core.model.roles import Role
+from utd_core.model.room import ParticipantRemoved
 from utd_core.model.stream_type import UTDStreamType
 
-from .world import ROOM, GatedStore, World, codes, outcome, outcomes
+from .world import ROOM, GatedStore, World, codes, events, outcome, outcomes
+
+CHANNEL = f"private-room.{ROOM}"
+
+
+@pytest.fixture
+async def world_in_file(tmp_path: Path) -> AsyncIterator[World]:
+    async with World(tmp_path / "engine.db") as world:
+        yield world
 
 
 async def test_a_ban_from_a_room_removes_at_once_and_keeps_out(world: World) -> None:
@@ -99,7 +113,6 @@ async def test_only_the_server_bans_from_the_project(world: World) -> None:
 
 async def test_a_ban_whose_removals_fail_is_carried_out_later(gated: World, store: GatedStore) -> None:
     from utd_core.errors import StoreFailed
-    from utd_core.model.room import ParticipantRemoved
     from utd_core.store.base import Commit
 
     await gated.room()
@@ -118,3 +131,45 @@ async def test_a_ban_whose_removals_fail_is_carried_out_later(gated: World, stor
     await gated.advance(5)
     assert not guest.is_connected()
     assert await gated.count() == 1
+
+
+@pytest.mark.parametrize("scope", BanScope)
+async def test_a_moderator_who_follows_from_outside_is_cut_off_by_a_ban(world: World, scope: BanScope) -> None:
+    await world.room()
+    await world.server_does(SetRole(room=ROOM, identity="admin", role=Role.ADMIN))
+    admin = world.person("admin")
+    subscription = await admin.follow(CHANNEL)
+    await world.server_does(CreateBan(room=ROOM if scope is BanScope.ROOM else None, identity="admin"))
+    await world.settle()
+    events(subscription)
+    with pytest.raises(Banned):
+        await subscription.events.get()
+    with pytest.raises(Banned):
+        await admin.follow(CHANNEL)
+    assert world.engine.statistics().subscriptions == 0
+
+
+async def test_only_the_banned_one_and_who_may_ban_hear_the_words_of_a_ban(world: World) -> None:
+    host, guest = await world.room(), await world.guest("guest")
+    to_all, to_guest = await world.engine.subscribe(CHANNEL), await guest.follow("private-user.guest")
+    made = await host.do(CreateBan(room=ROOM, identity="guest", reason="noise"))
+    await host.do(DeleteBan(room=ROOM, id=made.id, reason="said sorry"))
+    assert [type(event) for event in events(to_all)] == [ParticipantRemoved, BansChanged, BansChanged]
+    told = events(to_guest, BanMade, BanLifted)
+    assert [event.reason for event in told if isinstance(event, BanLifted)] == ["said sorry"]
+    assert [event.ban for event in told if isinstance(event, BanMade)] == [made]
+    assert (await world.state()).bans == {}
+    await host.do(CreateBan(room=ROOM, identity="guest", reason="noise"))
+    page = await host.do(ListBans(room=ROOM, identity="guest"))
+    assert [ban.reason for ban in page.data] == ["noise"]
+    assert (await host.do(ListBans(room=ROOM, identity="somebody"))).data == ()
+
+
+async def test_bans_are_there_after_a_restart_though_no_event_tells_them(world_in_file: World) -> None:
+    world = world_in_file
+    host = await world.room()
+    await host.do(CreateBan(room=ROOM, identity="guest", reason="noise"))
+    await world.restart()
+    with pytest.raises(Banned):
+        await world.guest("guest")
+    assert [ban.identity for ban in (await world.server_does(ListBans(room=ROOM))).data] == ["guest"]

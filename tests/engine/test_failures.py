@@ -130,7 +130,7 @@ async def test_a_store_that_fails_in_a_way_of_its_own_is_a_store_that_failed(gat
 async def test_a_state_that_cannot_be_read_fails_the_command_and_not_the_engine(
     gated: World, store: GatedStore
 ) -> None:
-    await store.inner.commit(Commit(states=[(StoredState("room", "bad", 1, b"{]", None, False), 0)]))
+    await store.inner.commit(Commit(states=[(StoredState("room", "bad", 1, b"{]", None, None), 0)]))
     results = await outcomes(gated.server_does(GetRoom(room="bad")), gated.server_does(EndRoom(room="bad")))
     assert codes(results) == ["store_failed"] * 2
     await gated.room()
@@ -197,7 +197,7 @@ async def _row(store: GatedStore) -> StoredState:
 
 def _other_engines_lock(row: StoredState) -> Commit:
     payload = row.payload.replace(b'"locked":false', b'"locked":true', 1)
-    return Commit(states=[(StoredState("room", ROOM, row.version + 1, payload, row.deadline, False), row.version)])
+    return Commit(states=[(StoredState("room", ROOM, row.version + 1, payload, row.deadline, None), row.version)])
 
 
 async def test_a_room_made_twice_at_once_is_made_once(gated: World) -> None:

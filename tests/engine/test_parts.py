@@ -249,9 +249,9 @@ async def test_quiet_waits_for_work_that_is_under_way_and_for_no_other(
 # Lines, tokens, media rooms, settings
 
 
-async def test_a_line_remembers_the_latest_calls_and_no_more() -> None:
+async def test_a_line_remembers_the_latest_calls_and_no_more(clock: VirtualClock) -> None:
     async with open_store() as store:
-        lines = Lines(store)
+        lines = Lines(store, clock)
         for number in range(KEPT_CALLS + 5):
             for change in (lines.engage, lines.release):
                 if change == lines.engage:

@@ -352,6 +352,7 @@ def test_what_was_changed_can_be_restored() -> None:
     assert presence.has_overdue(NOW + 10)
 
 
+@pytest.mark.parity("S4")
 def test_an_audience_member_costs_less_than_half_a_kilobyte() -> None:
     count = 10_000
     tracemalloc.start()

@@ -28,6 +28,7 @@ from utd_core.model.commands import (
     TakeSeat,
 )
 from utd_core.model.request import RequestKind
+from utd_core.model.results import Page
 from utd_core.model.roles import Role
 from utd_core.model.room import DuplicateIdentity
 from utd_core.model.seats import SeatMode
@@ -117,7 +118,7 @@ async def test_a_request_of_somebody_who_does_not_come_back_is_cancelled(world: 
     await guest.disconnect()
     await world.start()
     await world.advance(21)
-    assert await world.server_does(ListRequests(room=ROOM)) == ()
+    assert await world.server_does(ListRequests(room=ROOM)) == Page(())
 
 
 async def test_a_room_that_nobody_comes_back_to_is_empty_after_the_grace(world: World) -> None:

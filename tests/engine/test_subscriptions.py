@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from utd_core.broker.base import Recover
-from utd_core.errors import Closed, Conflict, Forbidden, InvalidInput, NotFound
-from utd_core.model.bans import BanMade
+from utd_core.errors import Banned, Closed, Conflict, Forbidden, InvalidInput, NotFound
+from utd_core.model.bans import BanMade, BansChanged
 from utd_core.model.call import CallStarted
 from utd_core.model.commands import (
     CreateBan,
@@ -163,8 +163,8 @@ async def test_who_is_removed_hears_that_and_nothing_after_it(world: World) -> N
     subscription = await guest.follow(CHANNEL)
     await host.do(RemoveParticipant(room=ROOM, identity="guest", block=True))
     await host.do(LockSeat(room=ROOM, index=1))
-    assert [type(event) for event in events(subscription)] == [ParticipantRemoved, BanMade]
-    with pytest.raises(Forbidden):
+    assert [type(event) for event in events(subscription)] == [ParticipantRemoved, BansChanged]
+    with pytest.raises(Banned):
         await subscription.events.get()
 
 

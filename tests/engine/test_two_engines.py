@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -103,14 +105,42 @@ async def test_tokens_of_one_are_good_at_the_other(world: World, other: Engine) 
     assert other.actor_of(ticket.user_token).identity == "ann"
 
 
-async def test_both_open_a_new_file_at_once(tmp_path: Path) -> None:
-    """Each opens, or is told that the other one holds the file; those that open agree on the key."""
-    engines = [Engine("mock", store=tmp_path / "new.db") for _ in range(2)]
-    results = await outcomes(*(engine.__aenter__() for engine in engines))
-    opened = [engine for engine, result in zip(engines, results, strict=True) if result is engine]
-    assert opened
-    assert set(codes(results)) <= {"ok", "store_failed"}
+async def test_two_engines_that_open_a_new_file_at_one_instant_are_both_in_and_agree_on_the_key(tmp_path: Path) -> None:
     join = JoinRoom(room=ROOM, type=AUDIO_ROOM, as_host=True)
-    token = (await opened[0].execute(join, actor=Actor("ann"))).user_token
-    assert opened[-1].actor_of(token).identity == "ann"
-    await asyncio.gather(*(engine.aclose() for engine in engines))
+    for number in range(10):
+        engines = [Engine("mock", store=tmp_path / f"{number}.db") for _ in range(2)]
+        results = await outcomes(*(engine.__aenter__() for engine in engines))
+        assert codes(results) == ["ok", "ok"]
+        token = (await engines[0].execute(join, actor=Actor("ann"))).user_token
+        assert engines[1].actor_of(token).identity == "ann"
+        await asyncio.gather(*(engine.aclose() for engine in engines))
+
+
+PROCESS = """
+import asyncio, sys
+from utd_core.engine import Engine
+from utd_core.model.commands import CreateRoom
+
+async def main():
+    print("ready", flush=True)
+    sys.stdin.readline()
+    async with Engine("mock", store=sys.argv[1]) as engine:
+        await engine.execute(CreateRoom(room=sys.argv[2], type="audio_room"))
+    print("done", flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_engines_of_two_processes_that_open_a_new_file_at_one_instant_are_both_in(tmp_path: Path) -> None:
+    pipe = subprocess.PIPE
+    path = str(tmp_path / "engine.db")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, path, room], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        for room in ("one", "two")
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    said = [process.communicate("go\n", timeout=60) for process in processes]
+    assert [out for out, _ in said] == ["done\n"] * 2, said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -21,7 +21,7 @@ from utd_core.model.results import UTDCall, UTDTokenResponse
 from utd_core.model.room import Room
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.store import open_store
-from utd_core.store.base import Answer, Commit, Envelope, Head, Store, StoredState
+from utd_core.store.base import Answer, Commit, Envelope, Head, Remains, Store, StoredState
 from utd_core.testing import VirtualClock
 from utd_mock import MockBackend, MockServer
 
@@ -205,6 +205,7 @@ class GatedStore:
         self.commits: list[Commit] = []
         self.failures: list[UTDStreamException] = []
         self.before_commit: Callable[[Commit], Awaitable[None]] | None = None
+        self.before_discard: Callable[[Sequence[Remains]], Awaitable[None]] | None = None
         self._open_gate = asyncio.Event()
         self._open_gate.set()
         self.held = 0
@@ -257,6 +258,14 @@ class GatedStore:
 
     async def prune(self, before: float, keep: int, *, answers_before: float | None = None) -> int:
         return await self.inner.prune(before, keep, answers_before=answers_before)
+
+    async def ended(self, before: float, limit: int = 100) -> list[tuple[str, str, int]]:
+        return await self.inner.ended(before, limit)
+
+    async def discard(self, remains: Sequence[Remains]) -> list[bool]:
+        if self.before_discard is not None:
+            await self.before_discard(remains)
+        return await self.inner.discard(remains)
 
     async def answer(self, actor: str, key: str) -> Answer | None:
         return await self.inner.answer(actor, key)

@@ -73,6 +73,7 @@ def test_it_needs_room_for_its_number(width: int, height: int) -> None:
         TestPatternVideoSource(width, height)
 
 
+@pytest.mark.alone
 async def test_a_vga_picture_takes_far_less_than_its_time() -> None:
     source = TestPatternVideoSource(640, 480)
     begin = perf_counter()

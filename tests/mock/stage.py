@@ -119,7 +119,7 @@ def state_of(connection: MockConnection) -> ConnectionState:
     return connection.state
 
 
-async def waiting_in(reader: FrameReader) -> list[Frame]:
+async def waiting_in(reader: FrameReader[Frame]) -> list[Frame]:
     """The frames that wait; they are taken."""
     return [await anext(reader) for _ in range(reader.statistics().waiting)]
 

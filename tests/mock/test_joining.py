@@ -10,6 +10,7 @@ from utd_core.errors import Closed, ConnectFailed, DeadlineExceeded, InvalidInpu
 from utd_core.media.backend import ConnectOptions, JoinTicket
 from utd_core.media.events import ConnectionState, DisconnectReason, ParticipantJoined, ParticipantLeft, StateChanged
 from utd_core.media.faults import Fault
+from utd_core.model.identifiers import MAX_DEVICE, MAX_NAME, media_identity
 from utd_core.testing import VirtualClock
 from utd_mock import MockBackend, MockServer
 
@@ -46,6 +47,14 @@ async def test_a_token_holds_the_identity_the_room_the_name_and_the_grant() -> N
         (info,) = await it.control.list_participants(ROOM)
         assert (info.identity, info.name, info.grant) == ("ann", "Ann Other", SPEAKER)
         assert info.joined_at == it.clock.now()
+
+
+async def test_the_longest_identity_may_be_on_the_longest_device() -> None:
+    longest = media_identity("x" * MAX_NAME, "y" * MAX_DEVICE)
+    async with stage() as it:
+        assert (await it.join(longest, SPEAKER)).identity == longest
+        with pytest.raises(InvalidInput, match="must have 1 to 193 characters, got 194"):
+            await it.join(longest + "z", SPEAKER)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from utd_core.errors import ErrorCode, UTDStreamException
+from utd_core.model.command import Actor, Aggregate, Command, Context
+from utd_core.model.project import Project
 from utd_core.model.roles import Capability
+from utd_core.model.rules import decide_project
+
+from .world import LOUNGE, RoomWorld, says_what_to_do
 
 ROLES = ("owner", "host", "admin", "speaker", "audience", "stranger", "server")
 
@@ -128,3 +134,33 @@ def call_rows() -> list[Row]:
     heading, *lines = IN_CALLS.strip().splitlines()
     roles = heading.split()[1:]
     return [Row(name, dict(zip(roles, marks, strict=True))) for name, *marks in map(str.split, lines)]
+
+
+STATUS = {"-": 403, "x": 409, "o": 409, "!": 404}
+CODE = {"x": ErrorCode.NOT_JOINED, "o": ErrorCode.ROOM_NOT_LIVE, "!": ErrorCode.CALL_NOT_FOUND}
+
+
+def attempt(world: RoomWorld, actor: str, command: Command) -> UTDStreamException | None:
+    """The refusal of the command, None where it is allowed."""
+    try:
+        if command.spec.aggregate is Aggregate.PROJECT or getattr(command, "room", LOUNGE) is None:
+            decide_project(Project(), command, Context(Actor(actor), world.now, new_id="ban-1"))
+        else:
+            world.decide(actor, command)
+    except UTDStreamException as refusal:
+        return refusal
+    return None
+
+
+def check(refusal: UTDStreamException | None, mark: str) -> None:
+    """The matrix says `+`, or which refusal it is."""
+    # A rule that looks further has something else to say, but not about who asks.
+    if refusal is not None and refusal.code == ErrorCode.BAN_NOT_FOUND:
+        refusal = None
+    if mark == "+":
+        assert refusal is None, refusal
+        return
+    assert refusal is not None, "allowed"
+    assert refusal.status_code == STATUS[mark], refusal
+    assert refusal.code == CODE.get(mark, refusal.code), refusal
+    assert says_what_to_do(refusal), refusal

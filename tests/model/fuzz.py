@@ -1,12 +1,14 @@
 """How far the state machines go: a bounded, repeatable number of steps, or as many as `UTD_FUZZ_STEPS` says.
 
 make fuzz                                          a million steps, at random
-UTD_FUZZ_STEPS=20000 python -m pytest tests/model -k machine
+UTD_FUZZ_STEPS=20000 python -m pytest tests/model/test_*_machine.py
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections import Counter
 from math import ceil
 from typing import ClassVar
@@ -19,6 +21,8 @@ from utd_core.model.command import Command
 from utd_core.model.event import Event
 
 from .world import RoomWorld
+
+log = logging.getLogger("fuzz")
 
 STEPS_OF_A_RUN = 60
 RUNS_AT_ONCE = 200
@@ -59,9 +63,11 @@ def explore(machine: type[Explorer], *, runs: int, share: float) -> None:
     if not steps:
         _run(machine, runs, derandomize=True)
         return
-    goal = STEPS[machine.name] + steps * share
-    while (left := goal - STEPS[machine.name]) > 0:
-        _run(machine, min(RUNS_AT_ONCE, ceil(left / STEPS_OF_A_RUN)), derandomize=False)
+    before, goal, began = STEPS[machine.name], round(steps * share), time.monotonic()
+    while (taken := STEPS[machine.name] - before) < goal:
+        _run(machine, min(RUNS_AT_ONCE, ceil((goal - taken) / STEPS_OF_A_RUN)), derandomize=False)
+        taken, seconds = STEPS[machine.name] - before, time.monotonic() - began
+        log.info("%s: %s of %s steps, %.0f s", machine.name, f"{taken:,}", f"{goal:,}", seconds)
 
 
 def _run(machine: type[Explorer], runs: int, *, derandomize: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from utd_core.errors import InvalidInput, Refused, UTDStreamException
 from utd_core.model import room as rooms
 from utd_core.model.bans import BanMade
+from utd_core.model.channels import heard_by_all
 from utd_core.model.codec import dump, load_event
 from utd_core.model.command import Command
 from utd_core.model.commands import Internal, PromoteToStage
@@ -71,7 +72,7 @@ class Step:
 
 
 class ObservedRoom(RoomWorld):
-    """`mirror` is the state of somebody who only has the events, as JSON; `log` is all they ever had."""
+    """`mirror` is the state of somebody who only has the room's channel, as JSON; `log` is all they ever had."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,10 +117,11 @@ class ObservedRoom(RoomWorld):
             } - {(event.type, identity) for identity in whom}
 
     def _write_down(self, event: Event) -> None:
-        data = dump(event)
-        self.log.append((event.type, data))
-        told = load_event(event.type, data)
-        assert told == event
+        heard = heard_by_all(event)
+        data = dump(heard)
+        self.log.append((heard.type, data))
+        told = load_event(heard.type, data)
+        assert told == heard
         self.mirror = rooms.apply(self.mirror, told)
         if isinstance(event, RoomCreated):
             self.made, self.ends = set(), []

@@ -3,24 +3,33 @@
     @rule("One identity holds at most one seat.")
     def test_...
 
-`test_rulebook.py` compares: a sentence without a test fails, and so does a test whose sentence no module says.
+The sentences are those of the lists; what stands around them explains. `test_rulebook.py` compares: a sentence without
+a test fails, and so does a test whose sentence no module says.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from utd_core.model import bans, call, identifiers, request, roles, room, seats, session, stage
+import utd_core.model
 
-BOOK = {
-    module.__name__.rpartition(".")[2]: module.__doc__ or ""
-    for module in (identifiers, roles, bans, room, seats, stage, request, call, session)
-}
 PROVED: dict[str, list[str]] = {}
 
 F = TypeVar("F", bound=Callable[..., object])
+
+
+def book() -> dict[str, list[str]]:
+    """The sentences of every module of the model that has some."""
+    found = {}
+    for module in pkgutil.walk_packages(utd_core.model.__path__, "utd_core.model."):
+        rules = sentences(importlib.import_module(module.name).__doc__ or "")
+        if rules:
+            found[module.name.removeprefix("utd_core.model.")] = rules
+    return found
 
 
 def rule(*sentences: str) -> Callable[[F], F]:

@@ -77,6 +77,11 @@ def arrange(name: str, role: str) -> tuple[RoomWorld, str, Command]:
     return world, actor, scene(world, actor)
 
 
+def is_of_a_room(name: str) -> bool:
+    """Whether the command of a scene is decided on the room, not on the project."""
+    return "room" in COMMANDS[name.partition(":")[0]].model_fields and not name.endswith(":project")
+
+
 def scene(name: str, type: UTDStreamType = UTDStreamType.AUDIO_ROOM) -> Callable[[Scene], Scene]:
     def enter(function: Scene) -> Scene:
         assert name not in SCENES, f"the scene of {name} is declared twice"

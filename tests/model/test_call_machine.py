@@ -38,7 +38,7 @@ from utd_core.model.commands import (
 )
 from utd_core.model.event import Event
 from utd_core.model.grants import NOTHING, affected, call_grant_of
-from utd_core.model.identifiers import SERVER
+from utd_core.model.identifiers import SERVER, SYSTEM
 from utd_core.model.stream_type import UTDStreamType
 
 from .fuzz import Explorer, explore
@@ -211,6 +211,8 @@ class CallMachine(Explorer):
                     end.by,
                     end.at,
                 )
+                assert call.ended_party == end.party
+                assert (end.party is not None) == (end.by == SYSTEM and end.reason in ("banned", "disconnected"))
 
     @invariant()
     def one_device_answers(self) -> None:
@@ -266,4 +268,4 @@ class CallMachine(Explorer):
 
 
 def test_call_machine() -> None:
-    explore(CallMachine, runs=120, share=0.1)
+    explore(CallMachine, runs=60, share=0.1)

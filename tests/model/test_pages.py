@@ -13,7 +13,8 @@ import pytest
 
 from utd_core.model.machine import Machine
 
-from .test_tables import MACHINES, states, triggers
+from .rulebook import rule
+from .test_tables import MACHINES, ONLY_TRUTH, states, triggers
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -44,6 +45,7 @@ def test_every_machine_has_its_picture_and_no_other_one() -> None:
     assert set(FILES.values()) == {machine.name for machine in MACHINES}
 
 
+@rule(ONLY_TRUTH)
 @pytest.mark.parametrize("name", FILES)
 def test_a_picture_shows_every_state_and_trigger_of_its_table(name: str) -> None:
     (machine,) = (machine for machine in MACHINES if machine.name == FILES[name])

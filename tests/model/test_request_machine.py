@@ -178,4 +178,4 @@ class RequestMachine(Explorer):
 
 
 def test_request_machine() -> None:
-    explore(RequestMachine, runs=100, share=0.1)
+    explore(RequestMachine, runs=60, share=0.1)

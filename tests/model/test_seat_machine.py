@@ -278,4 +278,4 @@ def named(**flags: bool) -> set[str]:
 
 
 def test_seat_machine() -> None:
-    explore(SeatMachine, runs=150, share=0.15)
+    explore(SeatMachine, runs=80, share=0.15)

@@ -43,8 +43,13 @@ from utd_core.model.seats import SEAT, SeatState, SeatTrigger
 from utd_core.model.session import SESSION
 from utd_core.model.stage import STAGE, PlaceState, PlaceTrigger, place_of
 
+from .rulebook import rule
 from .world import LOUNGE, CallWorld, RoomWorld, a_room, a_stream, says_what_to_do
 
+ONLY_TRUTH = (
+    "Tables are the only truth of what may follow what: `decide` asks them, the diagrams in the docs are drawn from "
+    "them, and tests walk every (state, trigger) cell."
+)
 MACHINES: tuple[Machine[Any, Any], ...] = (ROOM, SEAT, STAGE, REQUEST, CALL, SESSION)
 
 
@@ -75,6 +80,7 @@ def test_these_are_all_the_machines_of_the_model() -> None:
     assert len(found) == len(MACHINES)
 
 
+@rule("A missing cell is a refusal, never a crash.")
 @pytest.mark.parametrize(("machine", "state", "trigger"), CELLS, ids=cell_name)
 def test_a_cell_leads_to_a_state_or_is_a_conflict_that_names_a_code_and_the_next_step(
     machine: Machine[Any, Any], state: StrEnum, trigger: StrEnum
@@ -153,6 +159,7 @@ def check(machine: Machine[Any, Any], before: StrEnum, trigger: StrEnum, attempt
     assert state() is before
 
 
+@rule(ONLY_TRUTH)
 @pytest.mark.parametrize(("phase", "trigger"), list(product(Phase, PhaseTrigger)), ids=cell_name)
 def test_a_room_follows_its_table(phase: Phase, trigger: PhaseTrigger) -> None:
     world = a_room(backstage=phase is Phase.BACKSTAGE)
@@ -166,6 +173,7 @@ def test_a_room_follows_its_table(phase: Phase, trigger: PhaseTrigger) -> None:
     check(ROOM, phase, trigger, lambda: world.give("host", command), lambda: world.room.phase)
 
 
+@rule(ONLY_TRUTH)
 @pytest.mark.parametrize(("seat", "trigger"), list(product(SeatState, SeatTrigger)), ids=cell_name)
 def test_a_seat_follows_its_table(seat: SeatState, trigger: SeatTrigger) -> None:
     world = a_room("sitter", "guest")
@@ -182,6 +190,7 @@ def test_a_seat_follows_its_table(seat: SeatState, trigger: SeatTrigger) -> None
     check(SEAT, seat, trigger, attempt, lambda: world.seat_at(2).state)
 
 
+@rule(ONLY_TRUTH)
 @pytest.mark.parametrize(("place", "trigger"), list(product(PlaceState, PlaceTrigger)), ids=cell_name)
 def test_a_stage_place_follows_its_table(place: PlaceState, trigger: PlaceTrigger) -> None:
     world = a_stream("viewer")
@@ -208,6 +217,7 @@ def pull_on_request(world: RoomWorld, id: int, trigger: RequestTrigger) -> None:
             world.give("asker", TakeSeat(room=LOUNGE))
 
 
+@rule(ONLY_TRUTH)
 @pytest.mark.parametrize(("request_state", "trigger"), list(product(RequestState, RequestTrigger)), ids=cell_name)
 def test_a_request_follows_its_table(request_state: RequestState, trigger: RequestTrigger) -> None:
     world = a_room("asker")
@@ -259,6 +269,7 @@ ROADS: dict[UTDCallStatus, tuple[CallTrigger, ...]] = {
 }
 
 
+@rule(ONLY_TRUTH)
 @pytest.mark.parametrize(("status", "trigger"), list(product(UTDCallStatus, CallTrigger)), ids=cell_name)
 def test_a_call_follows_its_table(status: UTDCallStatus, trigger: CallTrigger) -> None:
     world = CallWorld()

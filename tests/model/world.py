@@ -77,8 +77,6 @@ class RoomWorld:
         assert self.state is not None
         return self.state
 
-    # Giving commands
-
     def context(self, actor: Actor, command: Command | Internal) -> Context:
         return Context(
             actor, self.now, self.present, project_bans=self.project.bans, new_id=f"ban-{self.bans_made + 1}"
@@ -121,8 +119,6 @@ class RoomWorld:
         if self.room.settings.duplicate_identity is DuplicateIdentity.MANY:
             others = tuple(other for other in self.present.get(identity, ()) if other != device)
         self.present[identity] = (*others, device)
-
-    # What happens often
 
     def create(self, type: UTDStreamType = UTDStreamType.AUDIO_ROOM, owner: str | None = None, **options: Any) -> None:
         self.give(SERVER, CreateRoom(room=LOUNGE, type=type, owner=owner, **options))
@@ -173,8 +169,6 @@ class RoomWorld:
 
     def ban_everywhere(self, identity: str, expires_at: float | None = None) -> None:
         self.project.bans[identity] = Ban("everywhere", identity, BanScope.PROJECT, "", SERVER, self.now, expires_at)
-
-    # Looking
 
     def seat_of(self, identity: str) -> int | None:
         seat = self.room.grid.seat_of(identity)
@@ -313,7 +307,7 @@ def with_settings(world: RoomWorld, **changes: Any) -> RoomWorld:
 
 _STEPS = re.compile(
     r"\b(accept|answer|ask|call|cancel|change|come|count|create|do|end|flatten|give|go|invite|join|keep|leave|lift|list|"
-    r"lock|look|make|move|must|mute|name|needs|read|reject|search|send|start|stop|store|take|they|try|unlock|unmute|wait)\b"
+    r"lock|look|make|move|must|mute|name|needs|read|reject|search|send|split|start|stop|store|take|they|try|unlock|unmute|wait)\b"
 )
 
 

@@ -17,10 +17,16 @@ MEDIA = {"aioice", "aiortc", "av", "livekit", "matplotlib", "numpy"}
 SLOW = {"alembic", "anyio", "pluggy", "pydantic", "rich", "sqlalchemy", "typer"}
 """Libraries that `import utd_core` alone does not load either."""
 
+SERVER = {"asyncpg", "cryptography", "httptools", "httpx", "redis", "starlette", "uvicorn", "uvloop", "websockets"}
+"""What only an engine that is reached over a network needs, or one with another store or broker."""
+
+WITH_AN_EXTRA = ("utd_core.testing", "utd_core.server")
+"""The testing kit may import pytest and what it tests with, the server what it serves with."""
+
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(utd_core.__path__, "utd_core.", onerror=lambda _: None)
-    if not module.name.startswith("utd_core.testing")  # the testing kit may import pytest and what it tests with
+    if not module.name.startswith(WITH_AN_EXTRA)
     and not module.name.endswith("__main__")
     and ".migrations." not in module.name  # alembic runs these, nobody imports them
 )
@@ -46,8 +52,12 @@ def test_no_module_of_the_core_loads_a_media_library() -> None:
     assert not loaded_by(f"import {', '.join(MODULES)}") & MEDIA
 
 
-def test_the_client_and_the_engine_load_no_command_line() -> None:
-    assert not loaded_by("import utd_core.client, utd_core.engine") & {"typer", "click", "rich", "pytest"}
+def test_the_client_and_the_engine_load_no_command_line_and_no_server() -> None:
+    assert not loaded_by("import utd_core.client, utd_core.engine") & (SERVER | {"typer", "click", "rich", "pytest"})
+
+
+def test_no_module_of_the_core_loads_what_an_extra_brings() -> None:
+    assert not loaded_by(f"import {', '.join(MODULES)}") & SERVER
 
 
 @pytest.mark.parametrize(

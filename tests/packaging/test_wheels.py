@@ -7,6 +7,7 @@ import tomllib
 from pathlib import PurePosixPath
 
 from utd_core import __version__
+from utd_core.cli.doctor import EXTRAS
 
 from .conftest import PACKAGES, ROOT, Wheel
 
@@ -55,7 +56,7 @@ def test_the_core_alone_is_light(wheels: dict[str, Wheel]) -> None:
 
 
 def test_extras_are_the_documented_ones(wheels: dict[str, Wheel]) -> None:
-    assert set(wheels["utd_core"].metadata.get_all("Provides-Extra") or []) == {"av", "demo", "testing"}
+    assert set(wheels["utd_core"].metadata.get_all("Provides-Extra") or []) == set(EXTRAS)
 
 
 def test_requirements_are_ranges_not_pins(wheel: Wheel) -> None:

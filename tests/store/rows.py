@@ -19,9 +19,9 @@ def state(
     kind: str = ROOM,
     payload: bytes = b"{}",
     deadline: float | None = None,
-    ended: bool = False,
+    ended_at: float | None = None,
 ) -> StoredState:
-    return StoredState(kind, key, version, payload, deadline, ended)
+    return StoredState(kind, key, version, payload, deadline, ended_at)
 
 
 def event(text: str = "alice") -> Event:

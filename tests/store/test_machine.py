@@ -1,4 +1,4 @@
-"""Random commits, prunes and reopenings: the store always holds what a plain dictionary would.
+"""Random commits, prunes, discards and reopenings: the store always holds what a plain dictionary would.
 
 Hypothesis chooses the steps; after each of them everything that can be asked is compared.
 """
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from utd_core.errors import Conflict
-from utd_core.store import Answer, Commit, Envelope, Head, StoredState, open_store
+from utd_core.store import Answer, Commit, Envelope, Head, Remains, StoredState, open_store
 from utd_core.store.sql_store import SqlStore
 
 from .rows import event
@@ -27,7 +27,7 @@ CHANNELS = st.sampled_from(["x", "y"])
 TIMES = st.integers(0, 20).map(float)
 STATES = st.lists(
     st.tuples(
-        KINDS, KEYS, st.integers(0, 2), st.binary(max_size=8), st.none() | TIMES, st.booleans(), st.integers(1, 3)
+        KINDS, KEYS, st.integers(0, 2), st.binary(max_size=8), st.none() | TIMES, st.none() | TIMES, st.integers(1, 3)
     ),
     max_size=3,
 )
@@ -50,7 +50,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.answers: dict[tuple[str, str], Answer] = {}
         self.store: SqlStore | None = None
         self.open()
-        self.epoch = self.runner.run(self.opened.head("x")).epoch
+        self.database = self.runner.run(self.opened.head("x")).epoch
+        # The epochs that a channel was in, the present one last; the database's until its first event names another.
+        self.epochs = {"x": [self.database], "y": [self.database]}
 
     @property
     def opened(self) -> SqlStore:
@@ -64,7 +66,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(states=STATES, events=EVENTS, answers=ANSWERS)
     def commit(
         self,
-        states: list[tuple[str, str, int, bytes, float | None, bool, int]],
+        states: list[tuple[str, str, int, bytes, float | None, float | None, int]],
         events: list[tuple[str, float, int]],
         answers: list[tuple[str, str, float]],
     ) -> None:
@@ -72,17 +74,18 @@ class StoreMachine(RuleBasedStateMachine):
         commit = Commit()
         new_states, new_answers = dict(self.states), dict(self.answers)
         new_events = {channel: list(held) for channel, held in self.events.items()}
+        named = {channel: self.epoch_of(channel) for channel in self.events}
         fits = True
-        for kind, key, off, payload, deadline, ended, rise in states:
+        for kind, key, off, payload, deadline, ended_at, rise in states:
             present = new_states.get((kind, key))
             expected = (0 if present is None else present.version) + (off == 2)
-            row = StoredState(kind, key, expected + rise, payload, deadline, ended)
+            row = StoredState(kind, key, expected + rise, payload, deadline, ended_at)
             commit.states.append((row, expected))
             fits = fits and off != 2
             new_states[kind, key] = row
         for channel, at, step in events:
             offset = len(new_events[channel]) + step
-            envelope = Envelope(channel, self.epoch, offset, "room", "a", at, event(str(offset)))
+            envelope = Envelope(channel, named[channel], offset, "room", "a", at, event(str(offset)))
             commit.events.append(envelope)
             fits = fits and step == 1
             new_events[channel].append(envelope)
@@ -93,6 +96,9 @@ class StoreMachine(RuleBasedStateMachine):
             new_answers[actor, key] = answer
         if fits:
             self.runner.run(self.opened.commit(commit))
+            for channel, epoch in named.items():
+                if new_events[channel] and not self.events[channel]:
+                    self.epochs[channel].append(epoch)
             self.states, self.events, self.answers = new_states, new_events, new_answers
         else:
             with pytest.raises(Conflict):
@@ -113,6 +119,22 @@ class StoreMachine(RuleBasedStateMachine):
             del self.answers[key]
         assert self.runner.run(self.opened.prune(before, keep, answers_before=answers_before)) == deleted + len(old)
 
+    def epoch_of(self, channel: str) -> str:
+        """The channel's, or a new one that its first event names."""
+        known = self.epochs[channel]
+        return known[-1] if self.events[channel] else f"{channel}-{len(known)}"
+
+    @rule(kind=KINDS, key=KEYS, off=st.sampled_from([0, 0, 0, 1]), channel=st.none() | CHANNELS)
+    def discard(self, kind: str, key: str, off: int, channel: str | None) -> None:
+        state = self.states.get((kind, key))
+        version = 1 if state is None else state.version + off
+        goes = state is not None and state.ended_at is not None and off == 0
+        assert self.runner.run(self.opened.discard([Remains(kind, key, version, channel)])) == [goes]
+        if goes:
+            del self.states[kind, key]
+            if channel is not None:
+                self.events[channel], self.held_after[channel] = [], 0
+
     @precondition(lambda self: self.in_file)
     @rule()
     def reopen(self) -> None:
@@ -125,7 +147,10 @@ class StoreMachine(RuleBasedStateMachine):
         for kind in ("room", "call"):
             rows = [row for (of_kind, _), row in sorted(self.states.items()) if of_kind == kind]
             assert run(store.states(kind, ended=None)) == rows
-            assert run(store.states(kind, after="a", limit=1)) == [r for r in rows if not r.ended and r.key > "a"][:1]
+            assert (
+                run(store.states(kind, after="a", limit=1))
+                == [r for r in rows if r.ended_at is None and r.key > "a"][:1]
+            )
             for key in "abc":
                 assert run(store.load(kind, key)) == self.states.get((kind, key))
         waiting = sorted((row.deadline, row.kind, row.key) for row in self.states.values() if row.deadline is not None)
@@ -138,13 +163,24 @@ class StoreMachine(RuleBasedStateMachine):
     def holds_the_events(self) -> None:
         run, store = self.runner.run, self.opened
         for channel, events in self.events.items():
-            assert run(store.head(channel)) == Head(self.epoch, len(events))
+            *others, epoch = [*self.epochs[channel], *([] if events else [self.database])]
+            assert run(store.head(channel)) == Head(epoch, len(events))
             for after in range(-1, len(events) + 2):
-                history = run(store.history(channel, self.epoch, after, 4))
+                history = run(store.history(channel, epoch, after, 4))
                 if self.held_after[channel] <= after <= len(events):
                     assert history == events[after : after + 4]
                 else:
                     assert history is None
+                for other in set(others) - {epoch}:
+                    assert run(store.history(channel, other, after, 4)) is None, "a place in an epoch that is over"
+
+    @invariant()
+    def tells_what_ended(self) -> None:
+        over = {name: row for name, row in self.states.items() if row.ended_at is not None and row.ended_at < 10.0}
+        found = self.runner.run(self.opened.ended(10.0))
+        assert sorted(found) == sorted((kind, key, row.version) for (kind, key), row in over.items())
+        times = [over[kind, key].ended_at or 0.0 for kind, key, _ in found]
+        assert times == sorted(times)
 
     @invariant()
     def holds_the_answers(self) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
 
 from utd_core.errors import StoreFailed
-from utd_core.store import open_store
+from utd_core.store import Head, open_store
 from utd_core.store.schema import alembic_config, create_tables, revision, run_migrations
 from utd_core.store.sqlite import connect_to_file
 from utd_core.store.tables import SCHEMA, metadata, version
@@ -90,6 +90,37 @@ def test_every_migration_goes_up_and_down(tmp_path: Path) -> None:
     assert schema_of_file(path) == schemas[SCHEMA]
 
 
+async def test_a_file_from_before_there_was_a_retention_keeps_everything_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    run_migrations(path, "0001")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "INSERT INTO utd_state VALUES ('room', 'lobby', 3, X'7b7d', 5.0, 0), ('call', 'c-1', 2, X'7b7d', NULL, 1)"
+        )
+        connection.execute("INSERT INTO utd_channel VALUES ('private-room.lobby', 2, 1)")
+        connection.execute(
+            "INSERT INTO utd_event VALUES"
+            " ('private-room.lobby', 2, 'room', 'lobby', 1.0, 'host_returned', '{\"identity\": \"ann\"}')"
+        )
+        (epoch,) = connection.execute("SELECT epoch FROM utd_epoch").fetchone()
+    began = time.time()
+    async with open_store(path) as store:
+        assert await store.load(ROOM, "lobby") == state(version=3, deadline=5.0)
+        assert [row.key for row in await store.states("call")] == []
+        assert await store.ended(began) == [], "kept for a whole retention from now on"
+        assert await store.ended(time.time() + 1) == [("call", "c-1", 2)]
+        assert await store.head("private-room.lobby") == Head(epoch, 2)
+        assert [envelope.offset for envelope in await store.history("private-room.lobby", epoch, 1, 9) or ()] == [2]
+    run_migrations(path, "0001")
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT key, ended FROM utd_state ORDER BY key").fetchall() == [
+            ("c-1", 1),
+            ("lobby", 0),
+        ]
+        assert connection.execute("SELECT * FROM utd_channel").fetchall() == [("private-room.lobby", 2, 1)]
+        assert connection.execute("SELECT epoch FROM utd_epoch").fetchone() != (epoch,)
+
+
 def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with closing(sqlite3.connect(path)) as connection:
@@ -124,6 +155,7 @@ def test_processes_that_open_a_new_file_at_once_migrate_it_once(tmp_path: Path) 
         assert connection.execute("SELECT count(*) FROM utd_epoch").fetchone() == (1,)
 
 
+@pytest.mark.alone
 async def test_a_store_in_memory_opens_fast() -> None:
     async with open_store():
         pass  # the first one loads SQLAlchemy

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from utd_core.errors import Closed, Conflict, InvalidInput, StoreFailed
 from utd_core.model.room import MetadataChanged
-from utd_core.store import Commit, Envelope
+from utd_core.store import Commit, Envelope, Head, Remains
+from utd_core.store import statements as sql
 from utd_core.store.sql_store import SqlStore
+from utd_core.store.sqlite import compiled
 
 from .rows import CHANNEL, ROOM, answer, envelopes, event, offsets, publish, put, state
 
@@ -22,7 +26,7 @@ class TestStates:
         assert await store.due(1e12) == []
 
     async def test_what_was_committed_is_loaded(self, store: SqlStore) -> None:
-        written = state(version=7, payload=b'{"name": "\xc3\xa9"}', deadline=12.5, ended=True)
+        written = state(version=7, payload=b'{"name": "\xc3\xa9"}', deadline=12.5, ended_at=9.5)
         await put(store, written)
         assert await store.load(ROOM, "lobby") == written
         assert await store.load("call", "lobby") is None
@@ -56,7 +60,7 @@ class TestStates:
         assert kept.payload == str(results.index(None)).encode()
 
     async def test_a_name_used_again_after_the_end_goes_on_with_its_versions(self, store: SqlStore) -> None:
-        await put(store, state(version=5, ended=True))
+        await put(store, state(version=5, ended_at=1.0))
         with pytest.raises(Conflict):
             await put(store, state(version=1))
         await store.commit(Commit(states=[(state(version=6, payload=b"new"), 5)]))
@@ -68,7 +72,9 @@ class TestStates:
             await store.commit(Commit(states=[(state(version=version), expected)]))
 
     async def test_lists_go_by_key_and_end(self, store: SqlStore) -> None:
-        await put(store, *(state(key, ended=key in "bd") for key in "dbace"), state("f", kind="call"))
+        await put(
+            store, *(state(key, ended_at=1.0 if key in "bd" else None) for key in "dbace"), state("f", kind="call")
+        )
 
         async def keys(**choice: object) -> str:
             return "".join(row.key for row in await store.states(ROOM, **choice))  # type: ignore[arg-type]  # as given
@@ -138,10 +144,21 @@ class TestEvents:
         await store.commit(Commit(events=[first, second, third]))
         assert offsets(await store.history(CHANNEL, first.epoch, 0, 10)) == [1, 2, 3, 4, 5]
 
-    async def test_an_event_in_another_epoch_is_a_conflict(self, store: SqlStore) -> None:
-        foreign = Envelope(CHANNEL, "another", 1, ROOM, "lobby", 0.0, event())
-        with pytest.raises(Conflict, match="epoch"):
-            await store.commit(Commit(events=[foreign]))
+    async def test_the_first_event_names_the_epoch_of_its_channel(self, store: SqlStore) -> None:
+        first = Envelope(CHANNEL, "its own", 1, ROOM, "lobby", 0.0, event())
+        await store.commit(Commit(events=[first]))
+        assert await store.head(CHANNEL) == Head("its own", 1)
+        assert await store.history(CHANNEL, "its own", 0, 10) == [first]
+        databases = (await store.head("private-room.other")).epoch
+        assert databases != "its own"
+        assert await store.history(CHANNEL, databases, 0, 10) is None
+
+    async def test_a_later_event_in_another_epoch_is_a_conflict(self, store: SqlStore) -> None:
+        (first,) = await publish(store)
+        for epoch in ("another", ""):
+            with pytest.raises(Conflict):
+                await store.commit(Commit(events=[replace(first, epoch=epoch, offset=2)]))
+        assert await store.head(CHANNEL) == Head(first.epoch, 1)
 
     async def test_channels_are_numbered_apart_even_in_one_commit(self, store: SqlStore) -> None:
         await publish(store, 2, "a")
@@ -264,6 +281,81 @@ class TestPruning:
         assert await store.prune(before=20.0, keep=0, answers_before=5.0) == 3
         assert await store.answer("alice", "old") is None
         assert await store.answer("alice", "new") is not None
+
+
+class TestDiscarding:
+    async def test_what_ended_comes_in_the_order_of_its_end_and_nothing_else_does(self, store: SqlStore) -> None:
+        await put(
+            store,
+            state("late", 3, ended_at=30.0),
+            state("early", 2, ended_at=10.0, kind="call"),
+            state("on", deadline=1.0),
+        )
+        assert await store.ended(10.0) == []
+        assert await store.ended(99.0) == [("call", "early", 2), (ROOM, "late", 3)]
+        assert await store.ended(99.0, limit=1) == [("call", "early", 2)]
+
+    async def test_state_and_channel_are_deleted_together_and_others_stay(self, store: SqlStore) -> None:
+        await publish(store, 3)
+        others = await publish(store, 2, "private-room.other")
+        await put(store, state(version=4, ended_at=1.0), state("other", ended_at=1.0))
+        epoch = (await store.head(CHANNEL)).epoch
+        assert await store.discard([Remains(ROOM, "lobby", 4, CHANNEL)]) == [True]
+        assert await store.load(ROOM, "lobby") is None
+        assert (await store.head(CHANNEL)).offset == 0
+        for after in (1, 2, 3):
+            assert await store.history(CHANNEL, epoch, after, 10) is None
+        assert await store.load(ROOM, "other") is not None
+        assert await store.history("private-room.other", others[0].epoch, 0, 10) == others
+
+    async def test_one_that_goes_on_or_began_anew_is_left_alone(self, store: SqlStore) -> None:
+        written = await publish(store, 2)
+        await put(store, state(version=2, ended_at=1.0), state("on", 2))
+        remains = [
+            Remains(ROOM, "lobby", 1, CHANNEL),
+            Remains(ROOM, "on", 2, CHANNEL),
+            Remains(ROOM, "gone", 2, CHANNEL),
+        ]
+        assert await store.discard(remains) == [False] * 3
+        assert await store.load(ROOM, "lobby") is not None
+        assert await store.history(CHANNEL, written[0].epoch, 0, 10) == written
+
+    async def test_a_channel_that_begins_anew_is_not_mistaken_for_the_old_one(self, store: SqlStore) -> None:
+        old = await publish(store, 3)
+        await put(store, state(ended_at=1.0))
+        await store.discard([Remains(ROOM, "lobby", 1, CHANNEL)])
+        new = [replace(envelope, epoch="new", event=event("new")) for envelope in old]
+        await store.commit(Commit(states=[(state(), 0)], events=new))
+        for after in range(4):
+            assert await store.history(CHANNEL, old[0].epoch, after, 10) is None
+        assert await store.history(CHANNEL, "new", 0, 10) == new
+
+    async def test_a_commit_on_what_was_discarded_is_a_conflict(self, store: SqlStore) -> None:
+        await publish(store, 2)
+        await put(store, state(version=2, ended_at=1.0))
+        following = await envelopes(store)
+        await store.discard([Remains(ROOM, "lobby", 2, CHANNEL)])
+        for late in (Commit(states=[(state(version=3), 2)]), Commit(events=following)):
+            with pytest.raises(Conflict):
+                await store.commit(late)
+        assert await store.load(ROOM, "lobby") is None
+
+    async def test_a_listing_and_what_ended_are_found_by_their_indexes(self, store: SqlStore) -> None:
+        def plan(queries: Any) -> list[str]:
+            connection = queries._session._connection
+            found = []
+            for statement, values in (
+                (sql.STATES_GOING_ON, {"of_kind": ROOM, "after": "", "limit": 1}),
+                (sql.ENDED, {"before": 1.0, "limit": 1}),
+            ):
+                text, fixed = compiled(statement)
+                found.append(str(connection.execute(f"EXPLAIN QUERY PLAN {text}", {**fixed, **values}).fetchall()))
+            return found
+
+        listing, ended = await store._read(plan)
+        assert "utd_state_listing" in listing
+        assert "utd_state_ended" in ended
+        assert "TEMP B-TREE" not in listing + ended, "nothing is sorted"
 
 
 class TestLife:

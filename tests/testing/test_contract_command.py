@@ -17,6 +17,8 @@ from utd_core.testing.contract.behaviours import BEHAVIOURS
 from utd_core.testing.contract.run import run_contract
 from utd_core.testing.contract.target import find_target
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 NUMBERS = {behaviour.number for behaviour in BEHAVIOURS}
 MUTANTS = "tests.testing.mutants"
@@ -46,6 +48,7 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+@pytest.mark.parity("B2")
 def test_the_mock_conforms_in_less_than_ten_seconds() -> None:
     before = cpu_seconds()
     ran = utd("contract", "mock", "--json")

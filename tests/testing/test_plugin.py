@@ -6,9 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +15,7 @@ from utd_core.concurrency import TaskScope
 from utd_core.errors import NotFound
 from utd_core.media.faults import Fault
 from utd_core.model.permission import Grant
-from utd_core.testing import VirtualClock
+from utd_core.testing import Eventually, InjectFault, MakeClient, VirtualClock
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,13 +25,13 @@ async def test_the_engine_runs_on_the_virtual_clock(utd_engine: Engine, utd_cloc
     assert utd_engine.backend.name == "mock"
 
 
-async def test_clients_are_of_that_engine(utd_client: Callable[..., Any]) -> None:
+async def test_clients_are_of_that_engine(utd_client: MakeClient) -> None:
     ann, bob = utd_client("ann"), utd_client("bob")
     assert (ann.identity, bob.identity) == ("ann", "bob")
 
 
 async def test_a_fault_is_named_and_produced(
-    utd_engine: Engine, utd_faults: Callable[..., Awaitable[None]], eventually: Callable[..., Awaitable[Any]]
+    utd_engine: Engine, utd_faults: InjectFault, eventually: Eventually
 ) -> None:
     backend = utd_engine.backend
     await backend.control.create_room("room")
@@ -44,9 +42,7 @@ async def test_a_fault_is_named_and_produced(
         await utd_faults(Fault.SIGNAL_DROP, "room", "ann", seconds=1)
 
 
-async def test_eventually_moves_the_virtual_clock_of_the_test(
-    utd_clock: VirtualClock, eventually: Callable[..., Awaitable[Any]]
-) -> None:
+async def test_eventually_moves_the_virtual_clock_of_the_test(utd_clock: VirtualClock, eventually: Eventually) -> None:
     woken: list[float] = []
 
     async def sleep() -> None:
@@ -59,7 +55,7 @@ async def test_eventually_moves_the_virtual_clock_of_the_test(
     assert woken == [30.0]
 
 
-async def test_eventually_polls_real_time_without_one(eventually: Callable[..., Awaitable[Any]]) -> None:
+async def test_eventually_polls_real_time_without_one(eventually: Eventually) -> None:
     done: list[int] = []
     scope = TaskScope("worker")
     await scope.open()

@@ -70,7 +70,7 @@ def test_a_test_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monke
         "import asyncio\nfrom utd_core.testing.contract.harness import Harness\n\n"
         '@proves("C1")\nasync def test_stuck(harness):\n    await asyncio.Event().wait()\n'
     )
-    monkeypatch.setattr("utd_core.testing.contract.harness.VIRTUAL_WATCHDOG", 0.05)
+    monkeypatch.setattr("utd_core.testing.contract.patience.VIRTUAL_WATCHDOG", 0.05)
     (failure,) = conformance(tmp_path, monkeypatch, body).failed
     assert "TimeoutError" in failure.message
 

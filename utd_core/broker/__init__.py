@@ -4,5 +4,15 @@ from __future__ import annotations
 
 from .base import Broker, BrokerStatistics, Recover, Subscription
 from .local import LocalBroker
+from .messages import Listener, LocalMessages, MessageBus
 
-__all__ = ["Broker", "BrokerStatistics", "LocalBroker", "Recover", "Subscription"]
+__all__ = [
+    "Broker",
+    "BrokerStatistics",
+    "Listener",
+    "LocalBroker",
+    "LocalMessages",
+    "MessageBus",
+    "Recover",
+    "Subscription",
+]

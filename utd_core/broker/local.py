@@ -121,7 +121,7 @@ class LocalBroker:
             held = await self._store.history(channel.name, channel.epoch, recover.offset, until - recover.offset)
             # What was delivered while the store was reading.
             later = channel.since(until)
-            if held is None or len(held) != until - recover.offset or later is None:
+            if held is None or len(held) != until - recover.offset or later is None or channel.epoch != recover.epoch:
                 return None
             missed = [*held, *later]
         return missed if len(missed) <= capacity else None

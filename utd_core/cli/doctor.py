@@ -27,6 +27,19 @@ DEFAULT_BACKEND = "mock"
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "av": ("av", "numpy"),
     "demo": ("av", "matplotlib", "numpy"),
+    "server": (
+        "cryptography",
+        "httptools",
+        "prometheus_client",
+        "pydantic_settings",
+        "starlette",
+        "uvicorn",
+        "uvloop",
+        "websockets",
+    ),
+    "remote": ("httpx", "websockets"),
+    "postgres": ("asyncpg",),
+    "redis": ("redis",),
     "testing": ("blockbuster", "hypothesis", "pytest", "pytest_asyncio"),
 }
 """The modules of each optional dependency of `utd-core`."""

@@ -1,5 +1,6 @@
 """The client: sessions for people in rooms and calls, over an engine in this process."""
 
+from ..model.bans import Ban
 from ..model.call import UTDCallStatus
 from ..model.request import Request, RequestKind, RequestState
 from ..model.results import UTDCall, UTDTokenResponse
@@ -20,8 +21,10 @@ from .models import (
     LocalParticipant,
     PublishingEnded,
     PublishingEndReason,
+    PublishingStatistics,
     RemoteParticipant,
     Resynced,
+    RoomStatistics,
     SessionEnd,
     SessionEvent,
     SyncState,
@@ -37,6 +40,7 @@ from .room_session import UTDRoomSession
 from .session import UTDSession
 
 __all__ = [
+    "Ban",
     "Capability",
     "Devices",
     "DuplicateIdentity",
@@ -51,6 +55,7 @@ __all__ = [
     "Phase",
     "PublishingEndReason",
     "PublishingEnded",
+    "PublishingStatistics",
     "RemoteFrames",
     "RemoteParticipant",
     "Request",
@@ -59,6 +64,7 @@ __all__ = [
     "Resynced",
     "RetryPolicy",
     "Role",
+    "RoomStatistics",
     "SeatMode",
     "SessionEnd",
     "SessionEvent",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
+from ..media.sources.base import AudioSource, VideoSource
 from ..model.commands import (
     ClearSeat,
     GetSeats,
@@ -27,6 +28,7 @@ from ..model.room import Room
 from ..model.seats import SeatLeft, SeatMode
 from ..model.stream_type import UTDStreamType
 from .context import ClientContext
+from .devices import Opening
 from .models import UTDSeat, UTDSeatGrid
 from .observable import Observable, Variable
 from .room_session import UTDRoomSession
@@ -76,19 +78,27 @@ class UTDAudioRoomSession(UTDRoomSession):
         return grid
 
     async def take_seat(
-        self, index: int | None = None, *, publish: bool = True, grant_timeout: float | None = None
+        self,
+        index: int | None = None,
+        *,
+        publish: bool = True,
+        microphone: AudioSource | None = None,
+        camera: VideoSource | None = None,
+        grant_timeout: float | None = None,
     ) -> UTDSeat:
         """Take a seat (None: any free one), wait until publishing is granted, and open the microphone.
 
-        On a seat whose audio is locked, or with `publish=False`, it returns without opening it. Raises `Superseded`
-        when `leave_seat()`, `set_microphone(False)` or `leave()` is called meanwhile, and `DeadlineExceeded`
-        (grant_timeout) after `grant_timeout` seconds (default: the client's): the seat is kept then.
+        What is heard is `microphone`, or else the client's; a camera is opened where one is given, in a room that was
+        made with `seat_video`. Both are taken over and closed at their end; if this raises, what it did not publish
+        still belongs to the caller. What is locked on the seat stays closed, and so does all with `publish=False`.
+        Raises `Superseded` when `leave_seat()`, `set_microphone(False)` or `leave()` is called meanwhile, and
+        `DeadlineExceeded` (grant_timeout) after `grant_timeout` seconds (default: the client's): the seat is kept then.
         """
+        opening = self._opening(microphone, camera, publish=publish)
         epoch = self._operations.begin()
         async with self._seat_turn:
             seat: UTDSeat = await self._execute(TakeSeat(room=self.room_name, index=_or_any(index)))
-        if publish and not seat.audio_locked:
-            await self._open_devices(epoch, grant_timeout, self._device_sources())
+        await self._open_on(seat, epoch, opening, grant_timeout)
         return seat
 
     async def leave_seat(self) -> None:
@@ -134,12 +144,21 @@ class UTDAudioRoomSession(UTDRoomSession):
         """Give them back; the occupant opens the device. Needs `mute`."""
         return await self._on_seat(UnmuteSeat(room=self.room_name, index=index, audio=audio, video=video))
 
-    async def request_to_speak(self, seat_index: int | None = None, *, publish: bool = True) -> Request:
-        """Ask for a seat. When it is accepted the microphone opens by itself, unless `publish` is False.
+    async def request_to_speak(
+        self,
+        seat_index: int | None = None,
+        *,
+        publish: bool = True,
+        microphone: AudioSource | None = None,
+        camera: VideoSource | None = None,
+    ) -> Request:
+        """Ask for a seat. When it is accepted the microphone opens by itself, as in `take_seat`.
 
-        It does not open when the request was taken back, or the microphone switched off, before that.
+        It does not open with `publish=False`, nor when the request was taken back, or the microphone switched off,
+        before that; what was given is closed then.
         """
-        return await self._ask(RequestKind.SPEAK, seat_index=seat_index, publish=publish)
+        opening = self._opening(microphone, camera, publish=publish)
+        return await self._ask(RequestKind.SPEAK, seat_index=seat_index, opening=opening)
 
     async def approve_speaker(self, request_id: int, *, seat_index: int | None = None) -> Request:
         """Say yes to a request to speak: its sender is seated in the same step. Needs `manage_requests`."""
@@ -154,10 +173,21 @@ class UTDAudioRoomSession(UTDRoomSession):
         return await self._ask(RequestKind.SPEAK_INVITE, to=identity, seat_index=seat_index)
 
     async def accept_invitation(
-        self, request_id: int, *, publish: bool = True, grant_timeout: float | None = None
+        self,
+        request_id: int,
+        *,
+        publish: bool = True,
+        microphone: AudioSource | None = None,
+        camera: VideoSource | None = None,
+        grant_timeout: float | None = None,
     ) -> Request:
         """Accept an invitation to speak; then as `take_seat`."""
-        return await self._accept_invitation(request_id, publish, grant_timeout)
+        opening = self._opening(microphone, camera, publish=publish)
+        epoch = self._operations.begin()
+        request = await self._approve(request_id)
+        self._catch_up()
+        await self._open_on(self.seat, epoch, opening, grant_timeout)
+        return request
 
     async def decline_invitation(self, request_id: int, *, reason: str = "declined") -> Request:
         """Decline an invitation to speak."""
@@ -176,8 +206,18 @@ class UTDAudioRoomSession(UTDRoomSession):
         if isinstance(event, SeatLeft) and event.identity == self.identity and event.by != self.identity:
             self._operations.supersede("the seat was taken away")
 
-    def _device_sources(self) -> tuple[TrackSource, ...]:
-        return (TrackSource.MICROPHONE,)
+    async def _open_on(self, seat: UTDSeat | None, epoch: int, opening: Opening, grant_timeout: float | None) -> None:
+        """Open what the seat lets through; None: a seat that was lost again meanwhile."""
+        if seat is not None and seat.audio_locked:
+            opening = await opening.without(TrackSource.MICROPHONE)
+        if seat is not None and seat.video_locked:
+            opening = await opening.without(TrackSource.CAMERA)
+        await self._open_devices(epoch, opening, grant_timeout)
+
+    def _device_sources(self, *, with_camera: bool = False) -> tuple[TrackSource, ...]:
+        room = self._mirrored
+        has_video = room is not None and room.settings.seat_video
+        return (TrackSource.MICROPHONE, TrackSource.CAMERA) if with_camera and has_video else (TrackSource.MICROPHONE,)
 
 
 def _or_any(index: int | None) -> int | Literal["any"]:

@@ -9,10 +9,11 @@ import anyio
 
 from ..broker.base import Subscription
 from ..errors import ConnectionLost, ErrorCode, InvalidInput, UTDStreamException
+from ..media.sources.base import AudioSource, VideoSource
 from ..model.call import DEFAULT_RING_TIMEOUT, Call, UTDCallStatus
 from ..model.channels import call_channel
 from ..model.commands import AcceptCall, BusyCall, EndCall, GetCall, RejectCall, RingCall, StartCall
-from ..model.grants import call_grant_of
+from ..model.grants import call_grant_of, why_refused_in_call
 from ..model.permission import Grant, TrackSource
 from ..model.results import UTDCall, UTDTokenResponse
 from ..model.rules import call_view
@@ -20,10 +21,11 @@ from ..model.stream_type import UTDStreamType
 from ..store.base import Envelope
 from .call_state import apply_call, call_of
 from .context import ClientContext
-from .mirror import Mirror, Snapshot
+from .devices import Opening
+from .mirror import Following, Mirror, Snapshot
 from .models import EndReason, SessionEnd, SyncState
 from .observable import Observable, Variable
-from .room import NO_GRANT
+from .room_state import NO_GRANT
 from .session import UTDSession
 from .visit import Visit
 
@@ -79,12 +81,16 @@ class UTDCallSession(UTDSession):
         *,
         ring_timeout: float = DEFAULT_RING_TIMEOUT,
         max_duration: float | None = None,
+        microphone: AudioSource | None = None,
+        camera: VideoSource | None = None,
     ) -> UTDCall:
         """Call somebody: ring, connect, and publish microphone (and camera in a video call). The call as it began.
 
+        What is not given is the client's. What is given is taken over and closed at its end; if this raises, what it
+        did not publish still belongs to the caller.
         Does not wait for the answer; `status` tells. `ring_timeout` (5 to 180 s) without an answer makes it missed.
         Raises `Conflict` callee_busy (and the status is busy), already_in_call, or already_joined while another call
-        of this session goes on; `InvalidInput` call_to_self, or in a video call when the client has no camera;
+        of this session goes on; `InvalidInput` call_to_self, or in a video call when there is no camera;
         `Superseded` when `end()` is called meanwhile. A caller that is cancelled takes the call back.
         """
         command = StartCall(
@@ -95,11 +101,13 @@ class UTDCallSession(UTDSession):
             max_duration=max_duration,
             metadata=metadata or {},
         )
-        return await self._take_part(command)
+        return await self._take_part(command, self._opening(microphone, camera))
 
-    async def accept(self, id: str) -> UTDCall:
-        """Answer a call on this device: connect and publish. Raises as `start`, and `NotFound`."""
-        return await self._take_part(AcceptCall(id=id))
+    async def accept(
+        self, id: str, *, microphone: AudioSource | None = None, camera: VideoSource | None = None
+    ) -> UTDCall:
+        """Answer a call on this device: connect and publish, as `start`. Raises as `start`, and `NotFound`."""
+        return await self._take_part(AcceptCall(id=id), self._opening(microphone, camera))
 
     async def ringing(self, id: str) -> None:
         """Tell that this device rings, and follow the call. Raises `Conflict`, `NotFound`."""
@@ -135,9 +143,8 @@ class UTDCallSession(UTDSession):
 
     # Taking part.
 
-    async def _take_part(self, command: StartCall | AcceptCall) -> UTDCall:
-        for source in self._device_sources():
-            self._context.devices.check(source)
+    async def _take_part(self, command: StartCall | AcceptCall, opening: Opening) -> UTDCall:
+        opening.check(self._context.devices)
         await self._see_off()
         epoch = self._operations.begin()
         taken: list[UTDCall] = []
@@ -147,11 +154,12 @@ class UTDCallSession(UTDSession):
 
         try:
             await self._begin(stay)
-            await self._open_devices(epoch, None, self._device_sources())
+            await self._open_devices(epoch, opening)
         except UTDStreamException:
             # The other side's end is no failure of this call to the SDK: the call was made, and its status tells.
             if not (taken and self._was_ended_by_other(taken[0])):
                 raise
+            await opening.aclose()
         except asyncio.CancelledError:
             with anyio.CancelScope(shield=True):
                 await self.end()
@@ -217,7 +225,7 @@ class UTDCallSession(UTDSession):
         call: UTDCall = await self._link.execute(command)
         return call
 
-    def _device_sources(self) -> tuple[TrackSource, ...]:
+    def _device_sources(self, *, with_camera: bool = False) -> tuple[TrackSource, ...]:
         return (TrackSource.MICROPHONE, TrackSource.CAMERA) if self.type.has_video else (TrackSource.MICROPHONE,)
 
     # The mirror.
@@ -238,7 +246,7 @@ class UTDCallSession(UTDSession):
             channel,
             read=read,
             apply=apply_call,
-            follower=self,
+            follower=Following(self._on_changed, self._on_recovering, self._on_resynced, self._on_lost),
             retry=self._context.retry,
             identity=self.identity,
         )
@@ -275,14 +283,15 @@ class UTDCallSession(UTDSession):
         if call.status.is_terminal:
             self._stop_following()
             words = f"the call was ended: {call.end_reason} (by {call.ended_by})"
-            self._end_visit(SessionEnd(EndReason.CALL_ENDED, words))
+            is_banned = call.end_reason == "banned" and call.ended_party == self.identity
+            self._end_visit(SessionEnd(EndReason.BANNED if is_banned else EndReason.CALL_ENDED, words))
 
     def _is_another(self, call: UTDCall) -> bool:
         """Whether the session shows another call that is not over."""
         present = self._call.value
         return present is not None and present.call_id != call.call_id and not present.status.is_terminal
 
-    def changed(self, envelope: Envelope | None) -> None:
+    def _on_changed(self, envelope: Envelope | None) -> None:
         """The mirrored call has changed."""
         mirror = self._mirror
         if mirror is None:
@@ -292,12 +301,12 @@ class UTDCallSession(UTDSession):
         if envelope is not None:
             self._events.publish(envelope.event)
 
-    def resynced(self, recovered: bool) -> None:
+    def _on_resynced(self, recovered: bool) -> None:
         """The mirrored call is live again."""
         assert self._mirror is not None
         self._announce_resynced(self._mirror.channel, recovered)
 
-    def lost(self, error: UTDStreamException | None) -> None:
+    def _on_lost(self, error: UTDStreamException | None) -> None:
         """The mirrored call is lost."""
         self._mirror = None
         self._sync.set(SyncState.LOST)
@@ -306,6 +315,12 @@ class UTDCallSession(UTDSession):
     def _entitlement(self) -> Grant:
         mirror = self._mirror
         return NO_GRANT if mirror is None or not mirror.is_open else call_grant_of(mirror.state, self.identity)
+
+    def _why_refused(self, source: TrackSource) -> str:
+        mirror = self._mirror
+        if mirror is None or not mirror.is_open:
+            return "the call's state is not known now"
+        return why_refused_in_call(mirror.state, self.identity)
 
 
 def _ticket_of(call: UTDCall) -> UTDTokenResponse:

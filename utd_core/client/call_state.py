@@ -25,6 +25,7 @@ def call_of(view: UTDCall) -> Call:
         ended_at=view.ended_at,
         end_reason=view.end_reason,
         ended_by=view.ended_by,
+        ended_party=view.ended_party,
     )
 
 

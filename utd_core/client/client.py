@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -20,13 +21,16 @@ from .incoming import IncomingCalls
 from .link import EngineLink
 from .live_stream import UTDLiveStreamSession
 from .observable import Observable
-from .policy import RetryPolicy
+from .policy import RetryPolicy, check_seconds
 from .room_session import RoomOptions, UTDRoomSession
 
 if TYPE_CHECKING:
     from ..engine import Engine
 
-DEFAULT_DEVICE = "default"
+
+def new_device() -> str:
+    """An id for a device that has none: two clients of one user are two devices."""
+    return f"device-{secrets.token_hex(6)}"
 
 
 class UTDStreamClient:
@@ -36,7 +40,8 @@ class UTDStreamClient:
             room = await alice.join_audio_room("lobby", as_host=True, seat_count=8)
             await room.take_seat()
 
-    `engine` (in this process) or `link` is how the engine is reached. `microphone` and `camera` are factories of the
+    `engine` (in this process) or `link` is how the engine is reached. `device_id` names the device over restarts of the
+    program; without one, each client is a device of its own. `microphone` and `camera` are factories of the
     sources that sessions open when no other is named; without more the microphone is silent and there is no camera.
     `simulcast` publishes the camera in several sizes, of which each viewer wishes one (`set_video_quality`), where the
     backend can; `dynacast` makes only those that somebody receives, and `adaptive_stream` has no video sent to this
@@ -75,11 +80,15 @@ class UTDStreamClient:
         self._link: EngineLink = link
         self._identity = None if identity is None else check_identity(identity)
         self._name = check_text(name)
-        self._device = DEFAULT_DEVICE if device_id is None else check_device(device_id)
+        self._device = new_device() if device_id is None else check_device(device_id)
         self._devices = Devices(microphone, camera) if microphone is not None else Devices(camera=camera)
         self._adaptive_stream = adaptive_stream
         self._simulcast = simulcast
         self._dynacast = dynacast
+        if not (retry is None or isinstance(retry, RetryPolicy)):
+            raise InvalidInput(f"retry is a RetryPolicy, got {type(retry).__name__}")
+        check_seconds(grant_timeout, "grant_timeout")
+        check_seconds(connect_deadline, "connect_deadline")
         self._retry = retry or RetryPolicy()
         self._grant_timeout = grant_timeout
         self._connect_deadline = connect_deadline

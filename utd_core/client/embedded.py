@@ -14,7 +14,6 @@ from ..model.results import UserSession, UTDTokenResponse
 
 if TYPE_CHECKING:
     from ..engine import Engine
-    from .client import UTDStreamClient
 
 
 class EmbeddedLink:
@@ -61,12 +60,3 @@ class EmbeddedLink:
     def _check_open(self) -> None:
         if self._closed:
             raise Closed("the client was closed; make a new one")
-
-
-def connect(
-    engine: Engine, identity: str | None = None, *, name: str = "", device_id: str | None = None, **options: Any
-) -> UTDStreamClient:
-    """A client of `engine` (what `engine.client(...)` returns). `options` are those of `UTDStreamClient`."""
-    from .client import UTDStreamClient
-
-    return UTDStreamClient(EmbeddedLink(engine), identity=identity, name=name, device_id=device_id, **options)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 from weakref import ref
 
-from ..concurrency import BoundedQueue, Overflow, QueueStatistics
+from ..concurrency import BoundedQueue, Closeable, Overflow, QueueStatistics
 
 T = TypeVar("T")
 
 CAPACITY = 1_000
 
 
-class EventReader(AsyncIterator[T]):
+class EventReader(Closeable, AsyncIterator[T]):
     """Events from the moment it was made, oldest first, until the stream or the reader is closed.
 
     One that nobody holds any more is forgotten, so leaving an `async for` early needs no clean-up.
@@ -38,14 +37,6 @@ class EventReader(AsyncIterator[T]):
         """Stop reading. Idempotent."""
         self._queue.close()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
 
 class EventStream(Generic[T]):
     """What the application reads: `async for event in stream`, or `stream.reader(...)` to choose the queue."""
@@ -68,20 +59,23 @@ class EventStream(Generic[T]):
         return self.reader()
 
 
-class EventSource(EventStream[T]):
-    """The owner's end."""
+class EventSource(Generic[T]):
+    """The owner's end of a `stream`."""
+
+    def __init__(self) -> None:
+        self.stream: EventStream[T] = EventStream()
 
     def publish(self, event: T) -> None:
         """Hand an event to every reader; never waits."""
-        if self._readers:
+        if self.stream._readers:
             for reader in self._alive():
                 reader._queue.put(event)
 
     def close(self) -> None:
         """Readers get what is held, then the end. Idempotent."""
-        self._closed = True
+        self.stream._closed = True
         for reader in self._alive():
             reader._queue.close()
 
     def _alive(self) -> list[EventReader[T]]:
-        return [reader for weak in self._readers if (reader := weak()) is not None]
+        return [reader for weak in self.stream._readers if (reader := weak()) is not None]

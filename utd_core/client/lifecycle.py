@@ -6,14 +6,13 @@ them may be cancelled in the middle, and the goodbye is said all the same.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import anyio
 
-from ..concurrency import Clock, TaskScope
+from ..concurrency import Clock, Closeable, TaskScope
 from ..errors import Closed, Superseded
 from ..model.session import SESSION, SessionState, SessionTrigger
 from ..model.stream_type import UTDStreamType
@@ -25,7 +24,7 @@ from .signal import Signal
 from .visit import Visit
 
 
-class SessionLifecycle(ABC):
+class SessionLifecycle(Closeable):
     """State and end of a session, without anything that it does meanwhile."""
 
     def __init__(self, context: ClientContext, type: UTDStreamType) -> None:
@@ -88,14 +87,6 @@ class SessionLifecycle(ABC):
 
     async def dispose(self) -> None:
         """The same as `aclose()`."""
-        await self.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
         await self.aclose()
 
     @abstractmethod

@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..media.events import ParticipantJoined
+from ..media.sources.base import AudioSource, VideoSource
 from ..model.commands import DemoteFromStage, GetStage, LeaveStage, PromoteToStage
 from ..model.event import Event
 from ..model.permission import TrackSource
 from ..model.request import Request, RequestKind
-from ..model.results import UTDTokenResponse
+from ..model.results import Page, UTDTokenResponse
 from ..model.room import Phase, RoleChanged, Room
 from ..model.stage import StageJoined, StageLeft, StageMember, StageMuteChanged
 from ..model.stream_type import UTDStreamType
 from .context import ClientContext
+from .devices import Opening
 from .models import RoomEvent, UTDStageMember
 from .observable import Observable, Variable
 from .room_session import UTDRoomSession
 
 _DEVICES = (TrackSource.MICROPHONE, TrackSource.CAMERA)
+_MOST_AT_ONCE = 100
+"""Members in one page of the stage."""
 _STAGE_EVENTS = (StageJoined, StageLeft, StageMuteChanged, RoleChanged)
 
 
@@ -47,24 +51,37 @@ class UTDLiveStreamSession(UTDRoomSession):
         """Whether this participant is on stage."""
         return self.identity in self._members
 
-    async def go_live(self, with_video: bool = True, *, grant_timeout: float | None = None) -> None:
+    async def go_live(
+        self,
+        with_video: bool = True,
+        *,
+        microphone: AudioSource | None = None,
+        camera: VideoSource | None = None,
+        grant_timeout: float | None = None,
+    ) -> None:
         """Host: open the room to the audience if it is backstage, and publish microphone and camera.
 
-        Raises `InvalidInput` before anything else when `with_video` is asked for and the client has no camera;
-        `Superseded` and `DeadlineExceeded` (grant_timeout) as `UTDAudioRoomSession.take_seat`.
+        What is not given is the client's; what is given is taken over as by `UTDAudioRoomSession.take_seat`.
+        Raises `InvalidInput` before anything else when `with_video` is asked for and there is no camera; `Superseded`
+        and `DeadlineExceeded` (grant_timeout) as `take_seat`.
         """
         self._check_joined()
-        if with_video:
-            self._context.devices.check(TrackSource.CAMERA)
+        opening = Opening(_DEVICES if with_video else (TrackSource.MICROPHONE,), microphone, camera)
+        opening.check(self._context.devices)
         epoch = self._operations.begin()
         self._catch_up()
         if self._phase.value is Phase.BACKSTAGE:
             await self._go_live()
-        await self._open_devices(epoch, grant_timeout, _DEVICES if with_video else (TrackSource.MICROPHONE,))
+        await self._open_devices(epoch, opening, grant_timeout)
 
     async def refresh_stage(self) -> tuple[UTDStageMember, ...]:
         """The stage as the engine has it now. `stage` follows it without asking."""
-        members: tuple[StageMember, ...] = await self._execute(GetStage(room=self.room_name))
+        members: list[StageMember] = []
+        page: Page[StageMember] | None = None
+        while page is None or page.next is not None:
+            cursor = None if page is None else page.next
+            page = await self._execute(GetStage(room=self.room_name, cursor=cursor, limit=_MOST_AT_ONCE))
+            members += page.data
         self._catch_up()
         return tuple(map(self._named, members))
 
@@ -81,9 +98,15 @@ class UTDLiveStreamSession(UTDRoomSession):
         """Send a co-publisher back to the viewers. Needs `manage_stage`."""
         await self._execute(DemoteFromStage(room=self.room_name, identity=identity, reason=reason))
 
-    async def request_stage(self, *, publish: bool = True) -> Request:
-        """Raise a hand. When it is accepted microphone and camera open by themselves, unless `publish` is False."""
-        return await self._ask(RequestKind.STAGE, publish=publish)
+    async def request_stage(
+        self, *, publish: bool = True, microphone: AudioSource | None = None, camera: VideoSource | None = None
+    ) -> Request:
+        """Raise a hand. When it is accepted microphone and camera open by themselves, unless `publish` is False.
+
+        What is not given is the client's, and no camera where it has none. What is given is closed when it is published
+        no longer, or not at all because the request ended otherwise.
+        """
+        return await self._ask(RequestKind.STAGE, opening=self._opening(microphone, camera, publish=publish))
 
     async def approve_stage(self, request_id: int) -> Request:
         """Say yes to a raised hand: its sender is on stage in the same step. Needs `manage_requests`."""
@@ -94,10 +117,23 @@ class UTDLiveStreamSession(UTDRoomSession):
         return await self._reject(request_id, reason)
 
     async def accept_invitation(
-        self, request_id: int, *, publish: bool = True, grant_timeout: float | None = None
+        self,
+        request_id: int,
+        *,
+        publish: bool = True,
+        microphone: AudioSource | None = None,
+        camera: VideoSource | None = None,
+        grant_timeout: float | None = None,
     ) -> Request:
-        """Accept an invitation on stage; microphone and camera open unless `publish` is False."""
-        return await self._accept_invitation(request_id, publish, grant_timeout)
+        """Accept an invitation on stage; microphone and camera open unless `publish` is False.
+
+        What is not given is the client's, and no camera where it has none; otherwise as `go_live`.
+        """
+        opening = self._opening(microphone, camera, publish=publish)
+        epoch = self._operations.begin()
+        request = await self._approve(request_id)
+        await self._open_devices(epoch, opening, grant_timeout)
+        return request
 
     async def decline_invitation(self, request_id: int, *, reason: str = "declined") -> Request:
         """Decline an invitation on stage."""
@@ -138,6 +174,6 @@ class UTDLiveStreamSession(UTDRoomSession):
             name = "" if participant is None else participant.name
         return UTDStageMember(member.identity, name, member.role, member.muted_audio, member.muted_video)
 
-    def _device_sources(self) -> tuple[TrackSource, ...]:
-        has_camera = self._context.devices.camera is not None
+    def _device_sources(self, *, with_camera: bool = False) -> tuple[TrackSource, ...]:
+        has_camera = with_camera or self._context.devices.camera is not None
         return _DEVICES if has_camera else (TrackSource.MICROPHONE,)

@@ -58,6 +58,16 @@ class Follower(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A `Follower` made of functions, for an owner that shows none of them to its own users."""
+
+    changed: Callable[[Envelope | None], None]
+    recovering: Callable[[], None]
+    resynced: Callable[[bool], None]
+    lost: Callable[[UTDStreamException | None], None]
+
+
 class _Gap(Exception):
     """The stream does not go on where it was."""
 
@@ -107,6 +117,11 @@ class Mirror(Generic[S]):
         """Where the state is in the channel."""
         return None if self._snapshot is None else Recover(self._snapshot.epoch, self._snapshot.offset)
 
+    @property
+    def parting(self) -> Exception | None:
+        """What the engine said as it let this client go; what it sent before that may still be on its way in."""
+        return None if self._subscription is None else self._subscription.events.error
+
     async def open(self) -> None:
         """Subscribe and read the snapshot. Raises what the engine refuses it with."""
         try:
@@ -120,7 +135,7 @@ class Mirror(Generic[S]):
         """Follow until `stop`, or until the mirror is lost."""
         with self._stop:
             try:
-                while await self._follow() and await self._recover():
+                while not self._stop.cancel_called and await self._follow() and await self._recover():
                     pass
             finally:
                 self._let_go()
@@ -150,6 +165,8 @@ class Mirror(Generic[S]):
         queue = self._subscription.events
         try:
             async for envelope in queue:
+                if self._stop.cancel_called:
+                    return False  # it had been handed over when the follower stopped listening
                 if not self._take(envelope):
                     return True
         except (_Gap, Closed):

@@ -6,10 +6,12 @@ and the enums are the model's own classes, so that state and events fit together
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ..errors import UTDStreamException
+from ..media.backend import ConnectionStatistics
 from ..media.events import MediaEvent, ParticipantInfo
 from ..model.call import UTDCallStatus
 from ..model.event import Event
@@ -61,6 +63,8 @@ class EndReason(StrEnum):
     """No media connection could be made; or it was lost and could not be had again in time."""
     SYNC_LOST = "sync_lost"
     """The events were lost and the state could not be had again in time."""
+    ENGINE_CLOSED = "engine_closed"
+    """The engine that this client belongs to was closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,42 @@ class PublishingEnded:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PublishingStatistics:
+    """How one source is played, since it was opened and over all connections.
+
+    `frames`: read from it, each at its time; `muted`: those of them that were kept back because it was muted. `late`:
+    played more than one frame's length after their time. `skipped`: left out to catch up. `resyncs`: how often the pace
+    was given up and set anew. `max_lateness_ms`: the worst delay of one frame, ms.
+    """
+
+    frames: int = 0
+    muted: int = 0
+    late: int = 0
+    skipped: int = 0
+    resyncs: int = 0
+    max_lateness_ms: float = 0.0
+
+    def __add__(self, other: PublishingStatistics) -> PublishingStatistics:
+        return PublishingStatistics(
+            self.frames + other.frames,
+            self.muted + other.muted,
+            self.late + other.late,
+            self.skipped + other.skipped,
+            self.resyncs + other.resyncs,
+            max(self.max_lateness_ms, other.max_lateness_ms),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RoomStatistics:
+    """`published`: how what this participant publishes is played, by source. `connection`: what the backend has counted
+    on the present connection (frames and bytes sent and received, by track); None without one."""
+
+    published: Mapping[TrackSource, PublishingStatistics]
+    connection: ConnectionStatistics | None = None
+
+
 RoomEvent = MediaEvent | PublishingEnded
 """What `UTDRoom.events` carries."""
 
@@ -121,6 +161,7 @@ __all__ = [
     "Phase",
     "PublishingEndReason",
     "PublishingEnded",
+    "PublishingStatistics",
     "RemoteParticipant",
     "Request",
     "RequestKind",
@@ -128,6 +169,7 @@ __all__ = [
     "Resynced",
     "Role",
     "RoomEvent",
+    "RoomStatistics",
     "SeatMode",
     "SessionEnd",
     "SessionEvent",

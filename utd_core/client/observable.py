@@ -3,7 +3,7 @@
     seats.value                                   what it is now
     stop = seats.subscribe(print)                 each later value, in order; `stop()` ends it
     async for grid in seats: ...                  what it is now, then the latest whenever it has changed
-    await seats.wait_for(lambda g: g.seat_of(me), timeout=5.0)
+    await seats.wait_for(lambda grid: grid.seat_of(me), timeout=5.0, what="my seat")
     names = seats.map(lambda grid: sorted(grid.occupants()))
 
 - Equal values are not announced again.
@@ -21,11 +21,10 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from ..concurrency import BoundedQueue, Clock, Overflow, TaskScope
+from ..concurrency import BoundedQueue, Clock, Overflow, TaskScope, within
 from ..errors import Closed
-from .deadline import within
 from .signal import Signal
 
 log = logging.getLogger("utd_core.client")
@@ -35,6 +34,9 @@ U = TypeVar("U")
 
 CAPACITY = 256
 """Values held for one subscriber that is slower than the changes."""
+
+_WORDS = 300
+"""Characters of a value that an error shows."""
 
 Callback = Callable[[T], object]
 """A function or a coroutine function of the new value; its result is ignored."""
@@ -54,6 +56,8 @@ class ObservableStatistics:
 class Observable(ABC, Generic[T]):
     """A value that changes, read-only for the application."""
 
+    _clock: Clock
+
     @property
     @abstractmethod
     def value(self) -> T:
@@ -72,13 +76,30 @@ class Observable(ABC, Generic[T]):
     @abstractmethod
     def __aiter__(self) -> AsyncIterator[T]: ...
 
-    @abstractmethod
-    async def wait_for(self, predicate: Callable[[T], object] = bool, timeout: float | None = None) -> T:
+    async def wait_for(
+        self, predicate: Callable[[T], object] = bool, timeout: float | None = None, *, what: str = ""
+    ) -> T:
         """The first value for which `predicate` holds, the present one included.
 
         `timeout`: seconds of the owner's clock, None for no limit. Raises `DeadlineExceeded`, and `Closed` when the
-        owner closes before.
+        owner closes before; both name `what` was waited for ("a free seat", "the answer of bob") and the last value.
         """
+        value = self.value
+        if predicate(value):
+            return value
+        wanted = what or "what was waited for"
+        return await within(
+            self._clock,
+            timeout,
+            self._search(
+                predicate, lambda: Closed(f"{wanted} cannot happen any more: its owner was closed; {_last(self)}")
+            ),
+            lambda: f"{wanted} did not happen within {timeout} s; {_last(self)}",
+        )
+
+    @abstractmethod
+    async def _search(self, predicate: Callable[[T], object], gone: Callable[[], Closed]) -> T:
+        """The first later value for which `predicate` holds. Raises `gone()` when none follows."""
 
     @abstractmethod
     def statistics(self) -> ObservableStatistics: ...
@@ -153,19 +174,18 @@ class Variable(Observable[T]):
     def __aiter__(self) -> AsyncIterator[T]:
         return _Changes(self)
 
-    async def wait_for(self, predicate: Callable[[T], object] = bool, timeout: float | None = None) -> T:
-        if predicate(self._value):
-            return self._value
-        if self._closed:
-            raise Closed("its owner was closed; the value does not change any more")
+    async def _search(self, predicate: Callable[[T], object], gone: Callable[[], Closed]) -> T:
         values: BoundedQueue[T] = BoundedQueue(CAPACITY, Overflow.DROP_OLDEST)
+        if self._closed:
+            values.close()
         self._searches.append(values)
         try:
-            return await within(
-                self._clock, timeout, _first(values, predicate), f"no such value came within {timeout} s"
-            )
+            async for value in values:
+                if predicate(value):
+                    return value
         finally:
             self._searches.remove(values)
+        raise gone()
 
     def statistics(self) -> ObservableStatistics:
         return ObservableStatistics(
@@ -227,6 +247,7 @@ class _Mapped(Observable[U], Generic[T, U]):
     def __init__(self, source: Observable[T], function: Callable[[T], U]) -> None:
         self._source = source
         self._function = function
+        self._clock = source._clock
 
     @property
     def value(self) -> U:
@@ -250,8 +271,9 @@ class _Mapped(Observable[U], Generic[T, U]):
     def __aiter__(self) -> AsyncIterator[U]:
         return _MappedChanges(aiter(self._source), self._function)
 
-    async def wait_for(self, predicate: Callable[[U], object] = bool, timeout: float | None = None) -> U:
-        return self._function(await self._source.wait_for(lambda value: predicate(self._function(value)), timeout))
+    async def _search(self, predicate: Callable[[U], object], gone: Callable[[], Closed]) -> U:
+        function = self._function
+        return function(await self._source._search(lambda value: predicate(function(value)), gone))
 
     def statistics(self) -> ObservableStatistics:
         return self._source.statistics()
@@ -271,8 +293,7 @@ class _MappedChanges(AsyncIterator[U], Generic[T, U]):
                 return mapped
 
 
-async def _first(values: BoundedQueue[T], predicate: Callable[[T], object]) -> T:
-    while True:
-        value = await values.get()
-        if predicate(value):
-            return value
+def _last(observable: Observable[Any]) -> str:
+    """The present value in words that fit into an error: a grid of a hundred seats does not."""
+    words = repr(observable.value)
+    return f"the last value is {words if len(words) <= _WORDS else words[:_WORDS] + ' ...'}"

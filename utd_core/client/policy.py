@@ -5,6 +5,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InvalidInput
+from ..media.checks import is_number
+
+
+def check_seconds(value: Any, name: str) -> None:
+    """Raise `InvalidInput` unless it is a time that can be waited for."""
+    if not is_number(value) or not value > 0:
+        raise InvalidInput(f"{name} must be above 0 seconds, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +30,12 @@ class RetryPolicy:
     longest_wait: float = 5.0
     patience: float = 60.0
     spread: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("first_wait", "longest_wait", "patience"):
+            check_seconds(getattr(self, name), name)
+        if not is_number(self.spread) or self.spread < 0:
+            raise InvalidInput(f"spread must be a share of at least 0, got {self.spread!r}")
 
     def waits(self, identity: str) -> Iterator[float]:
         """Seconds to wait after each failed attempt; ends when patience does."""

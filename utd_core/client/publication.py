@@ -16,6 +16,7 @@ from ..media.events import TrackInfo
 from ..media.frames import Frame
 from ..media.pump import Pump, SourceEnd
 from .devices import MediaSource
+from .models import PublishingStatistics
 
 log = logging.getLogger("utd_core.client")
 
@@ -41,6 +42,7 @@ class Feed:
         self._clock = clock
         self._scope = anyio.CancelScope()
         self._keeps = False
+        self._player: Pump | None = None
 
     async def run(self) -> FeedEnd:
         """The task."""
@@ -69,9 +71,19 @@ class Feed:
         # From a callback: anyio words each cancellation with a description of the task that asks for it, at a cost.
         asyncio.get_running_loop().call_soon(self._scope.cancel)
 
+    def statistics(self) -> PublishingStatistics:
+        """What it has played so far."""
+        if self._player is None:
+            return PublishingStatistics()
+        played = self._player.statistics()
+        return PublishingStatistics(
+            played.frames, self._outlet.muted, played.late, played.skipped, played.resyncs, played.max_lateness_ms
+        )
+
     async def _pump(self) -> FeedEnd:
         try:
-            await Pump(self.media, self._outlet, self._clock, at_end=SourceEnd.HOLD, close_source=False).run()
+            self._player = Pump(self.media, self._outlet, self._clock, at_end=SourceEnd.HOLD, close_source=False)
+            await self._player.run()
         except Exception as error:
             log.exception("the source of %s failed", self._outlet.info.source.value)
             self.failure = str(error) or type(error).__name__
@@ -88,6 +100,11 @@ class Publication:
     muted: bool = False
     track: LocalTrack | None = None
     feed: Feed | None = field(default=None, repr=False)
+    _played_before: PublishingStatistics = field(default_factory=PublishingStatistics, repr=False)
+
+    def statistics(self) -> PublishingStatistics:
+        """What was played so far, by the present feed and those before it."""
+        return self._played_before if self.feed is None else self._played_before + self.feed.statistics()
 
     def mute(self, muted: bool) -> None:
         """Send nothing from now on, or send again; the track is told by whoever holds it."""
@@ -109,6 +126,8 @@ class Publication:
         feed, self.feed = self.feed, None
         if feed is not None:
             feed.stop(keep=keep)
+            if keep:
+                self._played_before += feed.statistics()
         return track
 
 
@@ -130,6 +149,8 @@ class _Outlet(LocalTrack):
         self._track = track
         self.is_cut = False
         self.is_open = True
+        self.muted = 0
+        """Frames that were kept back."""
 
     @property
     def info(self) -> TrackInfo:
@@ -143,6 +164,7 @@ class _Outlet(LocalTrack):
         if self.is_cut:
             raise Closed("nothing is sent any more")
         if not self.is_open:
+            self.muted += 1
             return
         try:
             await self._track.write(frame)

@@ -22,13 +22,13 @@ import anyio
 
 from ..concurrency import Clock, TaskScope
 from ..errors import Closed, ConnectionLost, ErrorCode, Forbidden, PublishRefused, Superseded, UTDStreamException
-from ..media.backend import MediaConnection, PublishOptions
-from ..media.events import TrackInfo
-from ..media.formats import publish_options
-from ..media.sources.base import AudioSourceBase
+from ..media.backend import PublishOptions
+from ..media.events import GrantChanged, LocalTrackEnded, MediaEvent, TrackInfo
+from ..media.options import publish_options
 from ..model.permission import Grant, TrackSource
 from .devices import MediaSource, check_media
-from .models import PublishingEnded, PublishingEndReason
+from .media_plane import MediaPlane
+from .models import PublishingEnded, PublishingEndReason, PublishingStatistics
 from .publication import Feed, FeedEnd, Publication, close
 
 log = logging.getLogger("utd_core.client")
@@ -62,7 +62,7 @@ class Publishing:
         self._ended = ended
         self._is_entitled = is_entitled
         self._simulcast = simulcast
-        self._connection: MediaConnection | None = None
+        self._connection: MediaPlane | None = None
         self._items: dict[TrackSource, Publication] = {}
         self._turns: defaultdict[TrackSource, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._wishes: dict[TrackSource, _Wish] = {}
@@ -71,6 +71,10 @@ class Publishing:
     def tracks(self) -> tuple[TrackInfo, ...]:
         """What is published now."""
         return tuple(item.track.info for item in self._items.values() if item.track is not None)
+
+    def statistics(self) -> dict[TrackSource, PublishingStatistics]:
+        """What was played so far of each source that is open now."""
+        return {source: item.statistics() for source, item in self._items.items()}
 
     async def switch_on(
         self,
@@ -131,7 +135,7 @@ class Publishing:
         for source in list(self._items):
             await self.drop(source)
 
-    def attach(self, connection: MediaConnection) -> None:
+    def attach(self, connection: MediaPlane) -> None:
         """There is a connection: what waited for one is published on it."""
         self._connection = connection
         self.granted()
@@ -142,6 +146,16 @@ class Publishing:
         for item in self._items.values():
             item.detach(keep=True)
         self._tell()
+
+    def take(self, event: MediaEvent) -> None:
+        """Take over an event of the connection."""
+        match event:
+            case GrantChanged():
+                self.granted()
+            case LocalTrackEnded(track):
+                self.track_ended(track)
+            case _:
+                pass
 
     def granted(self) -> None:
         """The grant has changed: publish what waits for it."""
@@ -260,7 +274,7 @@ class Publishing:
     def _holds(self, source: TrackSource) -> bool:
         return self._connection is not None and source in self._connection.grant.publish
 
-    def _granted(self, source: TrackSource) -> MediaConnection:
+    def _granted(self, source: TrackSource) -> MediaPlane:
         if self._connection is None:
             raise ConnectionLost("there is no media connection now; wait until the session is connected")
         grant: Grant = self._connection.grant
@@ -278,10 +292,7 @@ class Publishing:
 
     def _options(self, source: TrackSource, media: MediaSource, options: PublishOptions | None) -> PublishOptions:
         """The application's options, with the source's own shape."""
-        if isinstance(media, AudioSourceBase):
-            shape = PublishOptions(source, sample_rate=media.sample_rate, channels=media.channels)
-        else:
-            shape = publish_options(media, source)
+        shape = publish_options(media, source)
         if options is None:
             return replace(shape, simulcast=True) if self._simulcast and source is TrackSource.CAMERA else shape
         return replace(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from typing import Any
 
-from ..concurrency import Overflow
+from ..concurrency import Closeable, Overflow
 from ..errors import ConnectionLost, ErrorCode, NotFound
-from ..media.backend import FrameReader, MediaConnection
+from ..media.backend import FrameReader, FrameT_co
 from ..media.events import MediaEvent, TrackInfo, TrackSubscribed, TrackUnsubscribed
-from ..media.frames import Frame
 from ..model.permission import TrackSource
+from .media_plane import MediaPlane
 from .signal import Signal
 
 
@@ -36,10 +35,11 @@ class Reception:
     def __init__(self) -> None:
         self.stay = Stay()
         self.changed = Signal()
-        self._connection: MediaConnection | None = None
-        self._tracks: dict[tuple[str, TrackSource], SubscribedTrack] = {}
+        self._connection: MediaPlane | None = None
+        # More than one where somebody publishes the same source on several devices.
+        self._tracks: dict[tuple[str, TrackSource], dict[str, SubscribedTrack]] = {}
 
-    def attach(self, connection: MediaConnection) -> None:
+    def attach(self, connection: MediaPlane) -> None:
         """There is a connection."""
         self._connection = connection
 
@@ -59,35 +59,40 @@ class Reception:
         """Take over an event of the connection."""
         match event:
             case TrackSubscribed(identity, track):
-                self._tracks[identity, track.source] = SubscribedTrack(track)
+                self._tracks.setdefault((identity, track.source), {})[track.id] = SubscribedTrack(track)
                 self.changed.notify()
             case TrackUnsubscribed(identity, track):
-                present = self.find(identity, track.source)
-                if present is not None and present.track.id == track.id:
-                    del self._tracks[identity, track.source]
+                present = self._tracks.get((identity, track.source), {})
+                if present.pop(track.id, None) is not None:
+                    if not present:
+                        del self._tracks[identity, track.source]
                     self.changed.notify()
             case _:
                 pass
 
     def find(self, identity: str, source: TrackSource) -> SubscribedTrack | None:
-        """A remote track that can be read now."""
-        return self._tracks.get((identity, source))
+        """A remote track that can be read now; of several the one that came first."""
+        present = self._tracks.get((identity, source))
+        return None if present is None else next(iter(present.values()))
 
-    def reader(self, identity: str, source: TrackSource, capacity: int, overflow: Overflow) -> FrameReader:
-        """Read the track that is there. Raises `NotFound` (track_not_found), `ConnectionLost`."""
+    def reader(self, identity: str, source: TrackSource, capacity: int, overflow: Overflow) -> FrameReader[Any]:
+        """Read the track that is there; the source tells which kind of frames it has.
+
+        Raises `NotFound` (track_not_found), `ConnectionLost`.
+        """
         subscribed = self.find(identity, source)
         if subscribed is None:
             raise NotFound(f"{identity!r} has no {source.value} to read now", code=ErrorCode.TRACK_NOT_FOUND)
         return self.read(subscribed, capacity, overflow)
 
-    def read(self, subscribed: SubscribedTrack, capacity: int, overflow: Overflow) -> FrameReader:
+    def read(self, subscribed: SubscribedTrack, capacity: int, overflow: Overflow) -> FrameReader[Any]:
         """Raises `NotFound`, `ConnectionLost`."""
         if self._connection is None:
             raise ConnectionLost("there is no media connection now; connect, or wait until it is back")
         return self._connection.read(subscribed.track.id, capacity=capacity, overflow=overflow)
 
 
-class RemoteFrames(AsyncIterator[Frame]):
+class RemoteFrames(Closeable, AsyncIterator[FrameT_co]):
     """Frames of one source of one participant: those of its track, then of the next one when it publishes anew.
 
     Waits while there is none; ends when *this* participant leaves the room. A slow reader loses frames by its policy.
@@ -104,11 +109,11 @@ class RemoteFrames(AsyncIterator[Frame]):
         self._capacity = capacity
         self._overflow = overflow
         self._subscribed: SubscribedTrack | None = None
-        self._reader: FrameReader | None = None
+        self._reader: FrameReader[FrameT_co] | None = None
         self._closed = False
         self._open()
 
-    async def __anext__(self) -> Frame:
+    async def __anext__(self) -> FrameT_co:
         while not self._closed:
             if self._reader is not None or self._open():
                 assert self._reader is not None
@@ -127,14 +132,6 @@ class RemoteFrames(AsyncIterator[Frame]):
         self._closed = True
         await self._let_go()
         self._reception.changed.notify()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def _open(self) -> bool:
         """Read the present track; False while there is none but the one that has just ended."""

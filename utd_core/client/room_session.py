@@ -9,16 +9,20 @@ from typing import Any, Literal, TypedDict
 import anyio
 
 from ..broker.base import Subscription
-from ..errors import ErrorCode, UTDStreamException
+from ..errors import Banned, ErrorCode, NotFound, UTDStreamException
+from ..model.bans import Ban
 from ..model.channels import room_channel
 from ..model.commands import (
     AcceptRequest,
     CancelRequest,
+    CreateBan,
+    DeleteBan,
     EndRoom,
     GetRoom,
     GoLive,
     JoinRoom,
     LeaveRoom,
+    ListBans,
     MakeRequest,
     MuteParticipant,
     RejectRequest,
@@ -28,21 +32,23 @@ from ..model.commands import (
     UpdateMetadata,
 )
 from ..model.event import Event
-from ..model.grants import affected, grant_of
-from ..model.permission import Grant
-from ..model.request import Request, RequestEnded, RequestKind, RequestMade, RequestState
-from ..model.results import RoomSnapshot, UTDTokenResponse
+from ..model.grants import affected, grant_of, why_refused
+from ..model.permission import Grant, TrackSource
+from ..model.request import Request, RequestEnded, RequestKind, RequestMade
+from ..model.results import Page, RoomSnapshot, UTDTokenResponse
 from ..model.roles import Capability, Role
 from ..model.room import DuplicateIdentity, ParticipantRemoved, Phase, Room, RoomEnded, apply
 from ..model.seats import SeatMode
 from ..model.stream_type import UTDStreamType
 from ..store.base import Envelope
+from .awaited import AwaitedAnswers
 from .context import ClientContext
-from .mirror import Mirror, Snapshot
+from .devices import Opening
+from .mirror import Following, Mirror, Snapshot
 from .models import EndReason, SessionEnd, SyncState
 from .observable import Observable, Variable
-from .room import NO_GRANT
-from .session import UTDSession, log
+from .room_state import NO_GRANT
+from .session import UTDSession
 from .visit import Visit
 
 
@@ -85,7 +91,7 @@ class UTDRoomSession(UTDSession):
         self._as_host = as_host
         self._options = {name: value for name, value in (options or {}).items() if value is not None}
         self._mirror: Mirror[Room] | None = None
-        self._awaited: dict[int, int] = {}
+        self._awaited = AwaitedAnswers(self._scope, self._open_devices)
         self._was_in = False
         self._role: Variable[Role] = self._variable(Role.AUDIENCE)
         self._phase: Variable[Phase] = self._variable(Phase.LIVE)
@@ -154,6 +160,32 @@ class UTDRoomSession(UTDSession):
             RemoveParticipant(room=self.room_name, identity=identity, reason=reason, block=block, duration=duration)
         )
 
+    async def ban(self, identity: str, *, duration: float | None = None, reason: str = "") -> Ban:
+        """Keep somebody out of the room, for `duration` seconds or for good, also one who is not in it now; whoever is
+        is removed. A second ban replaces the first. Needs `ban`."""
+        ban: Ban = await self._execute(
+            CreateBan(room=self.room_name, identity=identity, reason=reason, duration=duration)
+        )
+        return ban
+
+    async def unban(self, identity: str, *, reason: str = "") -> None:
+        """Lift somebody's ban before its time. Needs `ban`. Raises `NotFound` (ban_not_found)."""
+        found: Page[Ban] = await self._execute(ListBans(room=self.room_name, identity=identity))
+        if not found.data:
+            raise NotFound(f"{identity!r} is not banned from {self.room_name!r}", code=ErrorCode.BAN_NOT_FOUND)
+        await self._execute(DeleteBan(room=self.room_name, id=found.data[0].id, reason=reason))
+
+    async def bans(self) -> tuple[Ban, ...]:
+        """The room's bans that hold now, by identity; a `BansChanged` in `events` says that there are others. Needs
+        `ban`."""
+        found: list[Ban] = []
+        cursor: str | None = None
+        while True:
+            page: Page[Ban] = await self._execute(ListBans(room=self.room_name, cursor=cursor, limit=100))
+            found += page.data
+            if (cursor := page.next) is None:
+                return tuple(found)
+
     async def mute(self, identity: str, *, audio: bool | None = True, video: bool | None = None) -> None:
         """Take (True) or give back (False) somebody's microphone or camera; None leaves it as it is. Needs `mute`."""
         await self._execute(MuteParticipant(room=self.room_name, identity=identity, audio=audio, video=video))
@@ -164,7 +196,7 @@ class UTDRoomSession(UTDSession):
 
     async def cancel_request(self, request_id: int) -> Request:
         """Take back what was asked. An approval that comes at the same moment opens no device any more."""
-        self._awaited.pop(request_id, None)
+        await self._awaited.forget(request_id)
         return await self._request(CancelRequest(room=self.room_name, id=request_id))
 
     # What a kind of room fills in.
@@ -187,13 +219,18 @@ class UTDRoomSession(UTDSession):
         await self._execute(GoLive(room=self.room_name))
 
     async def _ask(
-        self, kind: RequestKind, *, to: str | None = None, seat_index: int | None = None, publish: bool = False
+        self,
+        kind: RequestKind,
+        *,
+        to: str | None = None,
+        seat_index: int | None = None,
+        opening: Opening | None = None,
     ) -> Request:
-        """Ask the room or somebody. `publish`: open the devices when it is accepted, unless something came between."""
+        """Ask the room or somebody. `opening`: what is opened when it is accepted, unless something came between."""
         epoch = self._operations.begin()
         request = await self._request(MakeRequest(room=self.room_name, kind=kind, to=to, seat_index=seat_index))
-        if publish:
-            self._awaited[request.id] = epoch
+        if opening is not None and opening.sources:
+            self._awaited.add(request.id, epoch, opening)
             self._look_at_answers()
         return request
 
@@ -202,13 +239,6 @@ class UTDRoomSession(UTDSession):
 
     async def _reject(self, request_id: int, reason: str) -> Request:
         return await self._request(RejectRequest(room=self.room_name, id=request_id, reason=reason))
-
-    async def _accept_invitation(self, request_id: int, publish: bool, grant_timeout: float | None) -> Request:
-        epoch = self._operations.begin()
-        request = await self._approve(request_id)
-        if publish:
-            await self._open_devices(epoch, grant_timeout, self._device_sources())
-        return request
 
     # The stay.
 
@@ -221,12 +251,14 @@ class UTDRoomSession(UTDSession):
             with anyio.CancelScope(shield=True):
                 try:
                     self.room.hush()
-                    self._awaited.clear()
                     self._close_mirror()
                     if visit.end is None or visit.end.reason not in _STAYED:
                         await self._say_goodbye(LeaveRoom(room=self.room_name))
                 finally:
-                    await self.room.disconnect()
+                    try:
+                        await self.room.disconnect()
+                    finally:
+                        await self._awaited.forget_all()
 
     async def _enter(self) -> UTDTokenResponse:
         """Join; a host who comes again finds the room as it is now, and creates it only when it is gone."""
@@ -260,7 +292,7 @@ class UTDRoomSession(UTDSession):
         if self._mirror is None:
             # The engine had given the place up; the state has gone on without us.
             await self._open_mirror()
-            self.resynced(recovered=False)
+            self._on_resynced(recovered=False)
         return ticket
 
     # The mirror.
@@ -276,7 +308,7 @@ class UTDRoomSession(UTDSession):
             room_channel(self.room_name),
             read=self._read_room,
             apply=_apply,
-            follower=self,
+            follower=Following(self._on_changed, self._on_recovering, self._on_resynced, self._on_lost),
             retry=self._context.retry,
             identity=self.identity,
         )
@@ -301,7 +333,7 @@ class UTDRoomSession(UTDSession):
         if self._mirror is not None:
             self._mirror.catch_up()
 
-    def changed(self, envelope: Envelope | None) -> None:
+    def _on_changed(self, envelope: Envelope | None) -> None:
         """The mirrored room has changed."""
         room = self._mirrored
         assert room is not None
@@ -320,22 +352,26 @@ class UTDRoomSession(UTDSession):
             self._events.publish(event)
         self._look_for_the_end(room, event)
 
-    def resynced(self, recovered: bool) -> None:
+    def _on_resynced(self, recovered: bool) -> None:
         """The mirrored room is live again."""
         self._announce_resynced(room_channel(self.room_name), recovered)
 
-    def lost(self, error: UTDStreamException | None) -> None:
+    def _on_lost(self, error: UTDStreamException | None) -> None:
         """The mirrored room is lost."""
         self._mirror = None
         if error is None and self.connected.value is False:
             # Away for so long that the engine gave the place up: coming back opens the mirror again, or fails.
-            self.recovering()
+            self._on_recovering()
             return
         self._lost_mirror(error)
 
     def _entitlement(self) -> Grant:
         room = self._mirrored
         return NO_GRANT if room is None else grant_of(room, self.identity)
+
+    def _why_refused(self, source: TrackSource) -> str:
+        room = self._mirrored
+        return "the room's state is not known now" if room is None else why_refused(room, self.identity, source)
 
     def _concerns_grant(self, event: Event) -> bool:
         people = affected(event)
@@ -346,29 +382,22 @@ class UTDRoomSession(UTDSession):
             by = event.by if isinstance(event, RoomEnded) else room.ended_by
             self._end_visit(SessionEnd(EndReason.ROOM_ENDED, f"the room has ended: {room.end_reason} (by {by})"))
         elif isinstance(event, ParticipantRemoved) and event.identity == self.identity:
-            reason = EndReason.BANNED if event.blocked else EndReason.REMOVED
-            self._end_visit(SessionEnd(reason, f"removed by {event.by}: {event.reason}"))
+            self._end_visit(self._end_by(event))
 
-    # Answers to what was asked.
+    def _end_by(self, removal: ParticipantRemoved) -> SessionEnd:
+        """The event is for everybody; why somebody is banned is said to that one alone, with the channel's end."""
+        words = f"removed by {removal.by}: {removal.reason}"
+        if not removal.blocked:
+            return SessionEnd(EndReason.REMOVED, words)
+        said = None if self._mirror is None else self._mirror.parting
+        if not isinstance(said, Banned):
+            return SessionEnd(EndReason.BANNED, words)
+        return SessionEnd(EndReason.BANNED, said.message, said)
 
     def _look_at_answers(self) -> None:
-        """Open the devices of requests that were accepted, and forget those that ended otherwise."""
         room = self._mirrored
-        if not self._awaited or room is None:
-            return
-        for request_id, epoch in list(self._awaited.items()):
-            if request_id in room.requests or request_id >= room.next_request:
-                continue
-            del self._awaited[request_id]
-            ended = room.ended_requests.get(request_id)
-            if ended is not None and ended.state is RequestState.ACCEPTED and self._scope.is_open:
-                self._scope.start(self._open_accepted, request_id, epoch, name="open devices")
-
-    async def _open_accepted(self, request_id: int, epoch: int) -> None:
-        try:
-            await self._open_devices(epoch, None, self._device_sources())
-        except UTDStreamException as error:
-            log.info("request %d was accepted, but nothing is published: %s", request_id, error)
+        if room is not None and self._awaited:
+            self._awaited.look(room)
 
 
 def _apply(room: Room, envelope: Envelope) -> Room:

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..concurrency import Overflow
+from ..concurrency import within
 from ..errors import (
     Closed,
     ConnectionLost,
@@ -23,7 +23,6 @@ from ..errors import (
     Unauthenticated,
     UTDStreamException,
 )
-from ..media.backend import FrameReader
 from ..media.events import ConnectionState, DisconnectReason, StateChanged
 from ..media.quality import VideoQuality
 from ..media.sinks.base import Sink
@@ -35,7 +34,7 @@ from ..model.results import UTDTokenResponse
 from ..model.session import SessionTrigger
 from ..model.stream_type import UTDStreamType
 from .context import ClientContext
-from .deadline import within
+from .devices import MediaSource, Opening, check_no_media
 from .event_stream import EventSource, EventStream
 from .lifecycle import SessionLifecycle
 from .models import (
@@ -44,12 +43,13 @@ from .models import (
     RemoteParticipant,
     Resynced,
     RoomEvent,
+    RoomStatistics,
     SessionEnd,
     SessionEvent,
     SyncState,
 )
 from .observable import Observable, Variable
-from .reception import RemoteFrames
+from .receiving import Receiving
 from .room import RoomHooks, UTDRoom
 from .visit import Visit, end_of
 
@@ -68,7 +68,7 @@ _TURNS = 32
 and ending a deadline takes longer than that."""
 
 
-class UTDSession(SessionLifecycle):
+class UTDSession(Receiving, SessionLifecycle):
     """Base of the four sessions; a client makes them.
 
     Every method may be called, cancelled or overtaken by `leave()` and `aclose()` at any moment, from any task and from
@@ -90,6 +90,7 @@ class UTDSession(SessionLifecycle):
             scope=self._scope,
             hooks=RoomHooks(self._on_media, self._is_entitled, comes_back=True),
         )
+        self._reception = self.room._reception
 
     @property
     def sync(self) -> Observable[SyncState]:
@@ -114,7 +115,7 @@ class UTDSession(SessionLifecycle):
     @property
     def events(self) -> EventStream[SessionEvent]:
         """The raw stream: events of the media plane, facts of the engine, and gaps (`Resynced`)."""
-        return self._events
+        return self._events.stream
 
     async def set_microphone(self, enabled: bool, source: AudioSource | None = None) -> None:
         """Open the microphone (with `source`, or the present one, or the client's default), or mute it.
@@ -122,17 +123,17 @@ class UTDSession(SessionLifecycle):
         Waits for no permission: raises `Forbidden` at once unless it is granted. Muting gives up an operation that
         waits to open it. Raises `Superseded`, `Conflict` (not_joined), `ConnectionLost`.
         """
-        self._check_switch(TrackSource.MICROPHONE, enabled)
+        self._check_switch(TrackSource.MICROPHONE, enabled, source)
         await self.room.set_microphone(enabled, source)
 
     async def set_camera(self, enabled: bool, source: VideoSource | None = None) -> None:
         """Open or mute the camera; otherwise as `set_microphone`."""
-        self._check_switch(TrackSource.CAMERA, enabled)
+        self._check_switch(TrackSource.CAMERA, enabled, source)
         await self.room.set_camera(enabled, source)
 
     async def set_screen_share(self, enabled: bool, source: VideoSource | None = None) -> None:
         """Share `source` beside the camera, or stop sharing; otherwise as `set_microphone`."""
-        self._check_switch(TrackSource.SCREEN_SHARE, enabled)
+        self._check_switch(TrackSource.SCREEN_SHARE, enabled, source)
         await self.room.set_screen_share(enabled, source)
 
     async def send_data(
@@ -146,31 +147,6 @@ class UTDSession(SessionLifecycle):
         self._check_joined()
         await self.room.send_data(payload, reliable=reliable, destination_identities=to, topic=topic)
 
-    def frames(
-        self,
-        identity: str,
-        source: TrackSource = TrackSource.MICROPHONE,
-        *,
-        capacity: int = 50,
-        overflow: Overflow = Overflow.DROP_OLDEST,
-    ) -> RemoteFrames:
-        """`async for frame in session.frames("bob")`: what a participant publishes, until this session is left.
-
-        Waits while nothing is published, and goes on when it is again. `capacity`: frames held for a slow reader.
-        """
-        return self.room.frames(identity, source, capacity=capacity, overflow=overflow)
-
-    def reader(
-        self,
-        identity: str,
-        source: TrackSource = TrackSource.MICROPHONE,
-        *,
-        capacity: int = 50,
-        overflow: Overflow = Overflow.DROP_OLDEST,
-    ) -> FrameReader:
-        """A reader of the track that is there now; it ends with the track. Raises `NotFound`, `ConnectionLost`."""
-        return self.room.reader(identity, source, capacity=capacity, overflow=overflow)
-
     async def set_video_quality(
         self, identity: str, quality: VideoQuality, source: TrackSource = TrackSource.CAMERA
     ) -> None:
@@ -182,6 +158,10 @@ class UTDSession(SessionLifecycle):
         """
         self._check_joined()
         await self.room.set_video_quality(identity, quality, source)
+
+    async def statistics(self) -> RoomStatistics:
+        """Counters, at this moment, of what this participant publishes, sends and receives."""
+        return await self.room.statistics()
 
     async def record(
         self,
@@ -205,12 +185,16 @@ class UTDSession(SessionLifecycle):
         """What the mirrored state grants this participant, by the model's own function."""
 
     @abstractmethod
+    def _why_refused(self, source: TrackSource) -> str:
+        """Why that does not hold a source, and what to do about it."""
+
+    @abstractmethod
     async def _renew(self) -> UTDTokenResponse:
         """A fresh ticket after the media connection was lost."""
 
     @abstractmethod
-    def _device_sources(self) -> tuple[TrackSource, ...]:
-        """What is opened together with a place."""
+    def _device_sources(self, *, with_camera: bool = False) -> tuple[TrackSource, ...]:
+        """What is opened together with a place. `with_camera`: the application gives pictures for it."""
 
     @abstractmethod
     def _catch_up(self) -> None:
@@ -292,68 +276,75 @@ class UTDSession(SessionLifecycle):
     def _is_entitled(self, source: TrackSource) -> bool:
         return source in self._entitlement().publish
 
-    def _check_switch(self, source: TrackSource, enabled: bool) -> None:
+    def _check_switch(self, source: TrackSource, enabled: bool, media: MediaSource | None) -> None:
         """A device may be opened, or an operation that waits to open it is given up."""
         self._check_joined()
         if enabled:
             self._check_entitled(source)
-        elif source is not TrackSource.SCREEN_SHARE:
+            return
+        check_no_media(source, media)
+        if source is not TrackSource.SCREEN_SHARE:
             self._operations.supersede(f"the {source.value} was switched off")
 
     def _check_entitled(self, source: TrackSource) -> None:
         """Raise `Forbidden` where the mirrored rules already say no, though the backend may not know yet."""
         if not self._is_entitled(source):
             raise Forbidden(
-                f"publishing {source.value} is not granted; take a seat, come on stage or ask for it first",
-                code=ErrorCode.PUBLISH_REFUSED,
+                f"publishing {source.value} is not granted: {self._why_refused(source)}", code=ErrorCode.PUBLISH_REFUSED
             )
 
     def _is_granted(self, source: TrackSource) -> bool:
         return self._is_entitled(source) and source in self.room.grant.value.publish
 
-    async def _open_devices(self, epoch: int, timeout: float | None, sources: Collection[TrackSource]) -> None:
-        """Open each source as soon as rules and backend grant all of them.
+    def _opening(self, microphone: AudioSource | None, camera: VideoSource | None, *, publish: bool = True) -> Opening:
+        """What is opened together with a place. Raises `InvalidInput` for a source that is not opened there."""
+        return Opening(self._device_sources(with_camera=camera is not None) if publish else (), microphone, camera)
+
+    async def _open_devices(self, epoch: int, opening: Opening, timeout: float | None = None) -> None:
+        """Open what an operation opens as soon as rules and backend grant all of it.
 
         Raises `DeadlineExceeded` (grant_timeout), `Superseded`, and what opening a device raises.
         """
+        if not opening.sources:
+            return
         self._catch_up()
         with self._operations.pending(epoch):
             seen = self._changed.count
-            if await self._try_to_open(sources):
+            if await self._try_to_open(opening):
                 return
             for _ in range(_TURNS):
                 await checkpoint()
                 if seen != self._changed.count:
                     seen = self._changed.count
-                    if await self._try_to_open(sources):
+                    if await self._try_to_open(opening):
                         return
             seconds = self._context.grant_timeout if timeout is None else timeout
             await within(
                 self._clock,
                 seconds,
-                self._open_when_granted(sources, seen),
-                f"the media server did not grant {', '.join(sources)} within {seconds:g} s; "
+                self._open_when_granted(opening, seen),
+                f"the media server did not grant {', '.join(opening.sources)} within {seconds:g} s; "
                 "the place is kept: open the device later, or leave it",
                 ErrorCode.GRANT_TIMEOUT,
             )
 
-    async def _open_when_granted(self, sources: Collection[TrackSource], seen: int) -> None:
+    async def _open_when_granted(self, opening: Opening, seen: int) -> None:
         while True:
             await self._changed.wait(seen)
             self._check_open()
             seen = self._changed.count
-            if await self._try_to_open(sources):
+            if await self._try_to_open(opening):
                 return
 
-    async def _try_to_open(self, sources: Collection[TrackSource]) -> bool:
+    async def _try_to_open(self, opening: Opening) -> bool:
         """Open them; False while they are not granted, also where only the server side knows that yet."""
-        if not all(map(self._is_granted, sources)):
+        if not all(map(self._is_granted, opening.sources)):
             return False
         try:
-            if TrackSource.MICROPHONE in sources:
-                await self.room.set_microphone(True)
-            if TrackSource.CAMERA in sources:
-                await self.room.set_camera(True)
+            if TrackSource.MICROPHONE in opening.sources:
+                await self.room.set_microphone(True, opening.microphone)
+            if TrackSource.CAMERA in opening.sources:
+                await self.room.set_camera(True, opening.camera)
         except (Forbidden, PublishRefused, ConnectionLost) as error:
             log.info("%s has to wait with its devices: %s", self.identity, error)
             return False
@@ -379,7 +370,7 @@ class UTDSession(SessionLifecycle):
         self._changed.notify()
         self._events.publish(event)
 
-    def recovering(self) -> None:
+    def _on_recovering(self) -> None:
         """The mirror's stream broke."""
         self._sync.set(SyncState.RECOVERING)
 
@@ -391,6 +382,8 @@ class UTDSession(SessionLifecycle):
         """The state is lost, and a session without its state is none."""
         if error is None:
             end = SessionEnd(EndReason.REMOVED, "the engine ended this participant's place")
+        elif isinstance(error, Closed):
+            end = SessionEnd(EndReason.ENGINE_CLOSED, error.message, error)
         elif isinstance(error, Forbidden):
             end = SessionEnd(EndReason.BANNED if error.is_banned else EndReason.REMOVED, error.message, error)
         else:

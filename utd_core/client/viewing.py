@@ -7,10 +7,10 @@ from contextlib import suppress
 
 from ..concurrency import TaskScope
 from ..errors import Closed, ConnectionLost, NotFound, UTDStreamException
-from ..media.backend import MediaConnection
 from ..media.events import MediaEvent, TrackInfo, TrackSubscribed
 from ..media.quality import VideoQuality
 from ..model.permission import TrackSource
+from .media_plane import MediaPlane
 
 log = logging.getLogger("utd_core.client")
 
@@ -20,10 +20,10 @@ class Viewing:
 
     def __init__(self, scope: TaskScope) -> None:
         self._scope = scope
-        self._connection: MediaConnection | None = None
+        self._connection: MediaPlane | None = None
         self._wishes: dict[tuple[str, TrackSource], VideoQuality] = {}
 
-    def attach(self, connection: MediaConnection) -> None:
+    def attach(self, connection: MediaPlane) -> None:
         """There is a connection; its tracks are told as they are subscribed."""
         self._connection = connection
 
@@ -36,13 +36,14 @@ class Viewing:
         self._wishes.clear()
 
     async def wish(self, identity: str, source: TrackSource, quality: VideoQuality) -> None:
-        """Have the present track, and every later one, in this quality. Raises `Unsupported`."""
+        """Have the present tracks, and every later one, in this quality. Raises `Unsupported`."""
         self._wishes[identity, source] = quality
-        track = self._present(identity, source)
-        if track is not None and self._connection is not None:
-            # A track or a connection that ends meanwhile is followed by another, which will be told.
-            with suppress(NotFound, Closed, ConnectionLost):
-                await self._connection.set_quality(track.id, quality)
+        connection = self._connection
+        if connection is not None:
+            for track in self._present(connection, identity, source):
+                # A track or a connection that ends meanwhile is followed by another, which will be told.
+                with suppress(NotFound, Closed, ConnectionLost):
+                    await connection.set_quality(track.id, quality)
 
     def take(self, event: MediaEvent) -> None:
         """Take over an event of the connection."""
@@ -53,10 +54,9 @@ class Viewing:
             case _:
                 pass
 
-    def _present(self, identity: str, source: TrackSource) -> TrackInfo | None:
-        participant = None if self._connection is None else self._connection.participants.get(identity)
-        tracks = () if participant is None else participant.tracks
-        return next((track for track in tracks if track.source is source), None)
+    def _present(self, connection: MediaPlane, identity: str, source: TrackSource) -> list[TrackInfo]:
+        participant = connection.participants.get(identity)
+        return [] if participant is None else [track for track in participant.tracks if track.source is source]
 
     async def _tell(self, identity: str, track: TrackInfo) -> None:
         # The wish as it is now: a later one may have come since the event.

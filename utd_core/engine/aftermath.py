@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 
-from ..errors import Forbidden, Refused
-from ..model.bans import BanMade, BanScope
+from ..errors import Forbidden
+from ..model.bans import Ban, BanMade, BanScope, refusal
 from ..model.call import CallAccepted, CallEnded, CallStarted, media_room
-from ..model.command import THE_SERVER
-from ..model.commands import PartyBanned, RemoveParticipant
+from ..model.commands import ParticipantBanned, PartyBanned
 from ..model.event import Event
 from ..model.grants import affected
 from ..model.roles import Role
-from ..model.room import RoleChanged, RoomCreated, RoomEnded
+from ..model.room import ParticipantRemoved, RoleChanged, RoomCreated, RoomEnded
 from .aggregates import Aggregate, Batch
 from .attendance import Attendance
 from .core import Core
@@ -113,11 +111,25 @@ class Aftermath:
             if isinstance(event, RoleChanged) and event.role.rank < Role.ADMIN.rank and event.identity not in presence:
                 # A moderator follows a room from outside, as long as he is one.
                 self._subscriptions.end(room, event.identity, Forbidden(f"you do not moderate room {room!r} any more"))
+            if isinstance(event, BanMade):
+                self._subscriptions.end(room, event.ban.identity, refusal(event.ban))
             self._reconcile(room, event)
         for identity, removed in batch.gone:
             if identity not in presence:
-                error = Forbidden(f"{identity!r} was removed from room {room!r}") if removed else None
-                self._subscriptions.end(room, identity, error)
+                self._subscriptions.end(room, identity, self._dismissal(batch, identity) if removed else None)
+
+    def _dismissal(self, batch: Batch, identity: str) -> Forbidden:
+        """What somebody who was removed is told, and nobody else."""
+        ban = self._project_ban(identity)
+        if ban is not None:
+            return refusal(ban)
+        removals = (event for event, _ in batch.events if isinstance(event, ParticipantRemoved))
+        removal = next(event for event in removals if event.identity == identity)
+        return Forbidden(f"removed by {removal.by}: {removal.reason}")
+
+    def _project_ban(self, identity: str) -> Ban | None:
+        ban = self._core.bans.get(identity)
+        return ban if ban is not None and ban.holds(self._core.clock.now()) else None
 
     def _reconcile(self, room: str, event: Event) -> None:
         # Nobody is in a room or a call that has just begun.
@@ -132,16 +144,15 @@ class Aftermath:
 
     async def _evict(self, identity: str) -> None:
         """Remove somebody who is banned from the project from every room and call."""
-        ban = self._core.bans.get(identity)
-        if ban is None or not ban.holds(self._core.clock.now()):
+        ban = self._project_ban(identity)
+        if ban is None:
             return
         for room, presence in list(self._core.presences.items()):
             kind, key = owner_of(room)
             if kind is ROOM and identity in presence:
-                command = RemoveParticipant(room=key, identity=identity, reason=ban.reason or "banned")
-                # Refused: he left meanwhile, or the room ended.
-                with suppress(Refused):
-                    await self._pipeline.submit(ROOM, key, command, THE_SERVER)
+                await self._pipeline.bring(ROOM, key, ParticipantBanned(identity))
+        # A moderator may follow a room from outside.
+        self._subscriptions.end_all(identity, refusal(ban))
         call = self._lines.engaged.get(identity)
         if call is not None:
             await self._pipeline.bring(CALL, call, PartyBanned(identity))

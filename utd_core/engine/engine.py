@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import anyio
 
@@ -16,6 +16,7 @@ from ..concurrency import Clock, SystemClock, TaskScope
 from ..errors import Closed, Forbidden, InvalidInput
 from ..hooks import default_manager
 from ..media.backend import MediaBackend
+from ..media.extras import needs_extra
 from ..model.bans import check_not_banned
 from ..model.command import COMMANDS, THE_SERVER, Actor, Command
 from ..model.commands import CallCommand, CreateSession, JoinRoom, ListCalls, ListRooms, RoomCommand, StartCall
@@ -32,9 +33,12 @@ from .kinds import CALL, PROJECT, ROOM, Kind
 from .machinery import Machinery
 from .settings import EngineSettings
 from .statistics import EngineStatistics
+from .subscriptions import Admission
 
 if TYPE_CHECKING:
     from ..client import UTDStreamClient
+    from ..client.options import ClientOptions
+    from ..server import App, Project
 
 T = TypeVar("T")
 
@@ -60,6 +64,10 @@ class Engine:
         app_id: str = "embedded",
         settings: EngineSettings | None = None,
     ) -> None:
+        if not isinstance(media, str | MediaBackend):
+            raise InvalidInput(f"media is the name of a plugin's backend, or a backend, got {type(media).__name__}")
+        if not (store is None or isinstance(store, str | Path) or callable(getattr(store, "commit", None))):
+            raise InvalidInput(f"store is a file, a store or None for memory, got {type(store).__name__}")
         self.clock: Clock = clock or SystemClock()
         self.app_id = app_id
         self.settings = settings or EngineSettings()
@@ -76,6 +84,11 @@ class Engine:
         self._closed = False
         self._closing = asyncio.Lock()
         self._waits: set[anyio.CancelScope] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes commands: between opening and closing."""
+        return self._machinery is not None and self._opening is None and not self._closed
 
     @property
     def backend(self) -> MediaBackend:
@@ -137,9 +150,7 @@ class Engine:
         `DeadlineExceeded` when a ticket could not be had, and `Closed`.
         """
         self._running()
-        if not actor.is_trusted:
-            check_identity(actor.identity)
-            check_device(actor.device)
+        _check_actor(actor)
         route = _ROUTES.get(type(command))
         if route is None:
             raise InvalidInput(f"{type(command).__name__} is no command of this engine")
@@ -154,20 +165,54 @@ class Engine:
         up to then), or when the actor is removed (it is closed with `Forbidden`). Raises `Forbidden`, `Conflict`,
         `NotFound`, `InvalidInput`, `Closed`.
         """
-        return await self._or_closed(self._running().subscriptions.subscribe(channel, actor, recover, capacity))
+        running = self._running()
+        _check_follower(channel, actor)
+        return await self._or_closed(running.subscriptions.subscribe(channel, actor, recover, capacity))
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription. Idempotent, and fine after `aclose`."""
         if self._machinery is not None:
             self._machinery.subscriptions.unsubscribe(subscription)
 
+    async def admit(
+        self, channel: str, ended: Callable[[Exception | None], None], *, actor: Actor = THE_SERVER
+    ) -> Admission:
+        """Let the actor follow a channel by other means than a subscription of its own: one that many share.
+
+        `ended` is called, once and without waiting, as soon as the actor may follow no more: with the error to tell it,
+        or None when the channel has nothing more to say; what was published until then is still its to read. Raises as
+        `subscribe` does. End it with `dismiss`.
+        """
+        running = self._running()
+        _check_follower(channel, actor)
+        return await self._or_closed(running.subscriptions.admit(channel, actor, ended))
+
+    def dismiss(self, admission: Admission) -> None:
+        """End an admission without a call of its `ended`. Idempotent, and fine after `aclose`."""
+        if self._machinery is not None:
+            self._machinery.subscriptions.dismiss(admission)
+
     def client(
-        self, identity: str | None = None, *, name: str = "", device_id: str | None = None, **client_options: Any
+        self,
+        identity: str | None = None,
+        *,
+        name: str = "",
+        device_id: str | None = None,
+        **client_options: Unpack[ClientOptions],
     ) -> UTDStreamClient:
         """A client of this engine, signed in as `identity` if it is given; see `UTDStreamClient` for the options."""
-        from ..client.embedded import connect
+        from ..client import UTDStreamClient
 
-        return connect(self, identity, name=name, device_id=device_id, **client_options)
+        return UTDStreamClient(engine=self, identity=identity, name=name, device_id=device_id, **client_options)
+
+    def asgi(self, project: Project | None = None, **settings: Any) -> App:
+        """This engine as an ASGI application, to be run or mounted; see `utd_core.server.asgi`.
+
+        Raises `UTDStreamException` (missing_extra) where the extra `server` is not installed.
+        """
+        with needs_extra("the server", "server"):
+            from ..server import asgi
+        return asgi(self, project, **settings)
 
     def actor_of(self, user_token: str) -> Actor:
         """Who a user token speaks for. Raises `Unauthenticated`."""
@@ -276,6 +321,21 @@ class Engine:
             finally:
                 self._waits.discard(scope)
         raise Closed("the engine was closed; whether the command took effect is known to the next engine on this store")
+
+
+def _check_actor(actor: Actor) -> None:
+    """Raise `InvalidInput` unless it can be somebody."""
+    if not isinstance(actor, Actor):
+        raise InvalidInput(f"an actor is Actor(identity), got {type(actor).__name__}")
+    if not actor.is_trusted:
+        check_identity(actor.identity)
+        check_device(actor.device)
+
+
+def _check_follower(channel: str, actor: Actor) -> None:
+    _check_actor(actor)
+    if not isinstance(channel, str):
+        raise InvalidInput(f"a channel is named by a string, got {type(channel).__name__}")
 
 
 def _joiner(command: JoinRoom, actor: Actor) -> Actor:

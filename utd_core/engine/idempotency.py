@@ -35,9 +35,9 @@ class Placed:
     fresh: bool
 
 
-def keyed(command: Command, actor: Actor, key: str) -> Keyed:
+def keyed(command: Command, actor: Actor, key: Any) -> Keyed:
     """The key with the command's fingerprint. Raises `InvalidInput` for a key that is none."""
-    if not 1 <= len(key) <= MAX_KEY or not key.isprintable():
+    if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY or not key.isprintable():
         raise InvalidInput(f"an idempotency key is 1 to {MAX_KEY} printable characters, got {key!r:.80}")
     text = f"{command.spec.name} {command.model_dump_json()}"
     return Keyed(actor.identity, key, hashlib.sha256(text.encode()).hexdigest()[:32])

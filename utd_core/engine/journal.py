@@ -6,6 +6,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
+from ..model.channels import heard_by_all
 from ..store.base import Envelope, Head, Store
 from .aggregates import Batch
 
@@ -54,7 +55,7 @@ class Journal:
                 for channel in channels:
                     if channel == home:
                         offset += 1
-                        envelopes.append(Envelope(channel, epoch, offset, kind, key, at, event))
+                        envelopes.append(Envelope(channel, epoch, offset, kind, key, at, heard_by_all(event)))
                     else:
                         before = self._heads[channel]
                         head = self._heads[channel] = Head(before.epoch, before.offset + 1)

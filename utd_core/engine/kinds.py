@@ -18,7 +18,7 @@ from ..model.event import Event
 from ..model.project import Project
 from ..model.project import apply as apply_project
 from ..model.project import deadline as project_deadline
-from ..model.room import Phase, Room
+from ..model.room import Room
 from ..model.room import apply as apply_room
 from ..model.room import deadline as room_deadline
 from ..model.rules import decide_call, decide_project, decide_room
@@ -28,6 +28,7 @@ from ..model.rules import decide_call, decide_project, decide_room
 class Kind:
     """How one kind of aggregate is decided, changed and published.
 
+    `ended_at(state)` is since when it has been over, None while it goes on.
     `home(key)` is the channel that every one of its events is published on, None where there is none; `channels`
     are all the channels of one event.
     """
@@ -37,21 +38,17 @@ class Kind:
     decide: Callable[[Any, Command | Internal, Context], list[Event]]
     apply: Callable[[Any, Event], Any]
     deadline: Callable[[Any], float | None]
-    ended: Callable[[Any], bool]
+    ended_at: Callable[[Any], float | None]
     channels: Callable[[Any, Event], Sequence[str]]
     home: Callable[[str], str | None]
 
 
-def _room_ended(room: Room) -> bool:
-    return room.phase is Phase.ENDED
+def _own_end(state: Room | Call) -> float | None:
+    return state.ended_at
 
 
-def _call_ended(call: Call) -> bool:
-    return call.status.is_terminal
-
-
-def _never_ended(project: Project) -> bool:
-    return False
+def _never(project: Project) -> None:
+    return None
 
 
 def _project_event_channels(project: Project, event: Event) -> tuple[str, ...]:
@@ -71,7 +68,7 @@ ROOM = Kind(
     decide_room,
     apply_room,
     room_deadline,
-    _room_ended,
+    _own_end,
     room_event_channels,
     room_channel,
 )
@@ -81,7 +78,7 @@ CALL = Kind(
     decide_call,
     apply_call,
     call_deadline,
-    _call_ended,
+    _own_end,
     call_event_channels,
     call_channel,
 )
@@ -91,7 +88,7 @@ PROJECT = Kind(
     decide_project,
     apply_project,
     project_deadline,
-    _never_ended,
+    _never,
     _project_event_channels,
     _no_home,
 )

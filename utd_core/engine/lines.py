@@ -6,10 +6,12 @@ one file can connect one callee to two callers. It also remembers the person's l
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from ..concurrency import Clock
 from ..model.codec import dump, load
 from ..store.base import Store, StoredState
 
@@ -32,8 +34,9 @@ class Lines:
     The changes of one transaction stay marked until `keep` or `roll_back`.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._lines: dict[str, tuple[Line, int]] = {}
         self._before: dict[str, tuple[Line, int]] = {}
         self._wanted: Counter[str] = Counter()
@@ -55,7 +58,7 @@ class Lines:
         for identity in identities:
             if identity not in self._lines:
                 row = await self._store.load(KIND, identity)
-                found[identity] = (Line(), 0) if row is None else (load(Line, row.payload), row.version)
+                found[identity] = _new_line() if row is None else (load(Line, row.payload), row.version)
         for identity in identities:
             self._wanted[identity] += 1
             if identity not in self._lines:
@@ -105,7 +108,10 @@ class Lines:
         rows = []
         for identity, (_, version) in self._before.items():
             line, _ = self._lines[identity]
-            rows.append((StoredState(KIND, identity, version + 1, dump(line), None, line.call is None), version))
+            # A line that was free for long enough may be discarded, and all the calls that it remembers with it.
+            free_since = self._clock.now() if line.call is None else None
+            row = StoredState(KIND, identity, _next(version), dump(line), None, free_since)
+            rows.append((row, max(0, version)))
         return rows
 
     def keep(self) -> None:
@@ -113,7 +119,7 @@ class Lines:
         before, self._before = self._before, {}
         for identity, (old, version) in before.items():
             line, _ = self._lines[identity]
-            self._remember(identity, line, version + 1)
+            self._remember(identity, line, _next(version))
             # An engaged line stays in memory; one that became free goes, unless it is wanted.
             if line.call is not None and old.call is None:
                 self._wanted[identity] += 1
@@ -145,3 +151,13 @@ class Lines:
     def _forget(self, identity: str) -> None:
         self._lines.pop(identity, None)
         self.engaged.pop(identity, None)
+
+
+def _new_line() -> tuple[Line, int]:
+    """A line that is not stored. The negative of the version to begin behind: by chance, so that one that was discarded
+    and is made anew is not taken for the old one by an engine that still remembers that."""
+    return Line(), -secrets.randbits(40)
+
+
+def _next(version: int) -> int:
+    return abs(version) + 1

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 
 from ..errors import Closed, StoreFailed, UTDStreamException
 from ..model.codec import load
+from ..store.base import Head
 from .aggregates import Aggregate
 from .core import Core
 
@@ -57,7 +59,7 @@ class Loader:
         row = await self._core.store.load(kind.name, key)
         home = kind.home(key)
         if home is not None:
-            aggregate.head = await self._core.store.head(home)
+            aggregate.head = _begun(await self._core.store.head(home))
         aggregate.version = 0 if row is None else row.version
         aggregate.state = None if row is None else load(kind.state, row.payload)
 
@@ -72,3 +74,12 @@ class Loader:
             done.set_exception(failure)
             done.exception()  # seen, whether anybody waits for it or not
         self._ended(aggregate, failure)
+
+
+def _begun(head: Head) -> Head:
+    """Where a channel is; one that begins, or begins anew after it was discarded, does so in an epoch of its own.
+
+    Counting from 1 in an epoch that the name has had before, other events would stand at places that somebody still
+    holds, and who comes back with one would be told that nothing was missed.
+    """
+    return head if head.offset else Head(secrets.token_hex(6), 0)

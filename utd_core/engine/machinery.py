@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from ..errors import Closed, UTDStreamException
+from ..errors import Closed, MediaError, UTDStreamException
 from ..media.events import Notification
 from ..model.room import Room
 from .aftermath import Aftermath
@@ -81,7 +81,7 @@ class Machinery:
         interval = settings.reconcile_interval
         if capabilities.notifications:
             # Listening begins before anybody can join, so that nothing is missed.
-            core.scope.start(self._listen, core.control.notifications(), name="notifications")
+            core.scope.start(self._listen, _notifications(core), name="notifications")
         else:
             interval = min(interval, _BLIND_INTERVAL)
         core.scope.start(core.agenda.run, name="agenda")
@@ -133,12 +133,14 @@ class Machinery:
             + self.attendance.surveys.upkeep.failures,
         )
 
-    async def _listen(self, notifications: AsyncIterator[Notification]) -> None:
+    async def _listen(self, notifications: AsyncIterator[Notification] | None) -> None:
         """Hear the backend out; where its stream breaks, listen again and look at everything that was missed."""
         settings = self.core.settings
         backoff, heard = Backoff(settings.retry_first, settings.retry_limit), False
         while True:
             try:
+                if notifications is None:
+                    notifications = self._listen_again()
                 async for notification in notifications:
                     heard = True
                     self.attendance.notice(notification)
@@ -150,9 +152,13 @@ class Machinery:
             if heard:
                 backoff, heard = Backoff(settings.retry_first, settings.retry_limit), False
             await self.core.clock.sleep(backoff.step())
-            notifications = self.core.control.notifications()
-            for room in self.core.presences:
-                self.attendance.surveys.ask(room)
+            notifications = None
+
+    def _listen_again(self) -> AsyncIterator[Notification]:
+        notifications = self.core.control.notifications()
+        for room in self.core.presences:
+            self.attendance.surveys.ask(room)
+        return notifications
 
     async def _every(self, seconds: float, function: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -171,3 +177,12 @@ class Machinery:
     async def _lose_patience(self) -> None:
         await self.core.clock.sleep(self.core.settings.close_grace)
         self.pipeline.lose_patience()
+
+
+def _notifications(core: Core) -> AsyncIterator[Notification]:
+    try:
+        return core.control.notifications()
+    except UTDStreamException:
+        raise
+    except Exception as error:
+        raise MediaError(f"backend {core.backend.name!r} failed to tell what happens: {error}") from error

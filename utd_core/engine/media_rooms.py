@@ -45,6 +45,10 @@ class MediaRooms:
         """The room has ended: it must be closed before anything else happens with it."""
         self._condemned.add(room)
 
+    def is_condemned(self, room: str) -> bool:
+        """Whether it is still to be closed."""
+        return room in self._condemned
+
     async def close_condemned(self, room: str) -> None:
         """Close the room if it must be. Raises `MediaError`, and then it still must be."""
         if room in self._condemned:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from math import inf
 
+from ..model.identifiers import media_identity, split_media_identity
 from ..model.permission import Grant
 
 UNKNOWN_DEVICE = ""
@@ -118,7 +119,7 @@ class Presence(Mapping[str, tuple[str, ...]]):
 
     def media_identity(self, identity: str, device: str) -> str:
         """How the media backend calls this place."""
-        return f"{identity}#{device}" if self.many else identity
+        return media_identity(identity, device) if self.many else identity
 
     def media_identities(self, identity: str) -> list[str]:
         """How the media backend calls the places of an identity."""
@@ -127,10 +128,7 @@ class Presence(Mapping[str, tuple[str, ...]]):
 
     def split(self, media_identity: str) -> tuple[str, str]:
         """The (identity, device) that a media identity stands for."""
-        if not self.many:
-            return media_identity, UNKNOWN_DEVICE
-        identity, _, device = media_identity.rpartition("#")
-        return (identity, device) if identity else (media_identity, UNKNOWN_DEVICE)
+        return split_media_identity(media_identity) if self.many else (media_identity, UNKNOWN_DEVICE)
 
     def find(self, media_identity: str) -> tuple[str, Place] | None:
         """The identity and the place that a media identity stands for, None when nobody holds it."""

@@ -9,7 +9,7 @@ from ..errors import InvalidInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """Every value must be above zero. Raises `InvalidInput` when made with another.
+    """Every value must be above zero, or None where that is said. Raises `InvalidInput` when made with another.
 
     - `ticket_ttl`: how long a join ticket is good for, and how long a place is kept for a media connection to come.
     - `user_token_ttl`: how long a user token is good for.
@@ -24,7 +24,9 @@ class EngineSettings:
     - `resident_limit`: rooms and calls kept in memory besides those that are in use.
     - `history_seconds`, `history_events`: events of a channel are kept while they are younger, or among the newest.
     - `answer_seconds`: how long a repeated command is recognised by its idempotency key.
-    - `prune_interval`: between two clean-ups of the history.
+    - `ended_retention`: how long rooms and calls that ended are kept, with their events (at least for `ticket_ttl`);
+      None: for ever.
+    - `prune_interval`: between two clean-ups of all that.
     - `close_grace`: how long closing waits for the transaction that is under way.
     """
 
@@ -43,13 +45,16 @@ class EngineSettings:
     history_seconds: float = 300.0
     history_events: int = 300
     answer_seconds: float = 86_400.0
+    ended_retention: float | None = 86_400.0
     prune_interval: float = 60.0
     close_grace: float = 5.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            whole = field.type == "int" and not isinstance(value, int)
-            if whole or isinstance(value, bool) or not value > 0:
+            if value is None and str(field.type).endswith("| None"):
+                continue
+            number = int if field.type == "int" else int | float
+            if not isinstance(value, number) or isinstance(value, bool) or not value > 0:
                 kind = "a whole number" if field.type == "int" else "a number"
                 raise InvalidInput(f"engine setting {field.name} must be {kind} above zero, got {value!r}")

@@ -119,6 +119,7 @@ class Tickets:
             ws_url=None,
             backend=core.backend.name,
             expires_at=ticket.expires_at,
+            many_devices=presence.many,
         )
 
 

@@ -71,7 +71,7 @@ async def token_key(store: Store) -> bytes:
     if row is None:
         fresh = secrets.token_hex(_KEY_BYTES).encode()
         try:
-            await store.commit(Commit(states=[(StoredState(_KIND, _NAME, 1, fresh, None, False), 0)]))
+            await store.commit(Commit(states=[(StoredState(_KIND, _NAME, 1, fresh, None, None), 0)]))
         except Conflict:
             # Another engine on this store was a moment faster.
             row = await store.load(_KIND, _NAME)

@@ -66,7 +66,7 @@ class Transactions:
             kind, state, version = aggregate.kind, aggregate.state, aggregate.version
             if batch.events:
                 row = StoredState(
-                    kind.name, aggregate.key, version + 1, dump(state), kind.deadline(state), kind.ended(state)
+                    kind.name, aggregate.key, version + 1, dump(state), kind.deadline(state), kind.ended_at(state)
                 )
                 commit.states.append((row, version))
             commit.answers += batch.answers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..errors import ErrorCode, NotFound
 from ..model.call import Call
 from ..model.codec import load
 from ..model.command import Actor
@@ -24,7 +23,10 @@ _MOST_SCANS = 20
 
 
 def snapshot(room: Room, presence: Presence | None, head: Head) -> RoomSnapshot:
-    """The room as it is now. Everything that `apply` changes in place is copied."""
+    """The room as it is now, as everybody in it may know it: without its bans, which no event tells either.
+
+    Everything that `apply` changes in place is copied.
+    """
     copy = replace(
         room,
         stage=dict(room.stage),
@@ -32,7 +34,7 @@ def snapshot(room: Room, presence: Presence | None, head: Head) -> RoomSnapshot:
         overrides={role: dict(changes) for role, changes in room.overrides.items()},
         requests=dict(room.requests),
         ended_requests=dict(room.ended_requests),
-        bans=dict(room.bans),
+        bans={},
         metadata=dict(room.metadata),
     )
     return RoomSnapshot(copy, 0 if presence is None else len(presence), head.epoch, head.offset)
@@ -86,7 +88,10 @@ class Lists:
         return Page(tuple(found), after)
 
     async def calls(self, command: ListCalls, actor: Actor) -> Page[UTDCall]:
-        """The actor's own calls, newest first; all calls for the application's server. Their places are left out."""
+        """The actor's own calls, newest first; all calls for the application's server. Their places are left out.
+
+        A page may be short: a call that was discarded is remembered by the line for a while.
+        """
         if actor.is_trusted:
             # Ids of calls sort the newest first.
             rows = await self._core.store.states(
@@ -100,15 +105,13 @@ class Lists:
                     return Page(())
                 ids = ids[ids.index(command.cursor) + 1 :]
         page = ids[: command.limit]
-        calls = [await self._call(id) for id in page]
+        calls = [call for id in page if (call := await self._call(id)) is not None]
         return Page(tuple(calls), page[-1] if len(ids) > len(page) else None)
 
     def _summary(self, room: Room) -> RoomSummary:
         present = len(self._core.presences.get(room.name, ()))
         return RoomSummary(room.name, room.type, room.phase, present, room.created_at, room.metadata)
 
-    async def _call(self, id: str) -> UTDCall:
+    async def _call(self, id: str) -> UTDCall | None:
         row = await self._core.store.load(CALL.name, id)
-        if row is None:
-            raise NotFound(f"call {id!r} is gone", code=ErrorCode.CALL_NOT_FOUND)
-        return call_view(load(Call, row.payload))
+        return None if row is None else call_view(load(Call, row.payload))

@@ -157,7 +157,8 @@ def abstract_methods_of(error: TypeError) -> str | None:
     found = re.match(
         r"Can't instantiate abstract class (\w+) with(?:out an implementation for)? abstract methods? (.*)", str(error)
     )
-    return f"class {found[1]} lacks the method(s) {found[2]}" if found else None
+    # Since Python 3.12 the names stand in quotation marks.
+    return f"class {found[1]} lacks the method(s) {found[2].replace(chr(39), '')}" if found else None
 
 
 def _functions(module: object) -> Iterator[tuple[str, Callable[..., Any]]]:

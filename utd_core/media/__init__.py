@@ -3,7 +3,7 @@
 | module | holds |
 |---|---|
 | `backend`, `events`, `capabilities`, `faults` | the contract of a media plugin |
-| `frames`, `formats` | the unit of media, and the shape of a stream of them |
+| `frames`, `formats`, `options` | the unit of media, the shape of a stream of them, how it is published |
 | `quality` | the sizes in which a simulcast video can be had |
 | `sources` | where frames come from: files, tones, patterns, the application |
 | `pump`, `pacing` | from a source into a track, in real time |
@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from .capabilities import Capabilities
     from .convert import to_i420, to_mono, to_rgba, to_stereo
     from .faults import Fault
-    from .formats import AudioFormat, VideoFormat, publish_options
+    from .formats import AudioFormat, VideoFormat
     from .frames import AudioFrame, Frame, PixelFormat, VideoFrame
+    from .options import publish_options
     from .pacing import LatePolicy, Pacer
     from .pump import Pump, PumpStatistics, SourceEnd, pump_track
     from .quality import VideoQuality
@@ -71,8 +72,9 @@ _MODULES = {
     "capabilities": ("Capabilities",),
     "convert": ("to_i420", "to_mono", "to_rgba", "to_stereo"),
     "faults": ("Fault",),
-    "formats": ("AudioFormat", "VideoFormat", "publish_options"),
+    "formats": ("AudioFormat", "VideoFormat"),
     "frames": ("AudioFrame", "Frame", "PixelFormat", "VideoFrame"),
+    "options": ("publish_options",),
     "pacing": ("LatePolicy", "Pacer"),
     "pump": ("Pump", "PumpStatistics", "SourceEnd", "pump_track"),
     "quality": ("VideoQuality",),

@@ -19,9 +19,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from ..concurrency import BoundedQueue, Clock, Overflow, QueueStatistics
+from ..concurrency import BoundedQueue, Clock, Closeable, Overflow, QueueStatistics
 from ..errors import Unsupported
 from ..model.permission import Grant, TrackSource
 from .capabilities import Capabilities
@@ -29,6 +29,8 @@ from .events import ConnectionState, MediaEvent, Notification, ParticipantInfo, 
 from .faults import Fault
 from .frames import Frame
 from .quality import VideoQuality
+
+FrameT_co = TypeVar("FrameT_co", bound=Frame, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,11 @@ class ConnectionStatistics:
 
 
 class MediaControl(ABC):
-    """The server half. Room names and identities are opaque strings of 1 to 256 characters without control
-    characters; any other is `InvalidInput` (invalid_name, invalid_identity)."""
+    """The server half.
+
+    Room names and identities are opaque: whatever `check_media_name` of `utd_core.model.identifiers` lets through (1 to
+    193 printable characters) is one, and any other is `InvalidInput` (invalid_name, invalid_identity).
+    """
 
     @abstractmethod
     async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
@@ -181,18 +186,21 @@ class LocalTrack(ABC):
         """End the track. Idempotent."""
 
 
-class FrameReader(ABC):
-    """Frames of one remote track, oldest first; ends when the track or the subscription ends."""
+class FrameReader(Closeable, Generic[FrameT_co]):
+    """Frames of one remote track, oldest first; ends when the track or the subscription ends.
+
+    A backend's own class derives from `FrameReader[Frame]`: which kind of frames a track has is known where it is read.
+    """
 
     @property
     @abstractmethod
     def track(self) -> TrackInfo: ...
 
     @abstractmethod
-    def __aiter__(self) -> AsyncIterator[Frame]: ...
+    def __aiter__(self) -> AsyncIterator[FrameT_co]: ...
 
     @abstractmethod
-    async def __anext__(self) -> Frame: ...
+    async def __anext__(self) -> FrameT_co: ...
 
     @abstractmethod
     def statistics(self) -> QueueStatistics:
@@ -203,7 +211,7 @@ class FrameReader(ABC):
         """Stop reading. The subscription stays. Idempotent."""
 
 
-class MediaConnection(ABC):
+class MediaConnection(Closeable):
     """One participant's connection to one room."""
 
     @property
@@ -260,7 +268,9 @@ class MediaConnection(ABC):
         """
 
     @abstractmethod
-    def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> FrameReader:
+    def read(
+        self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST
+    ) -> FrameReader[Frame]:
         """Read the frames of a subscribed remote track. Several readers each get every frame.
 
         Raises `NotFound` (track_not_found) when it is not subscribed.
@@ -283,7 +293,7 @@ class MediaConnection(ABC):
         """Disconnect (CLIENT_LEFT). Idempotent."""
 
 
-class MediaBackend(ABC):
+class MediaBackend(Closeable):
     """A plugin's one object: name, declared capabilities, and the two halves."""
 
     name: ClassVar[str]
@@ -301,8 +311,8 @@ class MediaBackend(ABC):
         """Connect a participant. Who is there already is in the connection's `participants` when this returns, and
         is not told as ParticipantJoined.
 
-        Raises `ConnectFailed` (bad or expired token, room closed, full, server away) or `DeadlineExceeded` after
-        `options.deadline` seconds.
+        It is connected then, and no StateChanged says so. Raises `ConnectFailed` (bad or expired token, room closed,
+        full, server away) or `DeadlineExceeded` after `options.deadline` seconds.
         """
 
     async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:

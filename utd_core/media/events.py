@@ -56,18 +56,26 @@ class TrackInfo:
 
 @dataclass(frozen=True, slots=True)
 class ParticipantInfo:
-    """A connected participant as the backend sees it now."""
+    """A connected participant as the backend sees it now.
+
+    `devices` is the client's to fill in, where one identity may be in a room on many.
+    """
 
     identity: str
     name: str = ""
     grant: Grant = field(default_factory=Grant)
     tracks: tuple[TrackInfo, ...] = ()
     joined_at: float = 0.0
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """This connection's own state. `reason` is set when it is disconnected; after that no event follows."""
+    """This connection's own state is another one now: lost and being repaired (RECONNECTING), as before (CONNECTED), or
+    over (DISCONNECTED, with its `reason`; after that no event follows).
+
+    Told of changes only: a connection is CONNECTED when `connect` returns, and nothing tells that.
+    """
 
     state: ConnectionState
     reason: DisconnectReason | None = None

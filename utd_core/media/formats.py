@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
-from .backend import PublishOptions
 from .checks import is_number
 from .frames import BYTES_PER_SAMPLE, MAX_AUDIO_FRAME_MS, MAX_CHANNELS, MAX_VIDEO_SIDE, SAMPLE_RATES
-
-if TYPE_CHECKING:
-    from ..model.permission import TrackSource
-    from .sources.base import AudioSource, VideoSource
 
 MAX_FRAMERATE = 240.0
 
@@ -68,12 +62,3 @@ class VideoFormat:
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height} at {self.framerate:g} frames/s"
-
-
-def publish_options(source: AudioSource | VideoSource, track_source: TrackSource, *, name: str = "") -> PublishOptions:
-    """The options with which a track must be published to take this source's frames."""
-    from .sources.base import AudioSource
-
-    if isinstance(source, AudioSource):
-        return PublishOptions(track_source, name, sample_rate=source.sample_rate, channels=source.channels)
-    return PublishOptions(track_source, name, width=source.width, height=source.height, framerate=source.framerate)

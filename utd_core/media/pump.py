@@ -13,7 +13,8 @@ from ..errors import Closed
 from .backend import LocalTrack
 from .checks import check_choice
 from .pacing import LatePolicy, Pacer
-from .sources.base import AudioSource, AudioSourceBase, VideoSource
+from .sources.base import AudioSource, VideoSource
+from .sources.kinds import is_audio_source
 
 
 class SourceEnd(StrEnum):
@@ -120,7 +121,4 @@ async def pump_track(
 
 def frame_interval(source: AudioSource | VideoSource) -> float:
     """Seconds from one frame of a source to the next."""
-    if isinstance(source, AudioSourceBase):
-        # To check against the protocol takes ten times as long, and a pump starts whenever somebody takes a seat.
-        return source.frame_ms / 1_000
-    return source.frame_ms / 1_000 if isinstance(source, AudioSource) else 1 / source.framerate
+    return source.frame_ms / 1_000 if is_audio_source(source) else 1 / source.framerate

@@ -4,6 +4,8 @@
 - One ban per identity and scope: a second one replaces the first (a longer ban is not an error).
 - `expires_at` None never ends. An expired ban is no ban, whether or not it was swept away.
 - A room holds at most 1,000 bans, a project 10,000; beyond that a ban must be lifted first.
+- Who is banned, why, by whom and until when is for the banned one and for those who may ban; on the room's channel
+  `BansChanged` stands in for it, and a removal that comes with a ban is without its words.
 """
 
 from __future__ import annotations
@@ -53,15 +55,25 @@ class BanLifted(Event):
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class BansChanged(Event):
+    """What a room's channel carries of a ban that was made or lifted: whoever may ban lists them again."""
+
+
 def check_not_banned(bans: Mapping[str, Ban], identity: str, now: float) -> None:
     """Raise `Banned` when one of these bans (by identity) holds for `identity` at `now`."""
     ban = bans.get(identity)
-    if ban is None or not ban.holds(now):
-        return
+    if ban is not None and ban.holds(now):
+        raise refusal(ban)
+
+
+def refusal(ban: Ban) -> Banned:
+    """What the one who is banned is told, in words and in `details`."""
     until = "for good" if ban.expires_at is None else f"until {ban.expires_at:.0f}"
     where = "this room" if ban.scope is BanScope.ROOM else "this project"
-    raise Banned(
-        f"{identity!r} is banned from {where} {until}: {ban.reason or 'no reason given'}; ask a moderator to lift it",
+    why = ban.reason or "no reason given"
+    return Banned(
+        f"{ban.identity!r} is banned from {where} {until}: {why}; ask a moderator to lift it",
         details={"ban_id": ban.id, "scope": ban.scope.value, "reason": ban.reason, "expires_at": ban.expires_at},
     )
 

@@ -110,6 +110,7 @@ class Call:
     ended_at: float | None = None
     end_reason: str = ""
     ended_by: str | None = None
+    ended_party: str | None = None
     absent: dict[str, float] = field(default_factory=dict)
     version: int = 0
 
@@ -160,12 +161,14 @@ class CallAccepted(Event):
 @dataclass(frozen=True, slots=True)
 class CallEnded(Event):
     """The last event of a call. `status` is one of the four ends. `reason`: hung_up, cancelled, rejected (or the words
-    of whoever rejected it), busy, no_answer, duration_limit, disconnected, banned."""
+    of whoever rejected it), busy, no_answer, duration_limit, disconnected, banned. `party`: whom it is about, where it
+    is about one of them (disconnected, banned)."""
 
     status: UTDCallStatus
     reason: str
     by: str
     at: float
+    party: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +239,7 @@ def _ended(call: Call, event: CallEnded) -> None:
     call.status = event.status
     call.end_reason = event.reason
     call.ended_by = event.by
+    call.ended_party = event.party
     call.ended_at = event.at
     call.absent.clear()
 

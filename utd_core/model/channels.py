@@ -1,8 +1,14 @@
-"""Which event channels a fact is published on."""
+"""Which event channels a fact is published on.
+
+- What happens in a room is published on the room's channel; what happens in a call, on the call's and both parties'.
+- What concerns one person is published on that person's channel too, wherever they are: what is asked of them, the end
+  of what they asked or were asked, their removal, roles and bans.
+- The application's server has no channel of its own.
+"""
 
 from __future__ import annotations
 
-from .bans import BanLifted, BanMade
+from .bans import BanLifted, BanMade, BansChanged
 from .call import Call
 from .event import Event
 from .identifiers import SERVER
@@ -43,3 +49,12 @@ def room_event_channels(room: Room, event: Event) -> tuple[str, ...]:
 def call_event_channels(call: Call, event: Event) -> tuple[str, ...]:
     """The call's channel and both parties', so that each device of each party follows it."""
     return (call_channel(call.id), user_channel(call.caller), user_channel(call.callee))
+
+
+def heard_by_all(event: Event) -> Event:
+    """What the channel of a room or call carries of an event of it; `Room.bans` is not mirrored by anybody."""
+    return _BANS_CHANGED if type(event) in _OF_BANS else event
+
+
+_OF_BANS = frozenset({BanMade, BanLifted})
+_BANS_CHANGED = BansChanged()

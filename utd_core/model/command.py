@@ -2,7 +2,8 @@
 
 Its fields, its HTTP verb and path, the capability it needs and its result type stand together. Routes, the
 remote client, the OpenAPI page, the authorization matrix test and the reference docs are produced from `COMMANDS`.
-A command checks its own fields, so one that exists is well formed; whether it is *allowed* is for `decide`.
+
+- A command checks its own fields, so one that exists is well formed; whether it is *allowed* is for `decide`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Facts: what `decide` returns and `apply` takes.
 
-An event is a frozen dataclass of plain values. Its `type` is its class name in snake_case, stable on the wire.
-`by` is always who did it: an identity, `$server` (the application's server) or `$system` (a timer, a
-disconnect). Times (`at`, `..._at`) are seconds since the Unix epoch.
+- An event is a frozen dataclass of plain values. Its `type` is its class name in snake_case, stable on the wire.
+- `by` is always who did it: an identity, `$server` (the application's server) or `$system` (a timer, a disconnect).
+- Times (`at`, `..._at`) are seconds since the Unix epoch.
 """
 
 from __future__ import annotations

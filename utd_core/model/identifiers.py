@@ -22,6 +22,8 @@ from ..errors import ErrorCode, InvalidInput
 
 MAX_NAME = 128
 MAX_DEVICE = 64
+MAX_MEDIA_NAME = MAX_NAME + 1 + MAX_DEVICE
+"""Of a room or participant on the media plane, where the longest identity may be on the longest device."""
 MAX_DISPLAY_NAME = 256
 MAX_REASON = 512
 MAX_METADATA_BYTES = 65_536
@@ -69,11 +71,19 @@ def _varies_nothing(before: str, here: str, after: str) -> bool:
     return here in _MONGOLIAN_SELECTORS and not "\u1820" <= before <= "\u18aa"
 
 
-def _check(value: Any, what: str, code: ErrorCode) -> str:
+def check_media_name(value: Any, what: str, code: ErrorCode) -> str:
+    """A name as media backends take it, where none is reserved: the name itself, or `InvalidInput` with `code`.
+
+    `what` is named, in words: "identity", "room name".
+    """
+    return _well_formed(value, what, code, MAX_MEDIA_NAME)
+
+
+def _well_formed(value: Any, what: str, code: ErrorCode, limit: int) -> str:
     if not isinstance(value, str):
         raise InvalidInput(f"{what} must be a string, got {type(value).__name__}", code=code)
-    if not 1 <= len(value) <= MAX_NAME:
-        raise InvalidInput(f"{what} must have 1 to {MAX_NAME} characters, got {len(value)}", code=code)
+    if not 1 <= len(value) <= limit:
+        raise InvalidInput(f"{what} must have 1 to {limit} characters, got {len(value)}", code=code)
     if value != value.strip() or not _printable(value) or _hides_something(value):
         raise InvalidInput(
             f"{what} must not hold control characters, invisible ones or outer blanks: {value[:32]!r}", code=code
@@ -82,9 +92,14 @@ def _check(value: Any, what: str, code: ErrorCode) -> str:
         raise InvalidInput(
             f"{what} must be in Unicode normal form C; use unicodedata.normalize('NFC', ...): {value[:32]!r}", code=code
         )
-    if value[0] == "$":
-        raise InvalidInput(f"{what} must not begin with '$'; that is reserved: {value[:32]!r}", code=code)
     return value
+
+
+def _check(value: Any, what: str, code: ErrorCode) -> str:
+    name = _well_formed(value, what, code, MAX_NAME)
+    if name[0] == "$":
+        raise InvalidInput(f"{what} must not begin with '$'; that is reserved: {name[:32]!r}", code=code)
+    return name
 
 
 def check_identity(value: Any) -> str:
@@ -108,6 +123,18 @@ def check_device(value: Any) -> str:
     if not isinstance(value, str) or not _DEVICE.match(value):
         raise InvalidInput(f"device id must be 1 to {MAX_DEVICE} characters of A-Z a-z 0-9 . _ : -, got {value!r:.80}")
     return value
+
+
+def media_identity(identity: str, device: str) -> str:
+    """How the media plane names one device of an identity, in a room where an identity may be on many."""
+    return f"{identity}#{device}"
+
+
+def split_media_identity(name: str) -> tuple[str, str]:
+    """The (identity, device) that such a name stands for; whatever is no such name is an identity without a device."""
+    # A device id holds no "#", so the last one divides.
+    identity, _, device = name.rpartition("#")
+    return (identity, device) if identity else (name, "")
 
 
 def check_text(value: Any) -> str:

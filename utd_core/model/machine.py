@@ -1,7 +1,7 @@
 """A transition table and nothing else.
 
-Tables are the only truth of what may follow what: `decide` asks them, the diagrams in the docs are drawn from
-them, and tests walk every (state, trigger) cell. A missing cell is a refusal, never a crash.
+- Tables are the only truth of what may follow what: `decide` asks them, the diagrams in the docs are drawn from them,
+  and tests walk every (state, trigger) cell. A missing cell is a refusal, never a crash.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class TrackSource(StrEnum):
@@ -14,6 +15,9 @@ class TrackSource(StrEnum):
     SCREEN_SHARE = "screen_share"
     SCREEN_SHARE_AUDIO = "screen_share_audio"
 
+
+AudioTrackSource = Literal[TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO]
+VideoTrackSource = Literal[TrackSource.CAMERA, TrackSource.SCREEN_SHARE]
 
 AUDIO_SOURCES = frozenset({TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO})
 VIDEO_SOURCES = frozenset({TrackSource.CAMERA, TrackSource.SCREEN_SHARE})

@@ -18,6 +18,7 @@ class UTDTokenResponse:
     """A place in a media room: connect `backend` to `url` with `token` before `expires_at` (seconds since the epoch).
 
     `user_token` is the bearer for commands, `ws_url` where events are (None when the engine is in this process).
+    `many_devices`: one identity may be there on many devices, and the media plane names each `identity#device`.
     """
 
     token: str
@@ -28,6 +29,7 @@ class UTDTokenResponse:
     backend: str
     expires_at: float
     role: Role = Role.AUDIENCE
+    many_devices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,10 @@ class RoomSummary:
 
 @dataclass(frozen=True, slots=True)
 class RoomSnapshot:
-    """The whole room as of `offset` in its channel's `epoch`: events after it can be applied to it."""
+    """The whole room as of `offset` in its channel's `epoch`: events after it can be applied to it.
+
+    `room.bans` is always empty: whoever may ban reads them with `ListBans`.
+    """
 
     room: Room
     participants: int
@@ -75,7 +80,10 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class UTDCall:
-    """A call as its parties see it; `ticket` is there for the party that may connect now."""
+    """A call as its parties see it; `ticket` is there for the party that may connect now.
+
+    `ended_party`: whose lost connection or ban ended it.
+    """
 
     call_id: str
     status: UTDCallStatus
@@ -93,6 +101,7 @@ class UTDCall:
     ended_by: str | None
     callee_device: str
     metadata: dict[str, Any]
+    ended_party: str | None = None
     epoch: str = ""
     offset: int = 0
     ticket: UTDTokenResponse | None = None

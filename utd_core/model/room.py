@@ -216,7 +216,8 @@ class CapabilityOverridden(Event):
 
 @dataclass(frozen=True, slots=True)
 class ParticipantRemoved(Event):
-    """A moderator removed somebody; `blocked` tells whether a ban came with it."""
+    """Somebody was removed; `blocked`: because of a ban. `reason`: the words of a moderator; those of a ban are not for
+    everybody, so there it is only "banned"."""
 
     identity: str
     reason: str

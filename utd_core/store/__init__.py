@@ -8,7 +8,7 @@ SQLAlchemy is loaded when a store is opened, not by importing this package.
 
 from __future__ import annotations
 
-from .base import Answer, Commit, Envelope, Head, Store, StoredState
+from .base import Answer, Commit, Envelope, Head, Remains, Store, StoredState
 from .factory import open_store
 
-__all__ = ["Answer", "Commit", "Envelope", "Head", "Store", "StoredState", "open_store"]
+__all__ = ["Answer", "Commit", "Envelope", "Head", "Remains", "Store", "StoredState", "open_store"]

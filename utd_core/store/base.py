@@ -6,8 +6,12 @@
   begins a new room: the row goes on, and 0 is only for a key that was never stored.
 - A channel's offsets have no hole: the events of a commit begin right after the channel's head. A commit that does not
   is refused, so of two writers that took the same offset one wins and the other looks again.
-- The epoch is the database's: all its channels share it, and no other database has it. So a place in a channel that
-  somebody brings from another database (one in memory is another after each start) is never mistaken for one here.
+- A channel has the epoch that its first event names, and keeps it for as long as the channel is there. One that was
+  discarded and begins anew counts from 1 again, so it must begin in an epoch that nobody has used: a place in the old
+  one is then never mistaken for a place in the new one, nor one that somebody brings from another database (one in
+  memory is another after each start).
+- The database has an epoch of its own, which is that of channels in which nothing was published yet. Channels that are
+  never discarded begin in it, so that whoever waits for the first event there has its place already.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ class StoredState:
     """An aggregate as it was last committed. `payload`: JSON of the state class.
 
     `version` counts for the store alone and need not be the one inside the payload. `deadline`: when time alone
-    changes the state next, in seconds since the Unix epoch. `ended` keeps it out of lists of what is going on.
+    changes the state next, in seconds since the Unix epoch. `ended_at`: since when it has been over, in the same; that
+    keeps it out of lists of what is going on, and lets it be discarded.
     """
 
     kind: str
@@ -32,7 +37,7 @@ class StoredState:
     version: int
     payload: bytes
     deadline: float | None
-    ended: bool
+    ended_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,16 @@ class Commit:
     states: list[tuple[StoredState, int]] = field(default_factory=list)
     events: list[Envelope] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What there is of something that ended: its state, and the channel that is its own, if it has one."""
+
+    kind: str
+    key: str
+    version: int
+    channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +137,7 @@ class Store(Protocol):
         ...
 
     async def head(self, channel: str) -> Head:
-        """The newest place in a channel; its offset is 0 when nothing was published there yet."""
+        """The newest place in a channel; 0 in the database's epoch when nothing was published there yet."""
         ...
 
     async def history(self, channel: str, epoch: str, after: int, limit: int) -> Sequence[Envelope] | None:
@@ -137,6 +152,17 @@ class Store(Protocol):
         older than `answers_before` (None: `before`). Done in small transactions, so commits go on meanwhile.
 
         Answers how many events and answers were deleted.
+        """
+        ...
+
+    async def ended(self, before: float, limit: int = 100) -> list[tuple[str, str, int]]:
+        """(kind, key, version) of states that ended before a time, the one that ended first first."""
+        ...
+
+    async def discard(self, remains: Sequence[Remains]) -> list[bool]:
+        """Delete states that ended, and their channels with all events, in one transaction; whether each was deleted.
+
+        One that has another version by now began anew and is left alone, its channel too.
         """
         ...
 

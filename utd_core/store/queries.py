@@ -13,7 +13,7 @@ from sqlalchemy import Delete, Insert, Select, Update
 
 from ..errors import Conflict
 from . import statements as sql
-from .base import Answer, Envelope, Head, StoredState
+from .base import Answer, Envelope, Head, Remains, StoredState
 from .faults import LOST_RACE
 from .rows import Row, Rows, Step, envelope_of
 
@@ -50,7 +50,7 @@ class Queries:
 
     @property
     def epoch(self) -> str:
-        """The database's own, the same as long as it exists."""
+        """The database's own, the same as long as it exists; of a channel, until its first event names one."""
         if self._epoch is None:
             self._epoch = self._session.read(sql.LOAD_EPOCH, {})[0][0]
         return self._epoch
@@ -63,7 +63,23 @@ class Queries:
         page = {"of_kind": kind, "after": after, "limit": limit}
         if ended is None:
             return [_state(row) for row in self._session.read(sql.STATES, page)]
-        return [_state(row) for row in self._session.read(sql.STATES_BY_END, {**page, "of_ended": ended})]
+        return [_state(row) for row in self._session.read(sql.STATES_ENDED if ended else sql.STATES_GOING_ON, page)]
+
+    def ended(self, before: float, limit: int) -> list[tuple[str, str, int]]:
+        rows = self._session.read(sql.ENDED, {"before": before, "limit": limit})
+        return [(kind, key, version) for kind, key, version in rows]
+
+    def discard(self, remains: Sequence[Remains]) -> list[bool]:
+        return [self._discard(each) for each in remains]
+
+    def _discard(self, remains: Remains) -> bool:
+        guard = {"of_kind": remains.kind, "of_key": remains.key, "of_version": remains.version}
+        if self._session.write(sql.DELETE_ENDED, guard) != 1:
+            return False
+        if remains.channel is not None:
+            self._session.write(sql.DELETE_ALL_EVENTS, {"of_channel": remains.channel})
+            self._session.write(sql.DELETE_CHANNEL, {"of_name": remains.channel})
+        return True
 
     def due(self, now: float, limit: int) -> list[tuple[str, str]]:
         return [(kind, key) for kind, key in self._session.read(sql.DUE, {"now": now, "limit": limit})]
@@ -78,12 +94,12 @@ class Queries:
 
     def head(self, channel: str) -> Head:
         rows = self._session.read(sql.LOAD_CHANNEL, {"of_name": channel})
-        return Head(self.epoch, rows[0][0] if rows else 0)
+        return Head(rows[0][0], rows[0][1]) if rows else Head(self.epoch, 0)
 
     def history(self, channel: str, epoch: str, after: int, limit: int) -> list[Envelope] | None:
         heads = self._session.read(sql.LOAD_CHANNEL, {"of_name": channel})
-        newest, pruned = heads[0] if heads else (0, 0)
-        if epoch != self.epoch or not pruned <= after <= newest:
+        present, newest, pruned = heads[0] if heads else (self.epoch, 0, 0)
+        if epoch != present or not pruned <= after <= newest:
             return None
         rows = self._session.read(sql.HISTORY, {"of_channel": channel, "after": after, "limit": limit})
         return [envelope_of(channel, epoch, row) for row in rows]
@@ -105,16 +121,13 @@ class Queries:
             session.write_many(sql.INSERT_ANSWER, rows.answers)
 
     def _move(self, step: Step) -> None:
-        """A channel's head to its new place, from right before it."""
+        """A channel's head to its new place, from right before it; its first event names the epoch."""
         session, name = self._session, step.channel
-        if step.epoch != self.epoch:
-            raise Conflict(
-                f"channel {name!r} is in epoch {self.epoch!r}, not in {step.epoch!r}; look at its head again"
-            )
         if step.first == 1:
-            session.write(sql.INSERT_CHANNEL, {"name": name, "offset": step.last, "pruned": 0})
+            row = {"name": name, "epoch": step.epoch, "offset": step.last, "pruned": 0}
+            session.write(sql.INSERT_CHANNEL, row)
             return
-        guard = {"of_name": name, "of_offset": step.first - 1, "offset": step.last}
+        guard = {"of_name": name, "of_epoch": step.epoch, "of_offset": step.first - 1, "offset": step.last}
         if session.write(sql.MOVE_CHANNEL, guard) != 1:
             raise Conflict(f"channel {name!r} {LOST_RACE}")
 
@@ -145,5 +158,4 @@ class Queries:
 
 
 def _state(row: tuple[Any, ...]) -> StoredState:
-    kind, key, version, payload, deadline, ended = row
-    return StoredState(kind, key, version, payload, deadline, bool(ended))
+    return StoredState(*row)

@@ -59,7 +59,7 @@ def _state_row(state: StoredState) -> Row:
         "version": state.version,
         "payload": state.payload,
         "deadline": state.deadline,
-        "ended": state.ended,
+        "ended_at": state.ended_at,
     }
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from .base import Answer, Commit, Envelope, Head, StoredState
+from .base import Answer, Commit, Envelope, Head, Remains, StoredState
 from .rows import rows_of
 
 if TYPE_CHECKING:
@@ -60,6 +60,12 @@ class SqlStore(ABC):
         self, kind: str, *, after: str = "", limit: int = 100, ended: bool | None = False
     ) -> list[StoredState]:
         return await self._read(lambda queries: queries.states(kind, after, limit, ended))
+
+    async def ended(self, before: float, limit: int = 100) -> list[tuple[str, str, int]]:
+        return await self._read(lambda queries: queries.ended(before, limit))
+
+    async def discard(self, remains: Sequence[Remains]) -> list[bool]:
+        return await self._write(lambda queries: queries.discard(remains))
 
     async def head(self, channel: str) -> Head:
         return await self._read(lambda queries: queries.head(channel))

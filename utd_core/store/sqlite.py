@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
@@ -28,6 +29,8 @@ Operation = Callable[[Queries], T]
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that holds the file."""
+_BUSY_PAUSE = 0.01
+"""Seconds between two tries where SQLite does not wait by itself."""
 
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="named")
 
@@ -168,7 +171,7 @@ def _connect(
         # isolation_level None: transactions are begun and ended here, never by the driver.
         connection = sqlite3.connect(target, isolation_level=None, check_same_thread=False)
         for pragma in pragmas:
-            connection.execute(pragma)
+            _insist(connection, pragma)
         prepare(connection)
     except BaseException as error:
         if connection is not None:
@@ -177,3 +180,22 @@ def _connect(
             raise explain(error, name) from error
         raise
     return Database(connection, name)
+
+
+def _insist(connection: sqlite3.Connection, pragma: str) -> None:
+    """Run a pragma, and again while the file is busy, for as long as `BUSY_TIMEOUT`.
+
+    Of several connections that switch a new file to WAL at once each has a lock that the others need, so SQLite refuses
+    at once instead of waiting; the refused ones let go, and one of them succeeds for all.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute(pragma)
+        except sqlite3.OperationalError as error:
+            # The low byte is the plain code; the others tell which kind of busy it is.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_BUSY_PAUSE)
+        else:
+            return

@@ -23,7 +23,18 @@ UPDATE_STATE = (
 
 _OF_KIND = select(state).where(_of(state.c.kind), state.c.key > bindparam("after"))
 STATES = _OF_KIND.order_by(state.c.key).limit(bindparam("limit"))
-STATES_BY_END = _OF_KIND.where(_of(state.c.ended)).order_by(state.c.key).limit(bindparam("limit"))
+STATES_GOING_ON = STATES.where(state.c.ended_at.is_(None))
+STATES_ENDED = STATES.where(state.c.ended_at.is_not(None))
+
+ENDED = (
+    select(state.c.kind, state.c.key, state.c.version)
+    .where(state.c.ended_at.is_not(None), state.c.ended_at < bindparam("before"))
+    .order_by(state.c.ended_at)
+    .limit(bindparam("limit"))
+)
+DELETE_ENDED = state.delete().where(
+    _of(state.c.kind), _of(state.c.key), _of(state.c.version), state.c.ended_at.is_not(None)
+)
 
 NEXT_DEADLINE = select(func.min(state.c.deadline)).where(state.c.deadline.is_not(None))
 DUE = (
@@ -36,9 +47,14 @@ DUE = (
 LOAD_EPOCH = select(epoch.c.epoch)
 INSERT_EPOCH = epoch.insert()
 
-LOAD_CHANNEL = select(channel.c.offset, channel.c.pruned).where(_of(channel.c.name))
+LOAD_CHANNEL = select(channel.c.epoch, channel.c.offset, channel.c.pruned).where(_of(channel.c.name))
 INSERT_CHANNEL = channel.insert()
-MOVE_CHANNEL = channel.update().where(_of(channel.c.name), _of(channel.c.offset)).values(offset=bindparam("offset"))
+MOVE_CHANNEL = (
+    channel.update()
+    .where(_of(channel.c.name), _of(channel.c.epoch), _of(channel.c.offset))
+    .values(offset=bindparam("offset"))
+)
+DELETE_CHANNEL = channel.delete().where(_of(channel.c.name))
 CHANNELS = (
     select(channel.c.name, channel.c.offset, channel.c.pruned)
     .where(channel.c.name > bindparam("after"))
@@ -57,6 +73,7 @@ HISTORY = (
 _UP_TO = (_of(event.c.channel), event.c.offset <= bindparam("last"))
 FIRST_YOUNG_EVENT = select(func.min(event.c.offset)).where(*_UP_TO, event.c.at >= bindparam("before"))
 DELETE_EVENTS = event.delete().where(*_UP_TO)
+DELETE_ALL_EVENTS = event.delete().where(_of(event.c.channel))
 
 LOAD_ANSWER = select(answer).where(_of(answer.c.actor), _of(answer.c.key))
 INSERT_ANSWER = answer.insert()

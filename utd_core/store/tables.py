@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -17,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest revision in `migrations/versions`."""
 
 metadata = MetaData()
@@ -30,20 +29,25 @@ state = Table(
     Column("version", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("deadline", Double),
-    Column("ended", Boolean, nullable=False),
+    Column("ended_at", Double),
 )
-Index("utd_state_listing", state.c.kind, state.c.ended, state.c.key)
+_GOES_ON = state.c.ended_at.is_(None)
+Index("utd_state_listing", state.c.kind, state.c.key, sqlite_where=_GOES_ON, postgresql_where=_GOES_ON)
+_HAS_ENDED = state.c.ended_at.is_not(None)
+Index("utd_state_ended", state.c.ended_at, sqlite_where=_HAS_ENDED, postgresql_where=_HAS_ENDED)
 # Most states have no deadline at all; only those that do are in the index.
 _HAS_DEADLINE = state.c.deadline.is_not(None)
 Index("utd_state_due", state.c.deadline, sqlite_where=_HAS_DEADLINE, postgresql_where=_HAS_DEADLINE)
 
-# One row, made with the tables: offsets mean something in this database only.
+# One row, made with the tables: the epoch of channels that nobody has published on.
 epoch = Table("utd_epoch", metadata, Column("epoch", Text, primary_key=True))
 
 channel = Table(
     "utd_channel",
     metadata,
     Column("name", Text, primary_key=True),
+    # The offsets of a channel mean something in this epoch only.
+    Column("epoch", Text, nullable=False),
     Column("offset", BigInteger, nullable=False),
     # Events up to this offset were deleted; all later ones are held.
     Column("pruned", BigInteger, nullable=False),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..media.faults import Fault
+from .blocking import Watch
 from .clock import VirtualClock
+from .fixtures import Eventually, InjectFault, MakeClient
 
-__all__ = ["Fault", "VirtualClock"]
+__all__ = ["Eventually", "Fault", "InjectFault", "MakeClient", "VirtualClock", "Watch"]

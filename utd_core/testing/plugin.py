@@ -6,21 +6,19 @@ nothing: the engine, the client, the suite and the extra `testing` come with the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import pytest
 
 if TYPE_CHECKING:
     from ..client import UTDStreamClient
+    from ..client.options import ClientOptions
     from ..engine import Engine
     from ..media.faults import Fault
     from .blocking import Watch
     from .clock import VirtualClock
-
-    Eventually = Callable[..., Awaitable[Any]]
-    InjectFault = Callable[..., Awaitable[None]]
-    MakeClient = Callable[..., UTDStreamClient]
+    from .fixtures import Eventually, InjectFault, MakeClient
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -99,8 +97,10 @@ async def utd_client(utd_engine: Engine) -> AsyncIterator[MakeClient]:
     """`utd_client("ann")`: a client of `utd_engine` signed in as that identity; all are closed after the test."""
     clients: list[UTDStreamClient] = []
 
-    def make(identity: str, **options: Any) -> UTDStreamClient:
-        clients.append(utd_engine.client(identity, **options))
+    def make(
+        identity: str, *, name: str = "", device_id: str | None = None, **options: Unpack[ClientOptions]
+    ) -> UTDStreamClient:
+        clients.append(utd_engine.client(identity, name=name, device_id=device_id, **options))
         return clients[-1]
 
     yield make

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from utd_core.concurrency import Clock, SystemClock
 from utd_core.errors import Closed, DeadlineExceeded, InvalidInput
@@ -94,14 +93,6 @@ class MockBackend(MediaBackend):
             await connection.aclose()
         if self._owns_server:
             await self.server.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def _check_open(self) -> None:
         if self._closed:

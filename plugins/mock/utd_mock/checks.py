@@ -11,22 +11,22 @@ from utd_core.media.backend import ConnectOptions, PublishOptions
 from utd_core.media.events import TrackKind
 from utd_core.media.frames import MAX_CHANNELS, MAX_VIDEO_SIDE, SAMPLE_RATES
 from utd_core.media.quality import VideoQuality
+from utd_core.model.identifiers import check_media_name
 from utd_core.model.permission import Grant, TrackSource
 
 from .capabilities import MAX_DATA_BYTES
 
-MAX_NAME = 256
 MAX_TTL = 10 * 365 * 86_400
 
 
 def check_room(value: Any) -> None:
     """Raise `InvalidInput` (invalid_name) unless it can name a room."""
-    _check_name(value, "room name", ErrorCode.INVALID_NAME)
+    check_media_name(value, "room name", ErrorCode.INVALID_NAME)
 
 
 def check_identity(value: Any) -> None:
     """Raise `InvalidInput` (invalid_identity) unless it can be an identity."""
-    _check_name(value, "identity", ErrorCode.INVALID_IDENTITY)
+    check_media_name(value, "identity", ErrorCode.INVALID_IDENTITY)
 
 
 def check_grant(value: Any) -> None:
@@ -93,12 +93,3 @@ def check_publish(options: Any) -> None:
             raise InvalidInput(f"channels must be 1 or {MAX_CHANNELS}, got {options.channels!r}")
     elif not (0 < options.width <= MAX_VIDEO_SIDE and 0 < options.height <= MAX_VIDEO_SIDE):
         raise InvalidInput(f"width and height must be 1 to {MAX_VIDEO_SIDE}, got {options.width}x{options.height}")
-
-
-def _check_name(value: Any, what: str, code: ErrorCode) -> None:
-    if not isinstance(value, str):
-        raise InvalidInput(f"{what} must be a string, got {type(value).__name__}", code=code)
-    if not 0 < len(value) <= MAX_NAME:
-        raise InvalidInput(f"{what} must have 1 to {MAX_NAME} characters, got {len(value)}", code=code)
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise InvalidInput(f"{what} must not hold control characters: {value[:32]!r}", code=code)

@@ -11,7 +11,6 @@ from utd_core.errors import Closed, ConnectionLost, ErrorCode, NotFound
 from utd_core.media.backend import (
     ConnectionStatistics,
     ConnectOptions,
-    FrameReader,
     LocalTrack,
     MediaConnection,
     PublishOptions,
@@ -121,7 +120,7 @@ class MockConnection(MediaConnection):
         await self.request()
         self._server.set_quality(self._me, track_id, quality)
 
-    def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> FrameReader:
+    def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> MockFrameReader:
         self._check_alive()
         checks.check_capacity(capacity)
         if track_id not in self._remote:

@@ -12,7 +12,7 @@ from utd_core.media.frames import Frame
 from .tracks import Subscription
 
 
-class MockFrameReader(FrameReader):
+class MockFrameReader(FrameReader[Frame]):
     """Gets every frame of its subscription from the moment it was made."""
 
     def __init__(self, subscription: Subscription, capacity: int, overflow: Overflow) -> None:

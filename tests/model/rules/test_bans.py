@@ -8,12 +8,15 @@ import pytest
 
 from utd_core.errors import Banned, ErrorCode, Forbidden, InvalidInput, NotFound
 from utd_core.model.bans import MOST_BANS, Ban, BanLifted, BanMade, BanScope
+from utd_core.model.channels import heard_by_all
+from utd_core.model.codec import dump
 from utd_core.model.commands import (
     AcceptCall,
     CreateBan,
     CreateRoom,
     DeleteBan,
     ListBans,
+    ParticipantBanned,
     RemoveParticipant,
     StartCall,
     TakeSeat,
@@ -21,6 +24,7 @@ from utd_core.model.commands import (
 )
 from utd_core.model.identifiers import SERVER, SYSTEM
 from utd_core.model.project import deadline as project_deadline
+from utd_core.model.room import ParticipantRemoved
 from utd_core.model.stream_type import UTDStreamType
 
 from ..rulebook import rule
@@ -76,6 +80,7 @@ def test_a_ban_says_until_when_and_why() -> None:
     assert refusal.value.details["scope"] == "room"
 
 
+@rule("Without `room` they hold in the whole project, which only the application's server may do.")
 def test_only_the_server_bans_from_the_project() -> None:
     project = ProjectWorld()
     for command in (CreateBan(identity="guest"), ListBans(), DeleteBan(id="ban-1")):
@@ -237,3 +242,28 @@ def test_somebody_who_is_not_there_is_banned_but_not_removed() -> None:
     with world.refused(ErrorCode.PARTICIPANT_NOT_FOUND, NotFound):
         world.give("host", RemoveParticipant(room=LOUNGE, identity="nobody"))
     assert kinds(world.give("host", CreateBan(room=LOUNGE, identity="nobody"))) == ["ban_made"]
+
+
+@rule(
+    "Who is banned, why, by whom and until when is for the banned one and for those who may ban; on the room's channel "
+    "`BansChanged` stands in for it, and a removal that comes with a ban is without its words."
+)
+def test_the_room_s_channel_tells_neither_who_is_banned_nor_why() -> None:
+    world = a_room("guest", "noisy")
+    events = world.give("host", CreateBan(room=LOUNGE, identity="stranger", reason="sold tickets"))
+    events += world.give("host", RemoveParticipant(room=LOUNGE, identity="guest", block=True, reason="sold tickets"))
+    events += world.give("host", DeleteBan(room=LOUNGE, id=world.room.bans["stranger"].id, reason="sold none"))
+    heard = [heard_by_all(event) for event in events]
+    assert [event.type for event in heard] == ["bans_changed", "participant_removed", "bans_changed", "bans_changed"]
+    words = b"".join(map(dump, heard))
+    assert not {word for word in (b"sold", b"stranger") if word in words}
+    kicked = world.give("host", RemoveParticipant(room=LOUNGE, identity="noisy", reason="too loud"))
+    assert b"too loud" in dump(heard_by_all(kicked[0]))
+
+
+def test_whoever_is_banned_from_the_project_leaves_every_room_as_somebody_banned() -> None:
+    world = a_room("guest")
+    assert world.give("", ParticipantBanned("stranger")) == []
+    removed = the(ParticipantRemoved, world.give("", ParticipantBanned("guest")))
+    assert (removed.reason, removed.blocked, removed.by) == ("banned", True, SYSTEM)
+    assert world.room.bans == {}

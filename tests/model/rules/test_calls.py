@@ -30,6 +30,7 @@ from utd_core.model.stream_type import UTDStreamType
 from ..rulebook import rule
 from ..world import START, CallWorld, ended, kinds, the
 
+FIRST_WORD = "The caller publishes from the start, so that the first word is heard; the callee once it has accepted."
 STATES = (
     "initiating (the caller dialled), ringing (a device of the callee rings), active, and four ends: ended, rejected, "
     "busy, missed."
@@ -247,6 +248,7 @@ def test_a_call_to_oneself_is_refused() -> None:
         world.give("ann", StartCall(type=UTDStreamType.AUDIO_CALL, callee="ann"))
 
 
+@rule(FIRST_WORD, "A seat, a stage place or a call side *is* the permission to publish.")
 def test_the_caller_publishes_from_the_start_and_the_callee_once_it_has_accepted() -> None:
     world = ringing(type=UTDStreamType.VIDEO_CALL)
     assert call_grant_of(world.call, "ann").publish == frozenset(TrackSource)
@@ -272,6 +274,7 @@ def test_a_ban_ends_the_call_of_the_banned(answered: bool, who: str, end: tuple[
     world = active() if answered else ringing()
     assert world.give("", PartyBanned("eve")) == []
     assert ended(world.give("", PartyBanned(who))) == end
+    assert world.call.ended_party == who
 
 
 @pytest.mark.parametrize("type", [UTDStreamType.AUDIO_ROOM, UTDStreamType.LIVE_STREAM])

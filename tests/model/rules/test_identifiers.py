@@ -47,16 +47,36 @@ def test_what_nobody_sees_is_not_part_of_a_name(mark: str) -> None:
             check_identity(name)
 
 
-@rule(
-    "A zero-width joiner stands only where scripts and emoji need it, between two characters that are not ASCII; so no "
-    "name looks like another by hiding one."
+NOTHING_HIDDEN = (
+    "No name looks like another by hiding something: a zero-width joiner stands only where scripts and emoji need it, "
+    "between two characters that are not ASCII; a variation selector only behind what it varies (emoji, ideographs, "
+    'Mongolian letters); and text is in Unicode\'s normal form C, so that there is one way to write "é".'
 )
+
+
+@rule(NOTHING_HIDDEN)
 def test_joiners_join_emoji_and_scripts_and_hide_nowhere_else() -> None:
     for name in ("👩\u200d👩\u200d👧", "❤️\u200d🔥", "می\u200cخواهم"):
         assert check_identity(name) == name
     for name in ("al\u200dice", "\u200d", "alice\u200d", "م\u200c\u200cی", "é\u200db"):
         with pytest.raises(InvalidInput):
             check_identity(name)
+
+
+@rule(NOTHING_HIDDEN)
+def test_variation_selectors_vary_something_and_hide_nowhere_else() -> None:
+    for name in ("❤\ufe0f", "1\ufe0f\u20e3", "葛\U000e0100", "\u1820\u180b"):
+        assert check_identity(name) == name
+    for name in ("a\ufe0f", "a\U000e0100", "a\u180b", "\ufe0f", "é\ufe0fb"):
+        with pytest.raises(InvalidInput):
+            check_identity(name)
+
+
+@rule(NOTHING_HIDDEN)
+def test_there_is_one_way_to_write_a_letter() -> None:
+    assert check_identity("Zoé") == "Zoé"
+    with pytest.raises(InvalidInput, match="normal form C"):
+        check_identity("Zoe\u0301")
 
 
 @rule("A name that begins with `$` is reserved: `$server` is the application's own server, `$system` the engine.")

@@ -342,6 +342,21 @@ def test_a_listener_sees_the_own_requests_and_a_manager_all() -> None:
     theirs = ask_to_speak(world, "other")
     to_me = world.ask("host", RequestKind.SPEAK_INVITE, to="guest")
     world.give("guest", ListRequests(room=LOUNGE))
-    assert [request.id for request in world.answer] == [mine, to_me]
+    assert [request.id for request in world.answer.data] == [mine, to_me]
     world.give("host", ListRequests(room=LOUNGE))
-    assert [request.id for request in world.answer] == [mine, theirs, to_me]
+    assert [request.id for request in world.answer.data] == [mine, theirs, to_me]
+    assert world.answer.next is None
+
+
+def test_pending_requests_are_listed_in_pages() -> None:
+    guests = [f"guest-{number}" for number in range(12)]
+    world = a_room(*guests)
+    asked = [ask_to_speak(world, guest) for guest in guests]
+    listed: list[int] = []
+    cursor = None
+    for _ in range(3):
+        world.give("host", ListRequests(room=LOUNGE, cursor=cursor, limit=5))
+        listed += [request.id for request in world.answer.data]
+        cursor = world.answer.next
+    assert listed == asked
+    assert cursor is None

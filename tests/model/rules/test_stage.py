@@ -41,12 +41,18 @@ def test_a_place_on_stage_grants_every_source() -> None:
 
 @rule("There is no cap.")
 def test_three_hundred_people_come_on_stage() -> None:
-    viewers = [f"viewer-{number}" for number in range(300)]
+    viewers = [f"viewer-{number:03d}" for number in range(300)]
     world = a_stream(*viewers)
     for viewer in viewers:
         world.give("host", PromoteToStage(room=LOUNGE, identity=viewer))
-    world.give("host", GetStage(room=LOUNGE))
-    assert [member.identity for member in world.answer] == ["host", *viewers]
+    listed: list[str] = []
+    cursor = None
+    for _ in range(4):
+        world.give("host", GetStage(room=LOUNGE, cursor=cursor, limit=100))
+        listed += [member.identity for member in world.answer.data]
+        cursor = world.answer.next
+    assert listed == ["host", *viewers]
+    assert cursor is None
 
 
 @rule(COMING)

@@ -356,7 +356,8 @@ class SharesNotifications(_Notices):
         self.shared: Any = None
 
     def notifications(self) -> AsyncIterator[Any]:
-        self.shared = self.shared or self.inner.notifications()
+        if self.shared is None:
+            self.shared = self.inner.notifications()
         return self.told(self.shared)
 
 

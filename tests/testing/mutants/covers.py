@@ -56,8 +56,18 @@ class ReaderCover(Cover):
 class EventsCover(Cover):
     """The queue of events of a connection."""
 
+    handing_out: AsyncIterator[Any] | None = None
+
     def __aiter__(self) -> AsyncIterator[Any]:
         return self.hand_out()
+
+    async def __anext__(self) -> Any:
+        if self.handing_out is None:
+            self.handing_out = self.hand_out()
+        return await anext(self.handing_out)
+
+    def get_nowait(self) -> None:
+        """Nothing: every event goes through `hand_out`."""
 
     def __len__(self) -> int:
         return len(self.inner)

@@ -74,6 +74,14 @@ class SaysMoreAfterTheEnd(_Each):
         return [event, ParticipantLeft("ghost")] if ended else [event]
 
 
+@caught_by("C120")
+class TellsOfTheFirstConnect(EventsCover):
+    async def hand_out(self) -> AsyncIterator[Any]:
+        yield StateChanged(ConnectionState.CONNECTED)
+        async for event in self.inner:
+            yield event
+
+
 @caught_by("C17", "C38")
 class SubscribesWithoutAWord(_Each):
     def change(self, event: Any) -> list[Any]:

@@ -129,7 +129,7 @@ def _line(error: Exception) -> str:
 
 def _load_libraries(*, draws: bool) -> None:
     """Import now what takes long, so that it is missed before anything begins, and nobody is interrupted by it."""
-    with needs_extra("utd demo", "demo"):
+    with needs_extra("comparing what was heard", "demo"):
         import_module("numpy")
     if draws:
         with needs_extra("levels.png", "demo"):

@@ -10,7 +10,7 @@ from ...client import UTDSession
 from ...concurrency import Clock
 from ...errors import UTDStreamException
 from ...media.convert import to_mono
-from ...media.frames import AudioFrame, Frame, VideoFrame
+from ...media.frames import AudioFrame, Frame
 from ...media.sinks.base import Sink
 from ...media.sinks.level import LevelMeter
 from ...media.sinks.wav import WavSink
@@ -76,7 +76,7 @@ class Listener(Sink):
         assert self.part.sees is not None
         async with session.frames(self.part.sees, TrackSource.CAMERA) as frames:
             async for frame in frames:
-                if isinstance(frame, VideoFrame) and (number := read_counter(frame)) is not None:
+                if (number := read_counter(frame)) is not None:
                     self.pictures.setdefault(number, self._clock.monotonic())
 
     async def write(self, frame: Frame) -> None:

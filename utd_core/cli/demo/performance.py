@@ -9,8 +9,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from ...client.deadline import within
-from ...concurrency import Clock
+from ...concurrency import Clock, within
 from ...engine import Engine
 from ...errors import UTDStreamException
 from ...media.backend import MediaBackend

@@ -8,8 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TypeVar
 
 from ...client import Observable, UTDRoomSession, UTDSession, UTDStreamClient
-from ...client.deadline import within
-from ...concurrency import Clock, TaskScope
+from ...concurrency import Clock, TaskScope, within
 from ...engine import Engine
 from ...errors import DeadlineExceeded, UTDStreamException
 from ...model.permission import TrackSource
@@ -131,10 +130,7 @@ class Stage:
 
     async def until(self, what: str, observable: Observable[T], holds: Callable[[T], object] = bool) -> T:
         """The value for which `holds`. Raises `DeadlineExceeded` that names what did not happen."""
-        try:
-            return await observable.wait_for(holds, PATIENCE)
-        except DeadlineExceeded as error:
-            raise DeadlineExceeded(f"{what} did not happen within {PATIENCE:g} s") from error
+        return await observable.wait_for(holds, PATIENCE, what=what)
 
     async def speak(self, *sessions: UTDSession, apart: float = 0.0) -> None:
         """Those whose sessions these are say the voice, each `apart` seconds after the one before; then silence.

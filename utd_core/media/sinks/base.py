@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self
 
+from ...concurrency import Closeable
 from ...errors import Closed, InvalidFrame, MediaError
 from ..formats import AudioFormat
 from ..frames import AudioFrame, Frame
@@ -61,7 +61,7 @@ class FileWriter(ABC):
         """Finish the file. Called once, also after `open` or `write` failed."""
 
 
-class FileSink(ABC):
+class FileSink(Closeable):
     """Finds each frame its place, and hands frames to its writer in a thread, at the latest after `flush_bytes`.
 
     What a killed process loses is what was not handed over yet: half a second of sound, or one picture.
@@ -147,14 +147,6 @@ class FileSink(ABC):
         timeline = self._timeline
         filled_ms = timeline.filled * 1_000 / timeline.sample_rate
         return SinkStatistics(self._taken, filled_ms, timeline.dropped + self._dropped_pictures)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 def check_audio(frame: Frame, wanted: AudioFormat, sink: str) -> None:

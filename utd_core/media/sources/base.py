@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from types import TracebackType
+from abc import abstractmethod
 from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
 
+from ...concurrency import Closeable
 from ...errors import Closed, InvalidInput
 from ..checks import is_number
 from ..formats import AudioFormat, VideoFormat
@@ -67,7 +67,7 @@ class VideoSource(Protocol):
         """Let go of files, threads and buffers. Idempotent."""
 
 
-class SourceBase(ABC, Generic[FrameT]):
+class SourceBase(Closeable, Generic[FrameT]):
     """A source is an async context manager and an async iterator over its frames."""
 
     _closed = False
@@ -83,14 +83,6 @@ class SourceBase(ABC, Generic[FrameT]):
     def _check_open(self) -> None:
         if self._closed:
             raise Closed(f"this {type(self).__name__} was closed; make a new one")
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __aiter__(self) -> Self:
         return self

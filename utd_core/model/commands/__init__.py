@@ -14,7 +14,16 @@ from .calls import (
     RingCall,
     StartCall,
 )
-from .internal import Departed, Internal, PartyBanned, PartyConnected, PartyDisconnected, Returned, Tick
+from .internal import (
+    Departed,
+    Internal,
+    ParticipantBanned,
+    PartyBanned,
+    PartyConnected,
+    PartyDisconnected,
+    Returned,
+    Tick,
+)
 from .moderation import MuteParticipant, OverrideCapability, RemoveParticipant, SetRole
 from .requests import AcceptRequest, CancelRequest, ListRequests, MakeRequest, RejectRequest
 from .rooms import (
@@ -87,6 +96,7 @@ __all__ = [
     "MuteParticipant",
     "MuteSeat",
     "OverrideCapability",
+    "ParticipantBanned",
     "PartyBanned",
     "PartyConnected",
     "PartyDisconnected",

@@ -1,17 +1,16 @@
-"""Bans. Without `room` they hold in the whole project, which only the application's server may do."""
+"""Keeping somebody out of a room, or of the whole project.
+
+- Without `room` they hold in the whole project, which only the application's server may do.
+"""
 
 from __future__ import annotations
-
-from typing import Annotated
-
-from pydantic import Field
 
 from ..bans import Ban
 from ..command import Aggregate, Command, command
 from ..identifiers import Identity, Reason, RoomName
 from ..results import Page
 from ..roles import Capability
-from .fields import Cursor, Limit, Seconds
+from .fields import Cursor, EntityId, Limit, Seconds
 
 
 class BanCommand(Command):
@@ -31,8 +30,9 @@ class CreateBan(BanCommand):
 
 @command("GET", "/bans", aggregate=Aggregate.ROOM, result=Page[Ban], capability=Capability.BAN)
 class ListBans(BanCommand):
-    """Bans that hold now, by identity."""
+    """Bans that hold now, by identity; or only that of one `identity`."""
 
+    identity: Identity | None = None
     cursor: Cursor | None = None
     limit: Limit = 20
 
@@ -41,5 +41,5 @@ class ListBans(BanCommand):
 class DeleteBan(BanCommand):
     """Lift a ban before its time."""
 
-    id: Annotated[str, Field(min_length=1, max_length=64)]
+    id: EntityId
     reason: Reason = ""

@@ -11,13 +11,13 @@ from ..command import Aggregate, Command, command
 from ..identifiers import DisplayName, Identity, Reason
 from ..results import Page, UTDCall
 from ..stream_type import UTDStreamType
-from .fields import Cursor, Limit, Metadata, Seconds
+from .fields import Cursor, EntityId, Limit, Metadata, Seconds
 
 
 class CallCommand(Command):
     """Anything about one call."""
 
-    id: Annotated[str, Field(min_length=1, max_length=64)]
+    id: EntityId
 
 
 @command("POST", "/calls", aggregate=Aggregate.CALL, result=UTDCall)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from ...errors import ErrorCode, InvalidInput, TooLarge
-from ..identifiers import MAX_METADATA_BYTES
+from ..identifiers import MAX_METADATA_BYTES, check_text
 from ..seats import MAX_SEATS, MIN_SEATS
 
 MAX_DEPTH = 16
@@ -64,4 +64,5 @@ SeatCount = Annotated[int, Field(ge=MIN_SEATS, le=MAX_SEATS)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Limit = Annotated[int, Field(ge=1, le=100)]
-Cursor = Annotated[str, Field(max_length=512)]
+EntityId = Annotated[str, BeforeValidator(check_text), Field(min_length=1, max_length=64)]
+Cursor = Annotated[str, BeforeValidator(check_text), Field(max_length=512)]

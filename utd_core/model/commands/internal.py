@@ -1,4 +1,7 @@
-"""What the engine itself tells the model: time has passed, somebody came or went. Never on the wire."""
+"""What the engine itself tells the model: time has passed, somebody came or went.
+
+- None of it is ever on the wire.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,13 @@ class PartyDisconnected(Internal):
 
 @dataclass(frozen=True, slots=True)
 class PartyBanned(Internal):
-    """A party was banned from the project."""
+    """A party of a call was banned from the project."""
+
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantBanned(Internal):
+    """Somebody in a room was banned from the project."""
 
     identity: str

@@ -9,7 +9,8 @@ from pydantic import Field
 from ..command import Aggregate, command
 from ..identifiers import Identity, Reason
 from ..request import Request, RequestKind
-from .fields import SeatIndex
+from ..results import Page
+from .fields import Cursor, Limit, SeatIndex
 from .rooms import RoomCommand
 
 _REQUESTS = "/rooms/{room}/requests"
@@ -30,9 +31,12 @@ class MakeRequest(RoomCommand):
     seat_index: SeatIndex | None = None
 
 
-@command("GET", _REQUESTS, aggregate=Aggregate.ROOM, result=tuple[Request, ...])
+@command("GET", _REQUESTS, aggregate=Aggregate.ROOM, result=Page[Request])
 class ListRequests(RoomCommand):
-    """Pending requests, oldest first."""
+    """Pending requests, oldest first: the own ones, or with `manage_requests` all."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 20
 
 
 @command("POST", _REQUESTS + "/{id}/accept", aggregate=Aggregate.ROOM, result=Request, presence=True)

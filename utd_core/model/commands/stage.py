@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from ..command import Aggregate, command
 from ..identifiers import Identity, Reason
+from ..results import Page
 from ..roles import Capability
 from ..stage import StageMember
+from .fields import Cursor, Limit
 from .rooms import RoomCommand
 
 _STAGE = "/rooms/{room}/stage"
 
 
-@command("GET", _STAGE, aggregate=Aggregate.ROOM, result=tuple[StageMember, ...])
+@command("GET", _STAGE, aggregate=Aggregate.ROOM, result=Page[StageMember])
 class GetStage(RoomCommand):
     """Who is on stage, in the order of coming."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 20
 
 
 @command(

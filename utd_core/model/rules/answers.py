@@ -60,6 +60,7 @@ def call_view(call: Call) -> UTDCall:
         ended_by=call.ended_by,
         callee_device=call.callee_device,
         metadata=dict(call.metadata),
+        ended_party=call.ended_party,
     )
 
 
@@ -94,13 +95,15 @@ def _request(room: Room, command: Command, events: Sequence[Event], context: Con
     return room.ended_requests[event.id]
 
 
-def _requests(room: Room, command: Command, events: Sequence[Event], context: Context) -> tuple[Request, ...]:
+def _requests(room: Room, command: requests.ListRequests, events: Sequence[Event], context: Context) -> Page[Request]:
     everything = has(room, context, Capability.MANAGE_REQUESTS)
-    return tuple(r for r in room.requests.values() if everything or context.by in (r.sender, r.to))
+    shown = (r for r in room.requests.values() if everything or context.by in (r.sender, r.to))
+    return paged(((f"{request.id:016d}", request) for request in shown), command.cursor, command.limit)
 
 
-def _stage(room: Room, command: Command, events: Sequence[Event], context: Context) -> tuple[StageMember, ...]:
-    return tuple(room.stage.values())
+def _stage(room: Room, command: stage.GetStage, events: Sequence[Event], context: Context) -> Page[StageMember]:
+    members = ((f"{member.joined_at:020.6f} {member.identity}", member) for member in room.stage.values())
+    return paged(members, command.cursor, command.limit)
 
 
 def _member(room: Room, command: stage.PromoteToStage, events: Sequence[Event], context: Context) -> StageMember:
@@ -120,7 +123,8 @@ def _room_bans(room: Room, command: bans.ListBans, events: Sequence[Event], cont
 
 
 def _bans(held: Mapping[str, Ban], command: bans.ListBans, context: Context) -> Page[Ban]:
-    holding = ((identity, ban) for identity, ban in held.items() if ban.holds(context.now))
+    wanted = held if command.identity is None else {command.identity: held.get(command.identity)}
+    holding = ((identity, ban) for identity, ban in wanted.items() if ban is not None and ban.holds(context.now))
     return paged(holding, command.cursor, command.limit)
 
 

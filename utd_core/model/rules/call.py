@@ -114,9 +114,8 @@ def _tick(call: Call, command: internal.Tick, context: Context) -> list[Event]:
         return []
     if call.max_duration is not None and now >= call.answered_at + call.max_duration:
         return [_end(call, CallTrigger.END, "duration_limit", context, by=SYSTEM)]
-    if any(now >= since + RECONNECT_GRACE for since in call.absent.values()):
-        return [_end(call, CallTrigger.END, "disconnected", context, by=SYSTEM)]
-    return []
+    gone = next((party for party, since in call.absent.items() if now >= since + RECONNECT_GRACE), None)
+    return [] if gone is None else [_end(call, CallTrigger.END, "disconnected", context, by=SYSTEM, party=gone)]
 
 
 def _connected(call: Call, command: internal.PartyConnected, context: Context) -> list[Event]:
@@ -140,11 +139,19 @@ def _banned(call: Call, command: internal.PartyBanned, context: Context) -> list
         trigger = CallTrigger.END
     else:
         trigger = CallTrigger.CANCEL if command.identity == call.caller else CallTrigger.REJECT
-    return [_end(call, trigger, "banned", context)]
+    return [_end(call, trigger, "banned", context, party=command.identity)]
 
 
-def _end(call: Call, trigger: CallTrigger, reason: str, context: Context, *, by: str | None = None) -> CallEnded:
-    return CallEnded(CALL.next(call.status, trigger), reason, by or context.by, context.now)
+def _end(
+    call: Call,
+    trigger: CallTrigger,
+    reason: str,
+    context: Context,
+    *,
+    by: str | None = None,
+    party: str | None = None,
+) -> CallEnded:
+    return CallEnded(CALL.next(call.status, trigger), reason, by or context.by, context.now, party)
 
 
 def _demand_side(call: Call, context: Context, side: str, name: str) -> None:

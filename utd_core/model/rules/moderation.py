@@ -6,6 +6,7 @@ from ...errors import Conflict, ErrorCode, Forbidden, InvalidInput, NotFound
 from ..bans import MOST_BANS, Ban, BanLifted, BanMade, BanScope, expired
 from ..command import Context
 from ..commands.bans import CreateBan, DeleteBan
+from ..commands.internal import ParticipantBanned
 from ..commands.moderation import MuteParticipant, OverrideCapability, RemoveParticipant, SetRole
 from ..event import Event
 from ..identifiers import SYSTEM
@@ -79,21 +80,20 @@ def remove(room: Room, command: RemoveParticipant, context: Context) -> list[Eve
     access.check_present(room, context, identity)
     if command.block:
         access.demand(room, context, Capability.BAN)
-    elif command.duration is not None:
+        return _kept_out(room, context, identity, command.reason, command.duration)
+    if command.duration is not None:
         raise InvalidInput("a duration is that of a ban; give `block` with it, or leave it out")
-    events = _removed(room, context, identity, command.reason, command.block)
-    if command.block:
-        events += banned(room.bans, context, identity, BanScope.ROOM, command.reason, command.duration)
-    return events
+    return _removed(room, context, identity, command.reason)
 
 
 def ban(room: Room, command: CreateBan, context: Context) -> list[Event]:
     identity = command.identity
     access.check_not_self(context, identity, "leave the room")
-    events: list[Event] = []
-    if identity in context.present:
-        events = _removed(room, context, identity, command.reason or "banned", True)
-    return events + banned(room.bans, context, identity, BanScope.ROOM, command.reason, command.duration)
+    return _kept_out(room, context, identity, command.reason, command.duration)
+
+
+def banned_everywhere(room: Room, command: ParticipantBanned, context: Context) -> list[Event]:
+    return _shown_out(room, context, command.identity)
 
 
 def unban(room: Room, command: DeleteBan, context: Context) -> list[Event]:
@@ -128,6 +128,16 @@ def lifted(bans: dict[str, Ban], command: DeleteBan, context: Context) -> BanLif
     raise NotFound(f"no ban {command.id!r} holds here; list the bans", code=ErrorCode.BAN_NOT_FOUND)
 
 
-def _removed(room: Room, context: Context, identity: str, reason: str, blocked: bool) -> list[Event]:
+def _kept_out(room: Room, context: Context, identity: str, reason: str, duration: float | None) -> list[Event]:
+    made = banned(room.bans, context, identity, BanScope.ROOM, reason, duration)
+    return [*_shown_out(room, context, identity), *made]
+
+
+def _shown_out(room: Room, context: Context, identity: str) -> list[Event]:
+    """The removal that comes with a ban, if there is anybody to remove; the ban's words are not for all to hear."""
+    return _removed(room, context, identity, "banned", blocked=True) if identity in context.present else []
+
+
+def _removed(room: Room, context: Context, identity: str, reason: str, *, blocked: bool = False) -> list[Event]:
     gone = departure(room, context, identity, "removed", still_counted=True)
     return [ParticipantRemoved(identity, reason, blocked, context.by), *gone]

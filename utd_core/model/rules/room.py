@@ -49,6 +49,7 @@ _INTERNAL: Mapping[type, Callable[[Room, Any, Context], list[Event]]] = {
     internal.Tick: lifecycle.tick,
     internal.Departed: lifecycle.departed,
     internal.Returned: lifecycle.returned,
+    internal.ParticipantBanned: moderation.banned_everywhere,
 }
 
 _RULES: Mapping[type, Callable[[Room, Any, Context], list[Event]]] = {

@@ -39,6 +39,11 @@ async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
     await assert_no_leaks(before, grace=2.0 * target.scale)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The suite says of its tests, wherever it runs, which rows of utd-core's own parity table they prove."""
+    config.addinivalue_line("markers", "parity(*rows): the rows of utd-core's parity table that a test proves")
+
+
 def numbers_of(item: pytest.Item) -> tuple[str, ...]:
     """The numbers of the behaviours that a test proves."""
     marker = item.get_closest_marker(MARKER)

@@ -1,8 +1,4 @@
-"""What the suite drives a backend with: rooms, participants, time and patience.
-
-A test never waits for a time; it waits for something to happen, within the harness' `patience`. On a backend
-that declares `virtual_time` the harness owns a `VirtualClock` and moves it, so patience costs nothing; on any
-other backend it is real time, scaled by `--utd-time-scale`.
+"""What the suite drives a backend with: rooms and participants.
 
 A plugin whose backend needs more than `BackendSpec.create` (a server started first) answers the hook
 `utd_contract_harness`. The context manager that its answer makes may have methods and attributes of `Bench` too.
@@ -12,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, cast, overload
+from typing import Any, Protocol, Self, cast
 
-from ...concurrency import Clock, SystemClock, TaskScope
+from ...concurrency import Closeable
 from ...errors import UTDStreamException
 from ...hooks import Harness as OpenBackend
 from ...media.backend import (
@@ -31,17 +25,11 @@ from ...media.backend import (
     MediaConnection,
     MediaControl,
 )
-from ...media.frames import AudioFrame, Frame
+from ...media.frames import Frame
 from ...model.permission import Grant, TrackSource
-from ..clock import VirtualClock
-from ..leaks import Snapshot
-from ..wait import eventually, within
+from .patience import Patience
 from .peer import Listener, Peer
-
-T = TypeVar("T")
-
-VIRTUAL_WATCHDOG = 30.0
-"""Real seconds after which a test in virtual time is given up."""
+from .player import Player, playing
 
 EVERYTHING = Grant(publish=frozenset(TrackSource))
 LISTENER = Grant()
@@ -69,38 +57,23 @@ class Bench(Protocol):
         ...
 
 
-class Harness:
+class Harness(Patience, Closeable):
     """One backend under test. A fresh one for every test; `async with` opens and closes it.
 
     `open_backend`: what `PluginManager.contract_harness` returns. `scale`: how many times longer than usual
     everything may take, on a backend without virtual time.
     """
 
-    patience = 10.0
-    """Seconds (of `clock`) within which an expected thing must have happened."""
-    quiet = 0.5
-    """Seconds (of `clock`) to wait before saying that something did not happen."""
-    prompt = 2.0
-    """Seconds (of `clock`) that "at once" may take: less than any retry or time-out of a backend."""
-    watchdog = 120.0
-    """Real seconds after which a test is given up."""
-
     def __init__(self, spec: BackendSpec, open_backend: OpenBackend, *, scale: float = 1.0) -> None:
+        super().__init__(virtual_time=spec.capabilities.virtual_time, scale=scale)
         self.spec = spec
         self.capabilities = spec.capabilities
-        self.clock: Clock = VirtualClock() if spec.capabilities.virtual_time else SystemClock()
         self._open_backend = open_backend
         self._run = uuid.uuid4().hex[:8]
         self._rooms: list[str] = []
         self._peers: list[Peer] = []
         self._bench: AbstractAsyncContextManager[MediaBackend] | None = None
         self._backend: MediaBackend | None = None
-        self._scope = TaskScope("contract")
-        if spec.capabilities.virtual_time:
-            self.watchdog = VIRTUAL_WATCHDOG
-        else:
-            self.patience, self.quiet = self.patience * scale, self.quiet * scale
-            self.prompt, self.watchdog = self.prompt * scale, self.watchdog * scale
 
     async def __aenter__(self) -> Self:
         await self._scope.open()
@@ -110,11 +83,6 @@ class Harness:
             await self._scope.aclose()
             raise
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Close every participant, room and the backend. Idempotent."""
@@ -266,114 +234,24 @@ class Harness:
         """Read a connection's events, and close it at the end of the test."""
         peer = Peer(self, connection, observe)
         self._peers.append(peer)
-        self._scope.start(peer.read_events, name=connection.identity)
+        self.background(peer.read_events, name=connection.identity)
         return peer
 
-    def listen(self, reader: FrameReader) -> Listener:
+    def listen(self, reader: FrameReader[Frame]) -> Listener:
         """Collect the frames of a reader in the background."""
-        listener = Listener(self, reader)
-        self._scope.start(listener.collect, name="listener")
-        return listener
-
-    def background(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
-        """Run something beside the test; it ends with the test."""
-        self._scope.start(function, *arguments)
-
-    async def pass_time(self, seconds: float) -> None:
-        """Let `seconds` of the backend's time go by."""
-        if isinstance(self.clock, VirtualClock):
-            await self.clock.advance(seconds)
-            await self.clock.settle()
-        else:
-            await self.clock.sleep(seconds)
-
-    async def settle(self) -> None:
-        """Wait as long as it takes to say that nothing more is going to happen."""
-        await self.pass_time(self.quiet)
-
-    async def left_nothing(self, before: Snapshot, what: str = "") -> None:
-        """Wait until no task, thread or descriptor is there that was not there before."""
-        try:
-            await self.eventually(lambda: not Snapshot.take().leaked_since(before))
-        except AssertionError:
-            leaked = "\n  ".join(Snapshot.take().leaked_since(before))
-            raise AssertionError(f"{what or 'this'} left behind:\n  {leaked}") from None
-
-    @overload
-    async def eventually(
-        self, condition: Callable[[], Awaitable[T]], timeout: float | None = ..., *, what: str = ...
-    ) -> T: ...
-
-    @overload
-    async def eventually(self, condition: Callable[[], T], timeout: float | None = ..., *, what: str = ...) -> T: ...
-
-    async def eventually(
-        self, condition: Callable[[], T | Awaitable[T]], timeout: float | None = None, *, what: str = ""
-    ) -> T:
-        """The first truthy value of `condition()`, within patience."""
-        patient: Callable[[], Any] = condition
-        return cast(
-            "T", await eventually(patient, self.patience if timeout is None else timeout, clock=self.clock, what=what)
-        )
-
-    async def within(self, operation: Awaitable[T], timeout: float | None = None, *, what: str = "") -> T:
-        """The result of `operation`, within patience."""
-        return await within(operation, self.patience if timeout is None else timeout, clock=self.clock, what=what)
+        return Listener.of(self, reader)
 
     async def play(self, track: LocalTrack, frames: Iterable[Frame], *, rate: float = 30.0, start_us: int = 0) -> int:
         """Write frames at the pace of real time, their timestamps one after the other from `start_us` on.
 
         `rate`: pictures per second. Returns where the next frame would begin (us).
         """
-        begin = self.clock.monotonic()
-        position = start_us
-        for frame in frames:
-            await self.within(track.write(_stamped(frame, position)))
-            position += _duration_us(frame, rate)
-            await self.pass_time(max(0.0, begin + (position - start_us) / 1_000_000 - self.clock.monotonic()))
-        return position
+        return await Player(self, track, frames, rate=rate, start_us=start_us).play()
 
     @asynccontextmanager
     async def playing(
         self, track: LocalTrack, frames: Iterable[Frame], *, rate: float = 30.0, start_us: int = 0
     ) -> AsyncIterator[Player]:
         """Write frames over and over beside the test, until the block ends or the track is closed."""
-        player = Player(self.clock, track, tuple(frames), rate, start_us)
-        scope = TaskScope("player")
-        await scope.open()
-        scope.start(player.play_on)
-        try:
+        async with playing(Player(self, track, frames, rate=rate, start_us=start_us)) as player:
             yield player
-        finally:
-            await scope.aclose()
-
-
-class Player:
-    """Writes frames over and over. `position_us`: where its next frame begins."""
-
-    def __init__(self, clock: Clock, track: LocalTrack, frames: tuple[Frame, ...], rate: float, start_us: int) -> None:
-        self.position_us = start_us
-        self._clock = clock
-        self._track = track
-        self._frames = frames
-        self._rate = rate
-
-    async def play_on(self) -> None:
-        """Play until cancelled, or until the track takes no more."""
-        begin = self._clock.monotonic() - self.position_us / 1_000_000
-        while True:
-            for frame in self._frames:
-                try:
-                    await self._track.write(_stamped(frame, self.position_us))
-                except UTDStreamException:
-                    return
-                self.position_us += _duration_us(frame, self._rate)
-                await self._clock.sleep(begin + self.position_us / 1_000_000 - self._clock.monotonic())
-
-
-def _stamped(frame: Frame, timestamp_us: int) -> Frame:
-    return frame if frame.timestamp_us == timestamp_us else replace(frame, timestamp_us=timestamp_us)
-
-
-def _duration_us(frame: Frame, rate: float) -> int:
-    return frame.duration_us if isinstance(frame, AudioFrame) else round(1_000_000 / rate)

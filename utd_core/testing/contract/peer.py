@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from ...concurrency import QueueStatistics
 from ...media.backend import FrameReader, LocalTrack, MediaConnection, PublishOptions
@@ -11,9 +11,7 @@ from ...media.events import MediaEvent, StateChanged, TrackInfo, TrackKind, Trac
 from ...media.frames import AudioFrame, Frame, VideoFrame
 from ...model.permission import TrackSource
 from . import signals
-
-if TYPE_CHECKING:
-    from .harness import Harness
+from .patience import Patience
 
 E = TypeVar("E")
 
@@ -25,12 +23,12 @@ _HEARD = 0.6
 class Collector:
     """The frames that came out of one stream so far. `ended`: it came to its end; `error`: how, if badly."""
 
-    def __init__(self, harness: Harness, stream: AsyncIterator[Frame]) -> None:
+    def __init__(self, patience: Patience, stream: AsyncIterator[Frame]) -> None:
         self.frames: list[Frame] = []
         self.arrivals: list[float] = []
         self.ended = False
         self.error: Exception | None = None
-        self._harness = harness
+        self._patience = patience
         self._stream = stream
 
     async def collect(self) -> None:
@@ -38,7 +36,7 @@ class Collector:
         try:
             async for frame in self._stream:
                 self.frames.append(frame)
-                self.arrivals.append(self._harness.clock.monotonic())
+                self.arrivals.append(self._patience.clock.monotonic())
         except Exception as error:  # noqa: BLE001  # how it ended is for the test to judge
             self.error = error
         finally:
@@ -60,19 +58,19 @@ class Collector:
             recent = self.audio[start:][-_RECENT_FRAMES:]
             return signals.loud_seconds(recent) > 0 and signals.pitch_share(recent, frequency) > _HEARD
 
-        await self._harness.eventually(heard, what=f"a tone of {frequency} Hz")
+        await self._patience.eventually(heard, what=f"a tone of {frequency} Hz")
 
     async def silence(self) -> None:
         """Wait until what is under way has arrived; nothing loud may come after that."""
-        await self._harness.settle()
+        await self._patience.settle()
         start = len(self.frames)
-        await self._harness.settle()
+        await self._patience.settle()
         loud = signals.loud_seconds(self.audio[start:])
         assert loud == 0, f"{loud} s of sound arrived that should not"
 
     async def end(self) -> None:
         """Wait for the end of the reader, which must be a clean one."""
-        await self._harness.eventually(lambda: self.ended, what="the end of the reader")
+        await self._patience.eventually(lambda: self.ended, what="the end of the reader")
         if self.error is not None:
             raise AssertionError(f"the reader ended with {self.error!r} instead of simply ending")
 
@@ -80,9 +78,16 @@ class Collector:
 class Listener(Collector):
     """What one `reader` of a track gives."""
 
-    def __init__(self, harness: Harness, reader: FrameReader) -> None:
-        super().__init__(harness, reader)
+    def __init__(self, patience: Patience, reader: FrameReader[Frame]) -> None:
+        super().__init__(patience, reader)
         self.reader = reader
+
+    @classmethod
+    def of(cls, patience: Patience, reader: FrameReader[Frame]) -> Self:
+        """Listen in the background, until the reader or the test ends."""
+        listener = cls(patience, reader)
+        patience.background(listener.collect, name="listener")
+        return listener
 
     def statistics(self) -> QueueStatistics:
         return self.reader.statistics()
@@ -93,7 +98,7 @@ class Peer:
 
     def __init__(
         self,
-        harness: Harness,
+        patience: Patience,
         connection: MediaConnection,
         observe: Callable[[MediaConnection, Any], None] | None = None,
     ) -> None:
@@ -102,7 +107,7 @@ class Peer:
         self.log: list[MediaEvent] = []
         self.ended = False
         self.error: Exception | None = None
-        self._harness = harness
+        self._patience = patience
         self._observe = observe
 
     async def read_events(self) -> None:
@@ -138,7 +143,7 @@ class Peer:
 
         wanted = f"{kind.__name__}({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
         try:
-            return (await self._harness.eventually(enough, timeout))[count - 1]
+            return (await self._patience.eventually(enough, timeout))[count - 1]
         except AssertionError:
             log = "\n  ".join(map(repr, self.log)) or "nothing"
             raise AssertionError(
@@ -147,7 +152,7 @@ class Peer:
 
     async def end(self) -> StateChanged:
         """Wait for the clean end of the event stream; the StateChanged that came last."""
-        await self._harness.eventually(lambda: self.ended, what=f"the end of the events of {self.identity}")
+        await self._patience.eventually(lambda: self.ended, what=f"the end of the events of {self.identity}")
         assert self.error is None, f"the events of {self.identity} ended with {self.error!r}"
         assert self.log, f"the events of {self.identity} ended without a word"
         last = self.log[-1]
@@ -158,7 +163,7 @@ class Peer:
         """Publish a track; pictures are small unless `options` say otherwise."""
         if TrackKind.of(source) is TrackKind.VIDEO:
             options = {"width": 160, "height": 120, **options}
-        return await self._harness.within(self.connection.publish(PublishOptions(source, **options)))
+        return await self._patience.within(self.connection.publish(PublishOptions(source, **options)))
 
     async def sees(self, other: Peer, source: TrackSource = TrackSource.MICROPHONE) -> TrackInfo:
         """The other's track of a source, once it is subscribed here (the newest, if there were several)."""
@@ -176,7 +181,7 @@ class Peer:
     ) -> Listener:
         """Collect the frames of the other's track, once it is subscribed."""
         track = await self.sees(other, source)
-        return self._harness.listen(self.connection.read(track.id, capacity=capacity))
+        return Listener.of(self._patience, self.connection.read(track.id, capacity=capacity))
 
     def knows(self, identity: str) -> tuple[TrackInfo, ...] | None:
         """The tracks of another participant as this connection has them; None when it is not here."""

@@ -1,4 +1,4 @@
-"""The one stream of events: C75 to C79."""
+"""The one stream of events: C75 to C79, and C120."""
 
 from __future__ import annotations
 
@@ -171,3 +171,14 @@ async def test_a_slow_event_reader_holds_nobody_up(harness: Harness) -> None:
         assert harness.clock.monotonic() - began <= harness.prompt
         await harness.within(visitor.connection.aclose())
         await gone(bob, visitor.identity)
+
+
+@proves("C120")
+async def test_a_first_connect_is_no_news(harness: Harness) -> None:
+    room = await harness.room()
+    ann, bob = await harness.join(room, "ann"), await harness.join(room, "bob")
+    await ann.expect(ParticipantJoined)
+    await harness.settle()
+    for peer in (ann, bob):
+        assert peer.connection.state is ConnectionState.CONNECTED
+        assert peer.told(StateChanged) == []

@@ -8,12 +8,13 @@ import pytest
 from ...errors import ConnectFailed, ErrorCode, InvalidInput
 from ...media.backend import JoinTicket
 from ...media.events import ConnectionState, DisconnectReason, ParticipantJoined
+from ...model.identifiers import MAX_MEDIA_NAME
 from ...model.permission import Grant
 from .harness import EVERYTHING, LISTENER, SPEAKER, Harness
 from .proof import proves, refused
 
-ODD_NAMES = ("a b/c?d=e&f%20#g", "Zoë 🎙 房间 غرفة", "x" * 256)
-BAD_NAMES = ("", "x" * 257, "line\nbreak", "nul\0", None, 7, b"bytes")
+ODD_NAMES = ("a b/c?d=e&f%20#g", "Zoë 🎙 房间 غرفة", "x" * MAX_MEDIA_NAME)
+BAD_NAMES = ("", "x" * (MAX_MEDIA_NAME + 1), " blank", "line\nbreak", "nul\0", "zero\u200bwidth", None, 7, b"bytes")
 
 
 @proves("M1")
@@ -124,8 +125,8 @@ async def test_the_place_of_who_left_is_free(harness: Harness) -> None:
 @proves("M10")
 async def test_names_are_opaque(harness: Harness) -> None:
     for odd in ODD_NAMES:
-        room = harness.claim((harness.room_name() + odd)[:256])
-        identity = odd[:250] + "-id"
+        room = harness.claim((harness.room_name() + odd)[:MAX_MEDIA_NAME])
+        identity = odd[: MAX_MEDIA_NAME - 3] + "-id"
         await harness.make_room(room, None)
         assert room in await harness.within(harness.control.list_rooms())
         ann = await harness.join(room, identity)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ...client import EndReason, Phase, SeatMode, UTDAudioRoomSession
 from ...errors import Conflict, ConnectFailed, ErrorCode, Forbidden, Superseded
 from ...media.backend import JoinTicket
@@ -29,9 +31,8 @@ async def seat_is_gone(hand: StageHand, session: UTDAudioRoomSession) -> None:
 
 
 @proves("S1")
+@pytest.mark.parity("U6", "U15")
 async def test_a_seated_host_is_heard(harness: Harness) -> None:
-    # parity: U6
-    # parity: U15
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears = hand.witness(bob, "ann")
@@ -43,10 +44,8 @@ async def test_a_seated_host_is_heard(harness: Harness) -> None:
 
 
 @proves("S2")
+@pytest.mark.parity("U15", "U20", "B5")
 async def test_a_seat_is_the_permission_on_the_media_plane(harness: Harness) -> None:
-    # parity: U15
-    # parity: U20
-    # parity: B5
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears = hand.witness(ann, "bob")
@@ -61,9 +60,8 @@ async def test_a_seat_is_the_permission_on_the_media_plane(harness: Harness) -> 
 
 
 @proves("S3")
+@pytest.mark.parity("U9", "U17")
 async def test_without_a_seat_nobody_publishes(harness: Harness) -> None:
-    # parity: U9
-    # parity: U17
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears = hand.witness(ann, "bob")
@@ -77,8 +75,8 @@ async def test_without_a_seat_nobody_publishes(harness: Harness) -> None:
 
 
 @proves("S4")
+@pytest.mark.parity("U15")
 async def test_several_seated_are_each_heard_as_themselves(harness: Harness) -> None:
-    # parity: U15
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         cyd = await hand.audio_room("cyd")
@@ -90,9 +88,8 @@ async def test_several_seated_are_each_heard_as_themselves(harness: Harness) -> 
 
 
 @proves("S5")
+@pytest.mark.parity("U15", "B7", "S4")
 async def test_an_approved_request_is_heard(harness: Harness) -> None:
-    # parity: U15
-    # parity: B7
     async with StageHand(harness) as hand:
         ann = await hand.audio_room("ann", as_host=True, seat_count=2, seat_mode=SeatMode.REQUEST)
         bob = await hand.audio_room("bob")
@@ -111,8 +108,8 @@ async def test_an_approved_request_is_heard(harness: Harness) -> None:
 
 
 @proves("S6")
+@pytest.mark.parity("B8")
 async def test_who_moves_goes_on_being_heard(harness: Harness) -> None:
-    # parity: B8
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears = hand.witness(ann, "bob")
@@ -127,8 +124,8 @@ async def test_who_moves_goes_on_being_heard(harness: Harness) -> None:
 
 
 @proves("S7")
+@pytest.mark.parity("B8")
 async def test_a_locked_seat_evicts_and_silences(harness: Harness) -> None:
-    # parity: B8
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears = hand.witness(ann, "bob")
@@ -144,9 +141,8 @@ async def test_a_locked_seat_evicts_and_silences(harness: Harness) -> None:
 
 
 @proves("S8")
+@pytest.mark.parity("S10", "U9")
 async def test_a_muted_seat_is_silent_until_it_is_unmuted(harness: Harness) -> None:
-    # parity: S10
-    # parity: U9
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears = hand.witness(ann, "bob")
@@ -165,8 +161,8 @@ async def test_a_muted_seat_is_silent_until_it_is_unmuted(harness: Harness) -> N
 
 
 @proves("S9")
+@pytest.mark.parity("U22")
 async def test_a_late_grant_is_waited_for(harness: Harness) -> None:
-    # parity: U22
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears = hand.witness(ann, "bob")
@@ -178,8 +174,8 @@ async def test_a_late_grant_is_waited_for(harness: Harness) -> None:
 
 
 @proves("S10")
+@pytest.mark.parity("U22")
 async def test_a_seat_left_before_its_grant_comes_is_never_heard(harness: Harness) -> None:
-    # parity: U22
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears = hand.witness(ann, "bob")
@@ -196,8 +192,8 @@ async def test_a_seat_left_before_its_grant_comes_is_never_heard(harness: Harnes
 
 
 @proves("S11")
+@pytest.mark.parity("B5")
 async def test_a_grant_that_fails_is_tried_again(harness: Harness) -> None:
-    # parity: B5
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears = hand.witness(ann, "bob")
@@ -207,9 +203,8 @@ async def test_a_grant_that_fails_is_tried_again(harness: Harness) -> None:
 
 
 @proves("S12")
+@pytest.mark.parity("S10", "U11")
 async def test_a_kick_disconnects_and_lets_come_again(harness: Harness) -> None:
-    # parity: S10
-    # parity: U11
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         await harness.within(bob.take_seat(1))
@@ -226,9 +221,8 @@ async def test_a_kick_disconnects_and_lets_come_again(harness: Harness) -> None:
 
 
 @proves("S13")
+@pytest.mark.parity("S10", "B5")
 async def test_who_is_blocked_does_not_come_back(harness: Harness) -> None:
-    # parity: S10
-    # parity: B5
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         saved = await harness.within(hand.engine.execute(JoinRoom(room=hand.room, type=bob.type), actor=Actor("bob")))
@@ -249,8 +243,8 @@ async def test_who_is_blocked_does_not_come_back(harness: Harness) -> None:
 
 
 @proves("S14")
+@pytest.mark.parity("S1")
 async def test_backstage_keeps_the_audience_out(harness: Harness) -> None:
-    # parity: S1
     async with StageHand(harness) as hand:
         ann = await hand.audio_room("ann", as_host=True, seat_count=2, backstage=True)
         assert ann.phase.value is Phase.BACKSTAGE
@@ -265,8 +259,8 @@ async def test_backstage_keeps_the_audience_out(harness: Harness) -> None:
 
 
 @proves("S15")
+@pytest.mark.parity("S1")
 async def test_backstage_again_means_silence_until_live_again(harness: Harness) -> None:
-    # parity: S1
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears = hand.witness(bob, "ann")
@@ -280,8 +274,8 @@ async def test_backstage_again_means_silence_until_live_again(harness: Harness) 
 
 
 @proves("S16")
+@pytest.mark.parity("U11")
 async def test_the_same_session_joins_again(harness: Harness) -> None:
-    # parity: U11
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         for _ in range(2):
@@ -297,9 +291,8 @@ async def test_the_same_session_joins_again(harness: Harness) -> None:
 
 
 @proves("S17")
+@pytest.mark.parity("B9", "T12")
 async def test_a_second_device_replaces_the_first(harness: Harness) -> None:
-    # parity: B9
-    # parity: T12
     async with StageHand(harness) as hand:
         ann = await hand.audio_room("ann", as_host=True, seat_count=2)
         await harness.within(ann.take_seat())
@@ -314,8 +307,8 @@ async def test_a_second_device_replaces_the_first(harness: Harness) -> None:
 
 
 @proves("S18")
+@pytest.mark.parity("U10")
 async def test_data_reaches_the_others(harness: Harness) -> None:
-    # parity: U10
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         of_ann, of_bob = hand.hear_of(ann, DataReceived), hand.hear_of(bob, DataReceived)
@@ -328,9 +321,8 @@ async def test_data_reaches_the_others(harness: Harness) -> None:
 
 
 @proves("S19")
+@pytest.mark.parity("S10", "T2")
 async def test_the_end_of_the_room_disconnects_everybody(harness: Harness) -> None:
-    # parity: S10
-    # parity: T2
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         await harness.within(ann.take_seat())

@@ -16,10 +16,8 @@ RING_TIMEOUT = 5.0
 
 
 @proves("S27")
+@pytest.mark.parity("U3", "U4", "U12")
 async def test_both_sides_of_an_audio_call_hear_each_other(harness: Harness) -> None:
-    # parity: U3
-    # parity: U4
-    # parity: U12
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         await line.talk()
@@ -27,8 +25,8 @@ async def test_both_sides_of_an_audio_call_hear_each_other(harness: Harness) -> 
 
 
 @proves("S28")
+@pytest.mark.parity("U12")
 async def test_both_sides_of_a_video_call_hear_and_see_each_other(harness: Harness) -> None:
-    # parity: U12
     async with StageHand(harness) as hand:
         line = await hand.telephone(VIDEO, "ann", "bob")
         await line.talk()
@@ -37,9 +35,8 @@ async def test_both_sides_of_a_video_call_hear_and_see_each_other(harness: Harne
 
 
 @proves("S29")
+@pytest.mark.parity("U12", "U13")
 async def test_a_callee_connects_by_accepting(harness: Harness) -> None:
-    # parity: U12
-    # parity: U13
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         call_id = await line.ring()
@@ -57,8 +54,8 @@ async def test_a_callee_connects_by_accepting(harness: Harness) -> None:
 
 
 @proves("S30")
+@pytest.mark.parity("U12")
 async def test_a_third_cannot_connect_to_a_call(harness: Harness) -> None:
-    # parity: U12
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         await line.talk()
@@ -72,8 +69,8 @@ async def test_a_third_cannot_connect_to_a_call(harness: Harness) -> None:
 
 @pytest.mark.parametrize("side", ["caller", "callee"])
 @proves("S31")
+@pytest.mark.parity("U12")
 async def test_either_sides_end_disconnects_both(harness: Harness, side: str) -> None:
-    # parity: U12
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         await line.talk()
@@ -88,9 +85,8 @@ async def test_either_sides_end_disconnects_both(harness: Harness, side: str) ->
 
 
 @proves("S32")
+@pytest.mark.parity("U12", "U13")
 async def test_a_rejected_call_disconnects_the_caller(harness: Harness) -> None:
-    # parity: U12
-    # parity: U13
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         call_id = await line.ring()
@@ -100,8 +96,8 @@ async def test_a_rejected_call_disconnects_the_caller(harness: Harness) -> None:
 
 
 @proves("S33")
+@pytest.mark.parity("U12")
 async def test_a_cancelled_call_rings_no_more(harness: Harness) -> None:
-    # parity: U12
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         call_id = await line.ring()
@@ -115,9 +111,8 @@ async def test_a_cancelled_call_rings_no_more(harness: Harness) -> None:
 
 
 @proves("S34")
+@pytest.mark.parity("U13", "B3")
 async def test_an_unanswered_call_is_missed(harness: Harness) -> None:
-    # parity: U13
-    # parity: B3
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         call_id = await line.ring(ring_timeout=RING_TIMEOUT)
@@ -132,8 +127,8 @@ async def test_an_unanswered_call_is_missed(harness: Harness) -> None:
 
 
 @proves("S35")
+@pytest.mark.parity("U13")
 async def test_a_callee_in_a_call_is_busy(harness: Harness) -> None:
-    # parity: U13
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         await line.talk()
@@ -147,9 +142,8 @@ async def test_a_callee_in_a_call_is_busy(harness: Harness) -> None:
 
 
 @proves("S36")
+@pytest.mark.parity("U13", "G3")
 async def test_one_device_answers_and_the_others_stop_ringing(harness: Harness) -> None:
-    # parity: U13
-    # parity: G3
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         tablet_client = await hand.client("bob", device_id="tablet")
@@ -170,9 +164,8 @@ async def test_one_device_answers_and_the_others_stop_ringing(harness: Harness) 
 
 
 @proves("S37")
+@pytest.mark.parity("U11", "U12")
 async def test_the_same_sessions_call_again_in_the_other_direction(harness: Harness) -> None:
-    # parity: U11
-    # parity: U12
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         first = await line.talk()
@@ -187,8 +180,8 @@ async def test_the_same_sessions_call_again_in_the_other_direction(harness: Harn
 
 
 @proves("S38")
+@pytest.mark.parity("U12")
 async def test_the_room_of_a_call_that_is_over_is_closed(harness: Harness) -> None:
-    # parity: U12
     async with StageHand(harness) as hand:
         line = await hand.telephone(AUDIO, "ann", "bob")
         await line.talk()

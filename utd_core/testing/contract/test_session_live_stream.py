@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ...client import UTDLiveStreamSession
 from ...errors import Forbidden
 from ...model.permission import TrackSource
@@ -33,9 +35,8 @@ async def on_stage(hand: StageHand, host: UTDLiveStreamSession, viewer: UTDLiveS
 
 
 @proves("S20")
+@pytest.mark.parity("U5", "U14")
 async def test_the_host_is_seen_and_heard(harness: Harness) -> None:
-    # parity: U5
-    # parity: U14
     async with StageHand(harness) as hand:
         ann, bob = await host_and_viewer(hand)
         witness = hand.witness(bob, "ann")
@@ -46,8 +47,8 @@ async def test_the_host_is_seen_and_heard(harness: Harness) -> None:
 
 
 @proves("S21")
+@pytest.mark.parity("U14")
 async def test_a_stream_without_video_is_heard(harness: Harness) -> None:
-    # parity: U14
     async with StageHand(harness) as hand:
         ann, bob = await host_and_viewer(hand)
         witness = hand.witness(bob, "ann")
@@ -57,9 +58,8 @@ async def test_a_stream_without_video_is_heard(harness: Harness) -> None:
 
 
 @proves("S22")
+@pytest.mark.parity("U9", "U20")
 async def test_a_viewer_publishes_nothing(harness: Harness) -> None:
-    # parity: U9
-    # parity: U20
     async with StageHand(harness) as hand:
         ann, bob = await host_and_viewer(hand)
         await hand.granted("bob", lambda grant: grant.subscribe and not grant.can_publish, "the grant of a viewer")
@@ -71,9 +71,8 @@ async def test_a_viewer_publishes_nothing(harness: Harness) -> None:
 
 
 @proves("S23")
+@pytest.mark.parity("U14", "T6")
 async def test_an_invited_viewer_co_publishes(harness: Harness) -> None:
-    # parity: U14
-    # parity: T6
     async with StageHand(harness) as hand:
         ann, bob = await host_and_viewer(hand)
         await harness.within(ann.go_live())
@@ -85,9 +84,8 @@ async def test_an_invited_viewer_co_publishes(harness: Harness) -> None:
 
 
 @proves("S24")
+@pytest.mark.parity("U14", "T6")
 async def test_who_is_removed_from_the_stage_is_dark_and_silent(harness: Harness) -> None:
-    # parity: U14
-    # parity: T6
     async with StageHand(harness) as hand:
         ann, bob = await host_and_viewer(hand)
         await harness.within(ann.go_live())
@@ -105,9 +103,8 @@ async def test_who_is_removed_from_the_stage_is_dark_and_silent(harness: Harness
 
 
 @proves("S25")
+@pytest.mark.parity("U14", "B7")
 async def test_an_approved_stage_request_opens_the_devices(harness: Harness) -> None:
-    # parity: U14
-    # parity: B7
     async with StageHand(harness) as hand:
         ann, bob = await host_and_viewer(hand)
         witness = hand.witness(ann, "bob")
@@ -121,8 +118,8 @@ async def test_an_approved_stage_request_opens_the_devices(harness: Harness) -> 
 
 
 @proves("S26")
+@pytest.mark.parity("U14")
 async def test_co_publishers_are_each_seen_and_heard_as_themselves(harness: Harness) -> None:
-    # parity: U14
     async with StageHand(harness) as hand:
         ann, bob = await host_and_viewer(hand)
         cyd, dan = await hand.live_stream("cyd"), await hand.live_stream("dan")

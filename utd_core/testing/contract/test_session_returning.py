@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ...client import SessionState, UTDCallStatus, UTDSession, UTDStreamType
 from ...media.events import TrackUnpublished
 from ...media.faults import Fault
@@ -29,9 +31,8 @@ def states_of(session: UTDSession) -> list[SessionState]:
 
 
 @proves("S39")
+@pytest.mark.parity("U23", "B3")
 async def test_a_speaker_keeps_the_seat_while_the_signal_is_away(harness: Harness) -> None:
-    # parity: U23
-    # parity: B3
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears, states = hand.witness(ann, "bob"), states_of(bob)
@@ -50,8 +51,8 @@ async def test_a_speaker_keeps_the_seat_while_the_signal_is_away(harness: Harnes
 
 
 @proves("S40")
+@pytest.mark.parity("U23")
 async def test_a_speaker_comes_back_to_the_seat_by_itself(harness: Harness) -> None:
-    # parity: U23
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
         ears, states = hand.witness(ann, "bob"), states_of(bob)
@@ -65,9 +66,8 @@ async def test_a_speaker_comes_back_to_the_seat_by_itself(harness: Harness) -> N
 
 
 @proves("S41")
+@pytest.mark.parity("U12", "U23")
 async def test_a_call_goes_on_when_a_side_is_back(harness: Harness) -> None:
-    # parity: U12
-    # parity: U23
     async with StageHand(harness) as hand:
         line = await hand.telephone(UTDStreamType.AUDIO_CALL, "ann", "bob")
         await line.talk()
@@ -82,8 +82,8 @@ async def test_a_call_goes_on_when_a_side_is_back(harness: Harness) -> None:
 
 
 @proves("S42")
+@pytest.mark.parity("U23")
 async def test_a_rebuilt_connection_of_a_host_is_seen_and_heard_again(harness: Harness) -> None:
-    # parity: U23
     async with StageHand(harness) as hand:
         ann, bob = await host_and_viewer(hand)
         witness, states = hand.witness(bob, "ann"), states_of(ann)

@@ -249,3 +249,6 @@ def declare(registry: Registry) -> None:
     quality.declare(117, "Without simulcast there is one size, whatever is wished.")
     quality.declare(118, "A wish of an unknown track or one's own is `NotFound`.")
     quality.declare(119, "A wish of a track of sound is `InvalidInput`.", "audio")
+
+    state = section("State")
+    state.declare(120, "A new connection is told no StateChanged: CONNECTED is the news that it is so again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ....media.faults import Fault
+from ....model.identifiers import MAX_MEDIA_NAME
 from .registry import Part, Registry, Section
 
 
@@ -22,8 +23,12 @@ def declare(registry: Registry) -> None:
     rooms.declare(7, "A room made again after it was closed starts empty and without the former limit.")
     rooms.declare(8, "With `max_participants` reached, one more connection fails and those inside stay.")
     rooms.declare(9, "The place of a participant who left is free again.")
-    rooms.declare(10, "Room names and identities are opaque: any printable text of up to 256 characters works.")
-    rooms.declare(11, "An empty, overlong, control-character or non-string name or identity is `InvalidInput`.")
+    rooms.declare(
+        10, f"Room names and identities are opaque: any printable text of up to {MAX_MEDIA_NAME} characters works."
+    )
+    rooms.declare(
+        11, "A name or identity that is empty, overlong, no text, or has invisible characters is `InvalidInput`."
+    )
     rooms.declare(12, "Many tasks that create one room at the same time make one room.")
 
     tokens = section("Join tickets")

@@ -1,0 +1,219 @@
+"""Commands over HTTP with a durable SQLite store: how many a second on one core, and how late their answers are.
+
+Server and load are processes of their own, on cores of their own, joined by loopback sockets: uvicorn with uvloop and
+httptools there, keep-alive connections here, each of one user who takes a seat and leaves it again. The baseline is a
+Starlette route that answers the same bytes on the same stack, without credentials, rules or a disk. Answers are late by
+the time from when a request was due, be it sent or not, until its answer has come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import cycle
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import httpx
+import uvloop
+
+from . import AtLeast, AtMost, Baseline, Result
+
+CONNECTIONS = 64
+ROOMS = 8
+SECONDS = 4.0
+ROUNDS = 3
+WARM_UP = 1.0
+WANTED = 2_000.0
+"""Commands a second that one core has to serve; lateness is looked at under half of that."""
+SECRET = {"X-App-Id": "bench", "X-App-Secret": "secret"}
+
+
+def run() -> list[Result]:
+    if hasattr(os, "sched_setaffinity"):
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores - {min(cores)} or cores)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run())
+
+
+async def _run() -> list[Result]:
+    with tempfile.TemporaryDirectory(prefix="utd-http-") as folder:
+        async with load_on("bare") as bare, load_on(str(Path(folder) / "engine.db")) as engine:
+            for load in (bare, engine):
+                await load.at_most(WARM_UP)
+            rates: dict[str, list[float]] = {"bare": [], "engine": []}
+            # By turns, so that whatever else the machine does hits both.
+            for _ in range(ROUNDS):
+                rates["bare"].append(await bare.at_most(SECONDS))
+                rates["engine"].append(await engine.at_most(SECONDS))
+            late = sorted(await engine.at_rate(WANTED / 2, SECONDS * 2))
+            bare_late = sorted(await bare.at_rate(WANTED / 2, SECONDS))
+    half = f"{WANTED / 2:,.0f}/s"
+    return [
+        Result(
+            f"commands/s on one core, SQLite file, durable, {CONNECTIONS} connections",
+            max(rates["engine"]),
+            "1/s",
+            AtLeast(WANTED),
+            Baseline("bare Starlette route", max(rates["bare"])),
+        ),
+        Result(f"lateness at {half}, p50", quantile(late, 0.5), "ms", None, Baseline("bare", quantile(bare_late, 0.5))),
+        Result(
+            f"lateness at {half}, p99",
+            quantile(late, 0.99),
+            "ms",
+            AtMost(50.0),
+            Baseline("bare", quantile(bare_late, 0.99)),
+        ),
+        Result(f"lateness at {half}, worst of {len(late):,}", late[-1], "ms", None, Baseline("bare", bare_late[-1])),
+    ]
+
+
+def quantile(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+class Load:
+    """Connections to one server."""
+
+    def __init__(self, connections: list[Connection]) -> None:
+        self._connections = connections
+
+    async def at_most(self, seconds: float) -> float:
+        """Requests a second, each connection sending as soon as it was answered."""
+        began = perf_counter()
+        counts = await asyncio.gather(*(connection.hurry(began + seconds) for connection in self._connections))
+        return sum(counts) / (perf_counter() - began)
+
+    async def at_rate(self, rate: float, seconds: float) -> list[float]:
+        """Milliseconds that each answer was late, at so many requests a second."""
+        interval = len(self._connections) / rate
+        began = perf_counter() + 0.1
+        found = await asyncio.gather(
+            *(
+                connection.keep_time(began + interval * number / len(self._connections), interval, seconds)
+                for number, connection in enumerate(self._connections)
+            )
+        )
+        return [late * 1e3 for each in found for late in each]
+
+
+class Connection(asyncio.Protocol):
+    """Keeps one socket open, and sends the same few requests over it in turn."""
+
+    def __init__(self, requests: list[bytes]) -> None:
+        self._requests: Iterator[bytes] = cycle(requests)
+        self._transport: asyncio.WriteTransport
+        self._answered: asyncio.Future[None]
+        self._received = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        if not end:
+            return
+        if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 204")):
+            self._answered.set_exception(RuntimeError(self._received.decode()))
+        elif len(body) >= _length(head):
+            self._received = b""
+            self._answered.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._answered.done():
+            self._answered.set_exception(error or RuntimeError("the server hung up"))
+
+    async def ask(self) -> None:
+        """Send the next request; returns when it was answered."""
+        self._answered = asyncio.get_running_loop().create_future()
+        self._transport.write(next(self._requests))
+        await self._answered
+
+    async def hurry(self, end: float) -> int:
+        count = 0
+        while perf_counter() < end:
+            await self.ask()
+            count += 1
+        return count
+
+    async def keep_time(self, due: float, interval: float, seconds: float) -> list[float]:
+        late = []
+        for _ in range(round(seconds / interval)):
+            await asyncio.sleep(max(0.0, due - perf_counter()))
+            await self.ask()
+            late.append(perf_counter() - due)
+            due += interval
+        return late
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def _length(head: bytes) -> int:
+    _, found, rest = head.lower().partition(b"content-length:")
+    return int(rest.partition(b"\r\n")[0]) if found else 0
+
+
+@asynccontextmanager
+async def load_on(server: str) -> AsyncIterator[Load]:
+    """A server (see `_http_server`), and connections to it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks._http_server",
+        server,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    port = int(await process.stdout.readline())
+    people = await guests(port) if server != "bare" else ["bare"] * CONNECTIONS
+    loop = asyncio.get_running_loop()
+    connections = []
+    for number, token in enumerate(people):
+        requests = seat_requests(number, token)
+        _, connection = await loop.create_connection(lambda sent=requests: Connection(sent), "127.0.0.1", port)
+        connections.append(connection)
+    try:
+        yield Load(connections)
+    finally:
+        for connection in connections:
+            connection.close()
+        await process.communicate()
+
+
+async def guests(port: int) -> list[str]:
+    """Rooms, and people in them; their tokens."""
+    tokens = []
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1", headers=SECRET) as server:
+        for number in range(CONNECTIONS):
+            body = {"room": room_of(number), "type": "audio_room", "identity": f"guest-{number}", "as_host": True}
+            joined = await server.post(
+                "/token", json={**body, "seat_count": 16} if number < ROOMS else body | {"as_host": False}
+            )
+            joined.raise_for_status()
+            tokens.append(joined.json()["user_token"])
+    return tokens
+
+
+def seat_requests(number: int, token: str) -> list[bytes]:
+    seats = f"/api/v1/rooms/{room_of(number)}/seats"
+    return [
+        (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+        ).encode()
+        for path in (f"{seats}/{number // ROOMS}/take", f"{seats}/leave")
+    ]
+
+
+def room_of(number: int) -> str:
+    return f"room-{number % ROOMS}"

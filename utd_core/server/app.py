@@ -1,0 +1,196 @@
+"""The ASGI application: commands over HTTP, and whatever else is mounted; to be run, or put into another one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Self
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from ..errors import Closed, ErrorCode, NotFound, UTDStreamException
+from .answers import failure, refusal
+from .app_settings import AppSettings
+from .exchange import REQUEST_ID, Exchange, Observer, begin, write_to_log
+from .http.api import Api
+from .mounts import EVENTS, Mount
+from .paths import path_of
+from .projects import Host
+from .proxies import TrustedProxies
+
+log = logging.getLogger("utd_core.server")
+
+
+class App:
+    """Serves the projects of `host`.
+
+    Run it (`uvicorn module:app`), or mount it in an application of your own. Run, it opens `resources` when the server
+    starts and closes them when it ends. Mounted, it hears of neither: open what it serves yourself, and the application
+    too (`async with app:`).
+
+    `mounts` are parts with paths of their own; `observers` hear of every request.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        mounts: Sequence[Mount] = (),
+        resources: Sequence[AbstractAsyncContextManager[Any]] = (),
+        observers: Sequence[Observer] = (write_to_log,),
+        settings: AppSettings | None = None,
+    ) -> None:
+        settings = settings or AppSettings()
+        self._mounts = [(prefix, mount) for mount in mounts for prefix in mount.prefixes]
+        self._parts = tuple(mounts)
+        self._resources = tuple(resources)
+        self._observers = tuple(observers)
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._api = Api(host, settings, events=any(prefix == EVENTS for prefix, _ in self._mounts))
+        self._opened: list[Mount] = []
+        self._opening = asyncio.Lock()
+        self._ready = False
+        self._closed = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        scope = self._proxies.seen_through(scope)
+        if scope["type"] == "http":
+            await self._request(scope, receive, send)
+        else:
+            await self._socket(scope, receive, send)
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def open(self) -> None:
+        """Get every mount ready; the first request does it otherwise. Idempotent. Raises `Closed`."""
+        if self._ready:
+            return
+        async with self._opening:
+            for mount in self._parts[len(self._opened) :]:
+                self._check_open()
+                await mount.open()
+                self._opened.append(mount)
+            self._check_open()
+            self._ready = True
+
+    async def aclose(self) -> None:
+        """End every mount; requests are answered as unavailable from here on. Idempotent."""
+        self._closed, self._ready = True, False
+        async with self._opening:
+            while self._opened:
+                await self._opened.pop().aclose()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed("the application was closed; make a new one")
+
+    # Requests
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
+        exchange = begin(scope)
+        token = REQUEST_ID.set(exchange.request_id)
+        try:
+            response = await self._answer(exchange, scope, receive, _noted(exchange, send))
+            if response is not None:
+                await response(scope, receive, _noted(exchange, send))
+        finally:
+            exchange.seconds = perf_counter() - began
+            for observe in self._observers:
+                observe(exchange)
+            REQUEST_ID.reset(token)
+
+    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> Response | None:
+        """Have the request answered; or the answer to what went wrong before that."""
+        try:
+            await self.open()
+            await (self._mounted(scope) or self._api)(scope, receive, send)
+        except ClientDisconnect:
+            return None
+        except UTDStreamException as error:
+            exchange.code = error.code
+            if error.status_code >= 500:
+                log.warning("%s [%s]", error, exchange.request_id, extra={"request_id": exchange.request_id})
+            if exchange.status:
+                raise
+            return refusal(error)
+        except Exception:
+            exchange.code = ErrorCode.INTERNAL.value
+            log.exception("request %s failed", exchange.request_id, extra={"request_id": exchange.request_id})
+            if exchange.status:
+                raise
+            return failure()
+        return None
+
+    def _mounted(self, scope: Scope) -> Mount | None:
+        path = path_of(scope)
+        for prefix, mount in self._mounts:
+            if path == prefix or (prefix.endswith("/") and path.startswith(prefix)):
+                return mount
+        return None
+
+    # Sockets
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        mount = self._mounted(scope)
+        if mount is not None:
+            await self.open()
+            await mount(scope, receive, send)
+            return
+        await receive()
+        if "websocket.http.response" in scope.get("extensions", {}):
+            response = refusal(
+                NotFound("there is no socket at this path; look at its URL", code=ErrorCode.ROUTE_NOT_FOUND)
+            )
+            await response({**scope, "type": "websocket"}, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    # The server's beginning and end
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                for resource in self._resources:
+                    await stack.enter_async_context(resource)
+                stack.push_async_callback(self.aclose)
+                await self.open()
+            except Exception as error:
+                log.exception("the server does not start")
+                await stack.aclose()
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await stack.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _noted(exchange: Exchange, send: Send) -> Send:
+    """Send, and note what was; every answer has the request's id."""
+
+    async def noted(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            identified = (b"x-request-id", exchange.request_id.encode())
+            message = {**message, "headers": [*message.get("headers", ()), identified]}
+        await send(message)
+
+    return noted

@@ -1,0 +1,1 @@
+"""Commands over HTTP: one route for each command of the table."""

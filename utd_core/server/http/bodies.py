@@ -1,0 +1,116 @@
+"""Reads the JSON object of a request, and nothing else: bounded, in UTF-8, each name once, numbers that exist."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+
+from ...errors import ErrorCode, InvalidInput, TooLarge, UnsupportedMediaType
+from ..app_settings import AppSettings
+
+_OPENS, _PARTS = (b"{", b"["), (b",", b":", b"{", b"[")
+
+
+def has_body(request: Request) -> bool:
+    """Whether the request announces a body, be it empty."""
+    headers = request.headers
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """The body. Raises `TooLarge`, before it is read where its length was announced, and `ClientDisconnect`."""
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdecimal() or int(announced[:20]) > limit:
+        raise _too_long(limit)
+    whole = b""
+    async for chunk in request.stream():
+        whole = whole + chunk if whole else chunk
+        if len(whole) > limit:
+            raise _too_long(limit)
+    return whole
+
+
+async def read_object(request: Request, settings: AppSettings) -> dict[str, Any]:
+    """The fields of the body; none where it is empty. Raises `TooLarge`, `UnsupportedMediaType` or `InvalidInput`."""
+    whole = await read_bytes(request, settings.max_body)
+    if not whole:
+        return {}
+    _check_type(request)
+    return parse_object(whole, settings.max_depth, settings.max_values)
+
+
+def parse_object(whole: bytes, max_depth: int, max_values: int) -> dict[str, Any]:
+    """The JSON object. Raises `InvalidInput` (invalid_json) or `TooLarge`."""
+    try:
+        found = json.loads(whole.decode(), object_pairs_hook=_unique, parse_constant=_no_number)
+    except RecursionError:
+        raise _too_deep(max_depth) from None
+    except UnicodeDecodeError:
+        raise _invalid("is not in UTF-8; encode it so") from None
+    except json.JSONDecodeError as error:
+        raise _invalid(f"is no JSON ({error.msg} at {error.pos}); send one object") from None
+    except ValueError:
+        raise _invalid("holds a number that is too long; send it as a string") from None
+    if not isinstance(found, dict):
+        raise _invalid("is no JSON object; send the fields by name")
+    # Most bodies are small, and their brackets and commas say so without a walk.
+    if sum(map(whole.count, _OPENS)) > max_depth or sum(map(whole.count, _PARTS)) >= max_values:
+        _check_size(found, max_depth, max_values)
+    return found
+
+
+def _check_type(request: Request) -> None:
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.partition("charset=")[2].strip(' "').lower()
+    if kind.strip().lower() != "application/json" or charset not in ("", "utf-8", "utf8"):
+        raise UnsupportedMediaType("the body is not declared as JSON; send content-type: application/json, in UTF-8")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("the body is compressed; send it as it is")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise _invalid(f"names {twice[:64]!r} twice; name each field once")
+    return fields
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise _invalid(f"holds {constant}, which is no JSON; leave the field out, or send null")
+
+
+def _check_size(value: Any, max_depth: int, max_values: int) -> None:
+    """Level by level, so that nothing is as deep as the value."""
+    level: list[Any] = [value]
+    count = depth = 0
+    while level:
+        depth += 1
+        count += len(level)
+        if count > max_values:
+            raise TooLarge(f"the body holds more than {max_values} values; send less at once")
+        if depth > max_depth and any(isinstance(value, dict | list) for value in level):
+            raise _too_deep(max_depth)
+        level = [inner for outer in level for inner in _inside(outer)]
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _too_long(limit: int) -> TooLarge:
+    return TooLarge(f"a body may have {limit} bytes; send less at once", details={"max_bytes": limit})
+
+
+def _too_deep(limit: int) -> InvalidInput:
+    return _invalid(f"nests deeper than {limit} levels; flatten it")
+
+
+def _invalid(problem: str) -> InvalidInput:
+    return InvalidInput(f"the body {problem}", code=ErrorCode.INVALID_JSON)

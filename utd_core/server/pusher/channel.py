@@ -1,0 +1,165 @@
+"""A channel on one node: the sockets that follow it, and handing a frame to all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import inf
+
+import anyio
+
+from ...broker import Listener, MessageBus
+from ...concurrency import TaskScope
+from ...engine import Engine
+from .channels import ChannelKind
+from .frames import Frame
+from .presence import Members
+from .settings import PusherSettings
+from .socket import Socket
+
+AT_ONCE = 512
+"""Sockets that get a frame before anybody else has a turn on the event loop."""
+
+
+@dataclass(slots=True, eq=False)
+class Surroundings:
+    """What the channels of a project on one node share. `delivered` counts frames that were handed to sockets."""
+
+    app_id: str
+    engine: Engine
+    bus: MessageBus
+    scope: TaskScope
+    settings: PusherSettings
+    on_unused: Callable[[Channel], None]
+    delivered: int = 0
+
+    def topic(self, channel: str) -> str:
+        return topic_of(self.app_id, channel)
+
+
+class Place:
+    """A socket's place in a channel.
+
+    `user_id`: as whom it is there, where that is known. `good_until`: when that has to be shown anew, in seconds since
+    the Unix epoch.
+    """
+
+    __slots__ = ("channel", "good_until", "socket", "user_id")
+
+    def __init__(self, channel: Channel, socket: Socket, user_id: str | None = None, good_until: float = inf) -> None:
+        self.channel = channel
+        self.socket = socket
+        self.user_id = user_id
+        self.good_until = good_until
+
+
+class Channel(ABC):
+    """Somewhere that frames go. `joining` counts those who are on their way in."""
+
+    def __init__(self, name: str, kind: ChannelKind, around: Surroundings) -> None:
+        self.name = name
+        self.kind = kind
+        self.places: dict[Socket, Place] = {}
+        self.joining = 0
+        self._around = around
+        self._opening = asyncio.Lock()
+        self._opened = False
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self.places or self.joining)
+
+    @property
+    def members(self) -> Members | None:
+        """Who is here, in a presence channel."""
+        return None
+
+    async def ready(self) -> None:
+        """Be ready for places. Raises what stands in the way; then the next one who comes tries again."""
+        if not self._opened:
+            async with self._opening:
+                if not self._opened:
+                    await self._open()
+                    self._opened = True
+
+    def leave(self, place: Place) -> None:
+        """Give a place up; nothing of the channel is sent there after this. Idempotent."""
+        if self.places.get(place.socket) is place:
+            del self.places[place.socket]
+            del place.socket.places[self.name]
+            self._left(place)
+            if not self.is_used:
+                self._around.on_unused(self)
+
+    async def hand_out(self, frame: Frame, skip: str = "") -> None:
+        """Send a frame to every socket but the one with the id `skip`; to all, even if the caller is cancelled."""
+        self._around.delivered += len(self.places)
+        if len(self.places) <= AT_ONCE:
+            _send(frame, self.places, skip)
+            return
+        with anyio.CancelScope(shield=True):
+            places = list(self.places.values())
+            for begin in range(0, len(places), AT_ONCE):
+                # Others had a turn: some may have left, and come back to another place.
+                here = (place for place in places[begin : begin + AT_ONCE] if self.places.get(place.socket) is place)
+                _send(frame, (place.socket for place in here), skip)
+                await asyncio.sleep(0)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Hear nothing any more. Idempotent."""
+
+    @abstractmethod
+    async def _open(self) -> None: ...
+
+    def _take(self, place: Place) -> None:
+        self.places[place.socket] = place
+        place.socket.places[self.name] = place
+
+    @abstractmethod
+    def _left(self, place: Place) -> None:
+        """Somebody has left."""
+
+
+class Talk:
+    """What is said on a channel by the application and by clients, from whichever node."""
+
+    __slots__ = ("_around", "_channel", "_listener")
+
+    def __init__(self, channel: Channel, around: Surroundings) -> None:
+        self._channel = channel
+        self._around = around
+        self._listener: Listener | None = None
+
+    async def open(self) -> None:
+        """Listen. Raises `Closed` or `StoreFailed`."""
+        self._listener = await self._around.bus.subscribe(self._around.topic(self._channel.name), self._hear)
+
+    def close(self) -> None:
+        """Idempotent."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            self._around.bus.unsubscribe(listener)
+
+    async def _hear(self, message: bytes) -> None:
+        skip, _, text = message.decode().partition("\n")
+        await self._channel.hand_out(Frame(text), skip)
+
+
+def topic_of(app_id: str, channel: str) -> str:
+    """Where the nodes tell each other what is said on a channel."""
+    return f"{app_id}/{channel}"
+
+
+def as_message(frame: Frame, skip: str) -> bytes:
+    """A frame as it travels from node to node; `skip` is the id of the socket that is not sent it, or empty."""
+    return f"{skip}\n{frame.text}".encode()
+
+
+def _send(frame: Frame, sockets: Iterable[Socket], skip: str) -> None:
+    if skip:
+        sockets = [socket for socket in sockets if socket.id != skip]
+    for socket in sockets:
+        socket.outbox.push(frame)

@@ -1,0 +1,220 @@
+"""The sockets of one project on one node."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import anyio
+from starlette.types import Send
+
+from ...broker import Listener, MessageBus
+from ...concurrency import TaskScope, within
+from ...errors import DeadlineExceeded, UTDStreamException
+from ..projects import Host, Hosted, Project
+from .channel import as_message
+from .codes import CloseCode
+from .dialogue import Dialogue
+from .frames import Frame
+from .heartbeat import Heartbeat
+from .outbox import Outbox
+from .pace import Pace
+from .protocol import Refusal
+from .registry import Registry
+from .settings import PusherSettings
+from .socket import Socket, User, new_socket_id
+from .stack import Wire
+
+log = logging.getLogger("utd_core.server")
+
+PULSE = 1.0
+"""Seconds between two looks at what is due."""
+ORDERS = ""
+"""No channel has this name: here the nodes tell each other what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubStatistics:
+    """Gauges of this moment, and counters since the hub was opened.
+
+    `users`: signed in. `channels`: with somebody in them; `subscriptions`: places in all of them. `queued`: bytes that
+    wait for slow clients. `connected`: sockets that ever were. `delivered`: frames of channels that were handed to
+    sockets. `client_events`: that were sent on. `closed`: connections that the server ended, by close code; 1006 are
+    those that broke.
+    """
+
+    connections: int
+    users: int
+    channels: int
+    subscriptions: int
+    queued: int
+    connected: int
+    delivered: int
+    client_events: int
+    closed: Mapping[int, int]
+
+
+class Hub:
+    """Opened with the first connection of a project, and there until the server ends."""
+
+    def __init__(self, host: Host, hosted: Hosted, bus: MessageBus, settings: PusherSettings) -> None:
+        self.engine = hosted.engine
+        self.clock = hosted.engine.clock
+        self.project: Project = hosted.project
+        self.settings = settings
+        self.sockets: dict[str, Socket] = {}
+        self.client_events = 0
+        self._host = host
+        self._bus = bus
+        self._scope = TaskScope(f"sockets of {hosted.project.app_id}")
+        self.channels = Registry(hosted.project.app_id, hosted.engine, bus, self._scope, settings)
+        self.heartbeat = Heartbeat(self.clock, settings)
+        self.dialogue = Dialogue(self)
+        self._users: dict[str, set[Socket]] = {}
+        self._orders: Listener | None = None
+        self._draining = False
+        self._connected = 0
+        self._closed: Counter[int] = Counter()
+        self._somebody = asyncio.Event()
+        self._nobody = asyncio.Event()
+        self._nobody.set()
+
+    async def open(self) -> None:
+        """Raises `Closed` or `StoreFailed`."""
+        self._orders = await self._bus.subscribe(self.channels.around.topic(ORDERS), self._obey)
+        await self._scope.open()
+        self._scope.start(self._live)
+
+    async def aclose(self) -> None:
+        """Send everybody away, and end. Idempotent."""
+        await self.drain()
+        await self._scope.aclose()
+        self.channels.close()
+        orders, self._orders = self._orders, None
+        if orders is not None:
+            self._bus.unsubscribe(orders)
+
+    async def drain(self) -> None:
+        """Take nobody in any more, and tell all to come back at once, to another node; whoever lingers is cut."""
+        self._draining = True
+        for socket in list(self.sockets.values()):
+            socket.close(CloseCode.RECONNECT, "the server ends; come back")
+        try:
+            await within(self.clock, self.settings.close_timeout, self._nobody.wait(), "some did not close")
+        except DeadlineExceeded:
+            for socket in list(self.sockets.values()):
+                socket.abort()
+
+    def connect(self, send: Send, wire: Wire | None, life: anyio.CancelScope) -> Socket:
+        """Take in a new socket. Raises `Refusal`."""
+        if self._draining:
+            raise Refusal(CloseCode.RECONNECT, "the server ends; come back")
+        most = self.project.limits.max_connections
+        if most is not None and len(self.sockets) >= most:
+            raise Refusal(CloseCode.OVER_QUOTA, f"this project has {most} connections, as many as it may")
+
+        def closing(code: int) -> None:
+            self._closed[code] += 1
+            self.heartbeat.closing(socket)
+
+        now, settings = self.clock.monotonic(), self.settings
+        socket = Socket(
+            id=new_socket_id(),
+            outbox=Outbox(send, wire, self._scope, settings, closing),
+            messages=Pace(settings.messages_per_second, settings.message_burst, now),
+            client_events=Pace(settings.client_events_per_second, settings.client_event_burst, now),
+            life=life,
+        )
+        self.sockets[socket.id] = socket
+        self.heartbeat.heard(socket)
+        self._connected += 1
+        self._nobody.clear()
+        self._somebody.set()
+        return socket
+
+    def leave(self, socket: Socket) -> None:
+        """It is gone. Idempotent."""
+        for place in list(socket.places.values()):
+            place.channel.leave(place)
+        self.sign_out(socket)
+        self.heartbeat.gone(socket)
+        self.sockets.pop(socket.id, None)
+        if not self.sockets:
+            self._nobody.set()
+
+    def sign_in(self, socket: Socket, user: User) -> None:
+        """From now on the socket is the user's."""
+        self.sign_out(socket)
+        socket.user = user
+        self._users.setdefault(user.id, set()).add(socket)
+
+    def sign_out(self, socket: Socket) -> None:
+        """It is nobody's. Idempotent."""
+        user, socket.user = socket.user, None
+        if user is not None and user.id in self._users:
+            self._users[user.id].discard(socket)
+            if not self._users[user.id]:
+                del self._users[user.id]
+
+    async def publish(self, channel: str, frame: Frame, skip: str = "") -> None:
+        """Have a frame handed out on every node, but not to the socket `skip`. Raises `Closed`, `StoreFailed`."""
+        await self._bus.publish(self.channels.around.topic(channel), as_message(frame, skip))
+
+    def statistics(self) -> HubStatistics:
+        return HubStatistics(
+            connections=len(self.sockets),
+            users=len(self._users),
+            channels=sum(1 for _ in self.channels),
+            subscriptions=sum(len(socket.places) for socket in self.sockets.values()),
+            queued=sum(socket.outbox.waiting for socket in self.sockets.values()),
+            connected=self._connected,
+            delivered=self.channels.around.delivered,
+            client_events=self.client_events,
+            closed=dict(self._closed),
+        )
+
+    async def _obey(self, message: bytes) -> None:
+        """The one order that there is: to end the connections of a user."""
+        for socket in list(self._users.get(message.decode(), ())):
+            socket.close(CloseCode.UNAUTHORIZED, "the server ended the connections of this user")
+
+    async def _live(self) -> None:
+        """Look at what is due, as long as there is somebody."""
+        inspected_at = self.clock.monotonic()
+        while True:
+            if not self.sockets and self.channels.is_empty:
+                self._somebody.clear()
+                await self._somebody.wait()
+            await self.clock.sleep(PULSE)
+            now = self.clock.monotonic()
+            self.heartbeat.beat()
+            self.channels.forget_idle(now)
+            if now - inspected_at >= self.settings.inspect_interval:
+                inspected_at = now
+                await self._inspect()
+
+    async def _inspect(self) -> None:
+        """Look whether everybody may still be here."""
+        app_id = self.project.app_id
+        try:
+            hosted = await self._host.find(app_id)
+        except UTDStreamException as error:
+            log.warning("whether project %s is well cannot be looked up: %s", app_id, error)
+            return
+        if hosted is None:
+            self._close_all(CloseCode.NO_SUCH_APP, "this project is gone")
+        elif hosted.project.suspended:
+            self._close_all(CloseCode.SUSPENDED, "this project is suspended")
+        else:
+            self.project = hosted.project
+        now = self.clock.now()
+        for socket in list(self.sockets.values()):
+            if socket.good_until <= now:
+                socket.close(CloseCode.RECONNECT, "the user token expired; come back with a new one")
+
+    def _close_all(self, code: CloseCode, reason: str) -> None:
+        for socket in list(self.sockets.values()):
+            socket.close(code, reason)
