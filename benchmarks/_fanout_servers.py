@@ -84,6 +84,7 @@ async def obey(line: list[str], publish: Publish) -> dict[str, float]:
 async def ours(listening: socket.socket, **options: Any) -> Publish:
     """The whole way of an engine's event: broker, one subscription, one frame, every socket."""
     from utd_core.engine import Engine
+    from utd_core.engine.settings import EngineSettings
     from utd_core.model.command import Actor
     from utd_core.model.commands import JoinRoom
     from utd_core.model.stream_type import UTDStreamType
@@ -91,7 +92,8 @@ async def ours(listening: socket.socket, **options: Any) -> Publish:
     from utd_core.server.projects import Project, SingleHost
     from utd_core.server.pusher import UVICORN_OPTIONS, PusherMount, PusherSettings
 
-    engine = await Engine("mock").__aenter__()
+    # Nobody comes to speak, and nobody is given up for that.
+    engine = await Engine("mock", settings=EngineSettings(ticket_ttl=3_600)).__aenter__()
     host = SingleHost(engine, Project("app", "key", ("secret",)))
     mount = PusherMount(host, settings=PusherSettings(connections_per_address=None))
     await engine.execute(JoinRoom(room=ROOM, type=UTDStreamType.AUDIO_ROOM, as_host=True), actor=Actor("ann"))

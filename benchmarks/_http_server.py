@@ -1,7 +1,8 @@
 """A server for `benchmarks.http`, in a process of its own: `python -m benchmarks._http_server (bare | STORE)`.
 
-Runs on one core, on uvloop and httptools; prints its port, and ends with its standard input. `bare` are two Starlette
-routes that answer what seat commands answer; else it is an engine with its store in the file STORE.
+Runs on one core, on uvloop and httptools. Prints its port; then, for each line of its standard input, the seconds of
+CPU that it has used; and ends with that. `bare` are two Starlette routes that answer what seat commands answer; else it
+is an engine with its store in the file STORE.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import gc
 import os
 import socket
 import sys
+from time import process_time
 from typing import Any
 
 import uvicorn
@@ -61,7 +63,9 @@ def bare() -> Any:
 
 async def serve(app: Any) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    config = uvicorn.Config(app, http="httptools", log_level="error", access_log=False, timeout_keep_alive=600)
+    config = uvicorn.Config(
+        app, http="httptools", log_level="error", access_log=False, proxy_headers=False, timeout_keep_alive=600
+    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not (server.started or serving.done()):  # noqa: ASYNC110  # it tells nobody
@@ -69,14 +73,15 @@ async def serve(app: Any) -> None:
     gc.collect()
     gc.freeze()
     print(listener.getsockname()[1], flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+    while await asyncio.to_thread(sys.stdin.readline):
+        print(process_time(), flush=True)
     server.should_exit = True
     await serving
 
 
 def main() -> None:
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     store = sys.argv[1]
     app = bare() if store == "bare" else asgi(Engine("mock", store=store, app_id=PROJECT.app_id), PROJECT)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import quantiles
 from time import monotonic
+from typing import cast
 
 import uvloop
 
@@ -112,36 +113,47 @@ async def stacks() -> list[Result]:
 
 
 class Listener(asyncio.Protocol):
-    """One socket. Greets the server in its language, then counts bytes; `heard_at` is when the last ones came."""
+    """One socket. Greets the server in its language, then counts messages; `heard_at` is when the last ones came."""
 
     def __init__(self, path: str, greet: Callable[[Listener, bytes], bool]) -> None:
-        self.received = 0
+        self.messages = 0
         self.heard_at = 0.0
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
         self._path = path
         self._greet = greet
         self._upgraded = False
+        self._held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         key = base64.b64encode(os.urandom(16)).decode()
-        transport.write(
+        self.transport.write(
             f"GET {self._path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
 
     def data_received(self, data: bytes) -> None:
         if self.ready.done():
-            self.received += len(data)
             self.heard_at = monotonic()
+            self._count(self._held + data if self._held else data)
             return
         if not self._upgraded:
             self._upgraded = True
             _, _, data = data.partition(b"\r\n\r\n")
         if self._greet(self, data):
             self.ready.set_result(None)
+
+    def _count(self, data: bytes) -> None:
+        begin, end = 0, len(data)
+        while begin + 4 <= end:
+            size = data[begin + 1]
+            whole = size + 2 if size < 126 else int.from_bytes(data[begin + 2 : begin + 4], "big") + 4
+            if begin + whole > end:
+                break
+            begin += whole
+            self.messages += 1
+        self._held = data[begin:]
 
     def say(self, text: str) -> None:
         payload = text.encode()
@@ -189,10 +201,10 @@ class Crowd:
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, port: int) -> None:
         self.listeners: list[Listener] = []
+        self._name = name
         self._process = process
         self._port = port
         self._path, self._greet = GREETINGS.get(name, ("/", greet_nobody))
-        self._size = 0
 
     async def grow(self, count: int) -> None:
         loop = asyncio.get_running_loop()
@@ -210,43 +222,27 @@ class Crowd:
         answer: dict[str, float] = json.loads(await asyncio.wait_for(self._process.stdout.readline(), PATIENCE))
         return answer
 
-    async def warm_up(self) -> None:
-        """Learn how large an event is, and let the server find its memory."""
-        await self.order("once")
-        await self._quiet()
-        self._size = self.listeners[0].received
-        assert self._size > 150, "the event has arrived"
-        await self.cpu_of(10, "burst 10")
-
     async def cpu_of(self, events: int, line: str) -> float:
         """CPU seconds of the server for a million deliveries, all of which have arrived."""
-        before = [listener.received for listener in self.listeners]
+        expected = [listener.messages + events for listener in self.listeners]
         cpu = (await self.order(line))["cpu"]
-        for listener, had in zip(self.listeners, before, strict=True):
-            await self._arrived(listener, had + events * self._size)
+        await self._arrived(expected)
         return cpu / (events * len(self.listeners)) * 1e6
 
     async def lateness(self) -> list[float]:
         """Seconds from publishing one event to each socket."""
-        before = [listener.received for listener in self.listeners]
+        expected = [listener.messages + 1 for listener in self.listeners]
         at = (await self.order("once"))["at"]
-        for listener, had in zip(self.listeners, before, strict=True):
-            await self._arrived(listener, had + self._size)
+        await self._arrived(expected)
         return [listener.heard_at - at for listener in self.listeners]
 
-    async def _arrived(self, listener: Listener, size: int) -> None:
+    async def _arrived(self, expected: Sequence[int]) -> None:
         deadline = monotonic() + PATIENCE
-        while listener.received < size:
-            if monotonic() > deadline:
-                raise TimeoutError(f"{listener.received} of {size} bytes have arrived")
-            await asyncio.sleep(0.002)
-
-    async def _quiet(self) -> None:
-        while True:
-            received = sum(listener.received for listener in self.listeners)
-            await asyncio.sleep(0.1)
-            if received and received == sum(listener.received for listener in self.listeners):
-                return
+        for listener, count in zip(self.listeners, expected, strict=True):
+            while listener.messages < count:
+                if monotonic() > deadline:
+                    raise TimeoutError(f"{listener.messages} of {count} messages have arrived from {self._name}")
+                await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
@@ -264,7 +260,8 @@ async def crowd(name: str, sockets: int) -> AsyncIterator[Crowd]:
         port = json.loads(await asyncio.wait_for(process.stdout.readline(), PATIENCE))["port"]
         people = Crowd(name, process, port)
         await people.grow(sockets)
-        await people.warm_up()
+        # The first events are the server's to find its memory.
+        await people.cpu_of(10, "burst 10")
         yield people
     finally:
         process.kill()

@@ -37,6 +37,7 @@ def end_of(session: UTDSession) -> SessionEnd:
     return end
 
 
+@pytest.mark.parity("S10")
 async def test_a_moderator_bans_lists_and_forgives(world: World) -> None:
     host = await world.audio_room("host", as_host=True)
     guest = await world.audio_room("guest")

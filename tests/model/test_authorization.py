@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from utd_core.errors import ErrorCode, UTDStreamException
+from utd_core.model.bans import Ban, BanMade, BanScope
 from utd_core.model.codec import dump
 from utd_core.model.command import Actor, Aggregate, Command, Context
 from utd_core.model.commands import (
@@ -110,6 +111,19 @@ def test_whoever_must_be_in_the_room_must_be_so_with_any_role(row: Row) -> None:
     world, actor, command = arrange(row.name, "owner")
     world.present.pop(actor)
     check(attempt(world, actor, command), "x")
+
+
+@pytest.mark.parametrize(("row", "scope"), list(product(ROWS, BanScope)), ids=name_of)
+def test_a_ban_takes_the_way_in_and_gives_nothing(row: Row, scope: BanScope) -> None:
+    world, actor, command = arrange(row.name, "stranger")
+    if scope is BanScope.PROJECT:
+        world.ban_everywhere(actor)
+    elif world.state is not None:
+        world.apply(BanMade(Ban("ban-1", actor, scope, "", SERVER, world.now)))
+    refusal = attempt(world, actor, command)
+    comes_in = row.command == "join_room" or (row.command == "create_room" and scope is BanScope.PROJECT)
+    check(refusal, "-" if comes_in else row.allowed["stranger"])
+    assert not comes_in or (refusal is not None and refusal.code == ErrorCode.BANNED)
 
 
 PEOPLE = {"caller": "ann", "callee": "bob", "other": "eve", "server": SERVER}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
 from typing import Any
 
 from ..concurrency import Clock
@@ -14,6 +15,8 @@ _KIND = "secret"
 _NAME = "user_token_key"
 _ALGORITHM = "HS256"
 _KEY_BYTES = 32
+_KEPT = 4_096
+"""Tokens whose signature was verified, and is not again."""
 
 
 class UserTokens:
@@ -30,6 +33,8 @@ class UserTokens:
         self._key = key
         self._clock = clock
         self._ttl = ttl
+        # A signature stays what it is, and a client sends its token with every command.
+        self._verified = lru_cache(_KEPT)(self._verify)
 
     def issue(self, actor: Actor) -> tuple[str, float]:
         """A token for the actor, and when it expires (seconds since the Unix epoch)."""
@@ -47,6 +52,16 @@ class UserTokens:
 
     def read(self, token: str) -> Actor:
         """Who the token speaks for. Raises `Unauthenticated` for one that is forged, foreign or expired."""
+        if not isinstance(token, str):
+            raise Unauthenticated(f"a user token is a string, got {type(token).__name__}; authenticate again")
+        actor, expires_at = self._verified(token)
+        late = self._clock.now() - expires_at
+        if late >= 0:
+            raise Unauthenticated(f"the user token expired {late:.0f} s ago; authenticate again")
+        return actor
+
+    def _verify(self, token: str) -> tuple[Actor, float]:
+        """What a token says for as long as it is good, and until when that is. Raises `Unauthenticated`."""
         try:
             # Expiry is checked here, as the library only knows the machine's clock.
             claims: dict[str, Any] = self._jwt.decode(
@@ -59,10 +74,7 @@ class UserTokens:
             raise Unauthenticated(f"this is no user token of this engine ({error}); authenticate again") from None
         if claims.get("app") != self._app_id:
             raise Unauthenticated("the user token is of another app; authenticate again")
-        late = self._clock.now() - float(claims["exp"])
-        if late >= 0:
-            raise Unauthenticated(f"the user token expired {late:.0f} s ago; authenticate again")
-        return Actor(claims["sub"], claims.get("device", "default"), claims.get("name", ""))
+        return Actor(claims["sub"], claims.get("device", "default"), claims.get("name", "")), float(claims["exp"])
 
 
 async def token_key(store: Store) -> bytes:

@@ -88,7 +88,7 @@ def why_refused(room: Room, identity: str, source: TrackSource) -> str:
     """Why `grant_of` does not hold `source`, and what to do about it: words for the error that refuses it."""
     if room.phase is Phase.ENDED:
         return "the room has ended"
-    if NOTHING == grant_of(room, identity):
+    if grant_of(room, identity) == NOTHING:
         return "the room is not live yet; wait for `go_live`"
     if room.has_stage:
         member = room.stage.get(identity)

@@ -97,7 +97,7 @@ class RoomSettings:
 
 @dataclass(slots=True)
 class Room:
-    """The whole state of a room; small whatever the number of listeners."""
+    """The whole state of a room; small whatever the number of listeners. A mirrored room has no `bans`."""
 
     name: str
     type: UTDStreamType

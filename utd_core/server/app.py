@@ -106,10 +106,11 @@ class App:
         began = perf_counter()
         exchange = begin(scope)
         token = REQUEST_ID.set(exchange.request_id)
+        noted = _noted(exchange, send)
         try:
-            response = await self._answer(exchange, scope, receive, _noted(exchange, send))
+            response = await self._answer(exchange, scope, receive, noted)
             if response is not None:
-                await response(scope, receive, _noted(exchange, send))
+                await response(scope, receive, noted)
         finally:
             exchange.seconds = perf_counter() - began
             for observe in self._observers:

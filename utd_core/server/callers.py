@@ -15,19 +15,19 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-
-from starlette.datastructures import Headers
+from functools import lru_cache
 
 from ..errors import ErrorCode, Forbidden, Unauthenticated
 from ..model.command import THE_SERVER, Actor, Command
 from ..model.commands import CreateSession
 from .projects import Host, Hosted
 
-_AUTHORIZATION = "authorization"
 _MOST_CLAIMS = 8_192
 """Characters of a token's claims that are looked at before it is verified."""
+_KEPT_CLAIMS = 1_024
 
 
 class Credential(StrEnum):
@@ -38,10 +38,14 @@ class Credential(StrEnum):
     USER = "user"
 
 
-_HEADERS = {
-    Credential.SECRET: "x-app-secret",
-    Credential.KEY: "x-app-key",
-    Credential.USER: _AUTHORIZATION,
+RawHeaders = Iterable[tuple[bytes, bytes]]
+"""As ASGI has them: names in lower case."""
+
+_APP_ID = b"x-app-id"
+_KINDS = {
+    b"x-app-secret": Credential.SECRET,
+    b"x-app-key": Credential.KEY,
+    b"authorization": Credential.USER,
 }
 
 
@@ -66,10 +70,9 @@ class Caller:
             )
 
 
-async def caller_of(host: Host, headers: Headers) -> Caller:
-    """The caller. Raises `Unauthenticated`, `Forbidden` (project_suspended), `StoreFailed` or `Closed`."""
-    credential, value = _shown(headers)
-    app_id = _single(headers, "x-app-id")
+async def caller_of(host: Host, headers: RawHeaders) -> Caller:
+    """The caller of a request, by the headers of its scope. Raises `Unauthenticated`, `Forbidden` (project_suspended), `StoreFailed` or `Closed`."""
+    app_id, credential, value = _shown(headers)
     if credential is Credential.USER:
         token = _bearer(value)
         hosted = await _find(host, app_id or _claimed_app(token))
@@ -88,26 +91,25 @@ async def caller_of(host: Host, headers: Headers) -> Caller:
     return caller
 
 
-def _shown(headers: Headers) -> tuple[Credential, str]:
-    """The one credential that was sent, unchecked."""
-    shown = [(kind, value) for kind, name in _HEADERS.items() for value in headers.getlist(name)]
+def _shown(headers: RawHeaders) -> tuple[str | None, Credential, str]:
+    """The project and the one credential that were sent, unchecked. Raises `Unauthenticated`."""
+    app_ids, shown = [], []
+    for name, value in headers:
+        if name == _APP_ID:
+            app_ids.append(value.decode("latin-1"))
+        elif name in _KINDS:
+            shown.append((_KINDS[name], value.decode("latin-1")))
     if not shown:
         raise Unauthenticated(
             "no credential; send X-App-Id with X-App-Secret, X-App-Id with X-App-Key, or Authorization: Bearer"
         )
-    if len(shown) > 1:
-        kinds = " and ".join(_HEADERS[kind] for kind, _ in shown[:3])
-        raise Unauthenticated(f"several credentials at once ({kinds}); send one", code=ErrorCode.AMBIGUOUS_CREDENTIALS)
-    return shown[0]
-
-
-def _single(headers: Headers, name: str) -> str | None:
-    values = headers.getlist(name)
-    if len(values) > 1:
+    if len(shown) > 1 or len(app_ids) > 1:
+        kinds = " and ".join(kind.value for kind, _ in shown[:3])
         raise Unauthenticated(
-            f"{name} was sent {len(values)} times; send it once", code=ErrorCode.AMBIGUOUS_CREDENTIALS
+            f"several credentials at once ({kinds}), or several projects; send one",
+            code=ErrorCode.AMBIGUOUS_CREDENTIALS,
         )
-    return values[0] if values else None
+    return (app_ids[0] if app_ids else None), *shown[0]
 
 
 async def _find(host: Host, app_id: str | None) -> Hosted:
@@ -128,8 +130,11 @@ def _claimed_app(token: str) -> str | None:
     """Of which project a token says that it is; its engine then verifies it."""
     _, _, rest = token.partition(".")
     claims = rest.partition(".")[0]
-    if len(claims) > _MOST_CLAIMS:
-        return None
+    return None if len(claims) > _MOST_CLAIMS else _app_in(claims)
+
+
+@lru_cache(_KEPT_CLAIMS)
+def _app_in(claims: str) -> str | None:
     try:
         app_id = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["app"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -13,8 +13,8 @@ import secrets
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import count
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 log = logging.getLogger("utd_core.server")
@@ -23,7 +23,10 @@ REQUEST_ID: ContextVar[str] = ContextVar("utd_request_id", default="")
 """The request that the running code works for; empty outside of one."""
 
 _KEY = "utd_core.exchange"
-_WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
+_PROCESS = secrets.token_hex(6)
+"""No two processes number their requests alike."""
+_COUNT = count(1)
+_WELL_FORMED = re.compile(rb"[A-Za-z0-9._:-]{1,64}\Z")
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ def exchange_of(scope: Scope) -> Exchange:
 def begin(scope: Scope) -> Exchange:
     """Note a new request in its scope."""
     client = scope.get("client")
-    exchange = Exchange(_request_id(Headers(scope=scope)), scope["method"], client[0] if client else "")
+    exchange = Exchange(_request_id(scope), scope["method"], client[0] if client else "")
     scope[_KEY] = exchange
     return exchange
 
@@ -90,6 +93,8 @@ def write_to_log(exchange: Exchange) -> None:
     )
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id")
-    return given if given is not None and _WELL_FORMED.match(given) else secrets.token_hex(8)
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _WELL_FORMED.match(value):
+            return str(value, "ascii")
+    return f"{_PROCESS}-{next(_COUNT):x}"

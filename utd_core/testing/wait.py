@@ -62,7 +62,8 @@ async def eventually(
 async def within(operation: Awaitable[T], timeout: float = 5.0, *, clock: Clock | None = None, what: str = "") -> T:
     """The result of `operation`, which must end within `timeout` seconds; else it is cancelled.
 
-    `clock` as in `eventually`. Raises `AssertionError` when the time runs out, and whatever the operation raises.
+    `clock` as in `eventually`: a `VirtualClock` is moved, where `utd_core.concurrency.within` only waits on it. Raises
+    `AssertionError` when the time runs out, and whatever the operation raises.
     """
     task = asyncio.ensure_future(operation)
     try:

@@ -18,9 +18,8 @@ to a stream that started anew."""
 
 @dataclass(frozen=True, slots=True)
 class RecordStatistics:
-    """`frames`: written to every sink. `gap_ms`: time between audio frames in which
-    nothing came. `restarts`: how
-    often timestamps started anew. `first_us`, `end_us`: the recording's span, microseconds from its origin."""
+    """`frames`: written to every sink. `gap_ms`: time between audio frames in which nothing came. `restarts`: how often
+    timestamps started anew. `first_us`, `end_us`: the recording's span, microseconds from its origin."""
 
     frames: int = 0
     gap_ms: float = 0.0

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -23,7 +22,7 @@ from .operations import Operation, operations
 from .rates import Rates
 from .routes import Found, Routes
 
-Handler = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
+Handler = Callable[[Scope, Receive, Mapping[str, str]], Awaitable[Response]]
 
 _HEALTHY = b'{"status":"ok"}'
 
@@ -51,7 +50,7 @@ class Api:
         if handler is None:
             allowed = sorted(found.by_method)
             raise MethodNotAllowed(f"no {method} here; send {' or '.join(allowed)}", details={"allowed": allowed})
-        response = await handler(Request(scope, receive), found.values)
+        response = await handler(scope, receive, found.values)
         await response(scope, receive, send)
 
     def _find(self, scope: Scope) -> Found[Handler]:
@@ -61,36 +60,37 @@ class Api:
             raise NotFound("there is nothing at this path; look at /openapi.json", code=ErrorCode.ROUTE_NOT_FOUND)
         return found
 
-    async def _give(self, operation: Operation, request: Request, path: Mapping[str, str]) -> Response:
-        exchange = exchange_of(request.scope)
+    async def _give(self, operation: Operation, scope: Scope, receive: Receive, path: Mapping[str, str]) -> Response:
+        exchange = exchange_of(scope)
         exchange.command = operation.spec.name
-        caller = await caller_of(self._host, request.headers)
+        caller = await caller_of(self._host, scope["headers"])
         project = caller.hosted.project
         exchange.app_id, exchange.credential = project.app_id, caller.credential.value
         caller.check_may_give(operation.command)
         self._rates.admit(caller)
-        body = await read_object(request, self._settings) if has_body(request) else {}
-        command = operation.binding.bind(path, request.scope["query_string"], body)
-        result = await caller.hosted.engine.execute(command, actor=caller.actor, idempotency_key=_key(request))
+        headers = dict(scope["headers"])
+        body = await read_object(headers, receive, self._settings) if has_body(headers) else {}
+        command = operation.binding.bind(path, scope["query_string"], body)
+        result = await caller.hosted.engine.execute(command, actor=caller.actor, idempotency_key=_key(scope["headers"]))
         if operation.spec.result is None:
             return nothing()
         if self._addresses is not None:
-            result = self._addresses.with_events(result, request.scope, project.key)
+            result = self._addresses.with_events(result, scope, project.key)
         return answer(operation.body(result), operation.status)
 
-    async def _health(self, request: Request, path: Mapping[str, str]) -> Response:
+    async def _health(self, scope: Scope, receive: Receive, path: Mapping[str, str]) -> Response:
         return answer(_HEALTHY)
 
-    async def _openapi(self, request: Request, path: Mapping[str, str]) -> Response:
+    async def _openapi(self, scope: Scope, receive: Receive, path: Mapping[str, str]) -> Response:
         from .openapi import document
 
         # Making it takes a while, which nobody else should wait for; it is made once.
-        return answer(await asyncio.to_thread(document, root_of(request.scope)))
+        return answer(await asyncio.to_thread(document, root_of(scope)))
 
 
-def _key(request: Request) -> str | None:
-    """What the caller knows the command by."""
-    keys = request.headers.getlist("idempotency-key")
+def _key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """What the caller knows the command by. Raises `InvalidInput` for several."""
+    keys = [value for name, value in headers if name == b"idempotency-key"]
     if len(keys) > 1:
         raise InvalidInput("several idempotency keys; send one")
-    return keys[0] if keys else None
+    return keys[0].decode("latin-1") if keys else None

@@ -4,49 +4,62 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from ...errors import ErrorCode, InvalidInput, TooLarge, UnsupportedMediaType
 from ..app_settings import AppSettings
 
+Headers = Mapping[bytes, bytes]
+"""By their names in lower case; of one that was sent twice, the last."""
+
 _OPENS, _PARTS = (b"{", b"["), (b",", b":", b"{", b"[")
+_JSON = b"application/json"
+_UTF_8 = (b"", b"utf-8", b"utf8")
 
 
-def has_body(request: Request) -> bool:
-    """Whether the request announces a body, be it empty."""
-    headers = request.headers
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+def has_body(headers: Headers) -> bool:
+    """Whether a request announces a body."""
+    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 
-async def read_bytes(request: Request, limit: int) -> bytes:
+async def read_object(headers: Headers, receive: Receive, settings: AppSettings) -> dict[str, Any]:
+    """The fields of the body; none where it is empty.
+
+    Raises `TooLarge`, `UnsupportedMediaType` or `InvalidInput`; `ClientDisconnect` where nobody waits for an answer.
+    """
+    whole = await read_bytes(headers, receive, settings.max_body)
+    if not whole:
+        return {}
+    _check_type(headers)
+    return parse_object(whole, settings.max_depth, settings.max_values)
+
+
+async def read_bytes(headers: Headers, receive: Receive, limit: int) -> bytes:
     """The body. Raises `TooLarge`, before it is read where its length was announced, and `ClientDisconnect`."""
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdecimal() or int(announced[:20]) > limit:
+    announced = headers.get(b"content-length", b"0")
+    if not announced.isdigit() or int(announced[:20]) > limit:
         raise _too_long(limit)
-    whole = b""
-    async for chunk in request.stream():
+    whole, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
         whole = whole + chunk if whole else chunk
         if len(whole) > limit:
             raise _too_long(limit)
+        more = message.get("more_body", False)
     return whole
-
-
-async def read_object(request: Request, settings: AppSettings) -> dict[str, Any]:
-    """The fields of the body; none where it is empty. Raises `TooLarge`, `UnsupportedMediaType` or `InvalidInput`."""
-    whole = await read_bytes(request, settings.max_body)
-    if not whole:
-        return {}
-    _check_type(request)
-    return parse_object(whole, settings.max_depth, settings.max_values)
 
 
 def parse_object(whole: bytes, max_depth: int, max_values: int) -> dict[str, Any]:
     """The JSON object. Raises `InvalidInput` (invalid_json) or `TooLarge`."""
     try:
-        found = json.loads(whole.decode(), object_pairs_hook=_unique, parse_constant=_no_number)
+        found = _DECODER.decode(whole.decode())
     except RecursionError:
         raise _too_deep(max_depth) from None
     except UnicodeDecodeError:
@@ -63,12 +76,15 @@ def parse_object(whole: bytes, max_depth: int, max_values: int) -> dict[str, Any
     return found
 
 
-def _check_type(request: Request) -> None:
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
-    charset = parameters.partition("charset=")[2].strip(' "').lower()
-    if kind.strip().lower() != "application/json" or charset not in ("", "utf-8", "utf8"):
-        raise UnsupportedMediaType("the body is not declared as JSON; send content-type: application/json, in UTF-8")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+def _check_type(headers: Headers) -> None:
+    declared = headers.get(b"content-type", b"")
+    if declared != _JSON:
+        kind, _, parameters = declared.lower().partition(b";")
+        if kind.strip() != _JSON or parameters.partition(b"charset=")[2].strip(b' "') not in _UTF_8:
+            raise UnsupportedMediaType(
+                "the body is not declared as JSON; send content-type: application/json, in UTF-8"
+            )
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("the body is compressed; send it as it is")
 
 
@@ -82,6 +98,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(constant: str) -> NoReturn:
     raise _invalid(f"holds {constant}, which is no JSON; leave the field out, or send null")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number)
 
 
 def _check_size(value: Any, max_depth: int, max_values: int) -> None:

@@ -10,16 +10,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import NamedTuple
 
 from ...errors import RateLimited
 from ..callers import Caller, Credential
 
-_Key = tuple[str, str]
 _SLOWEST = 1 / 3_600
 """Commands a second; a rate of nothing is taken for this, so that there is a time to come back."""
 _TICK = 1e-9
 _SWEPT_AT_ONCE = 2
+
+
+class _Bucket(NamedTuple):
+    """`identity` is empty for that of the project."""
+
+    app_id: str
+    identity: str
 
 
 class Rates:
@@ -27,55 +33,46 @@ class Rates:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._full_at: dict[_Key, float] = {}
+        self._full_at: dict[_Bucket, float] = {}
 
     def admit(self, caller: Caller) -> None:
         """Take one command out of the caller's buckets. Raises `RateLimited`; `details.retry_after` is in seconds."""
-        buckets = list(_buckets(caller))
-        if not buckets:
-            return
+        project = caller.hosted.project
+        limits = project.limits
         now = caller.hosted.engine.clock.monotonic()
-        full_at = []
-        wait, slowest = 0.0, ""
-        for key, rate, burst in buckets:
-            step = 1 / max(rate, _SLOWEST)
-            full = max(self._full_at.get(key, now), now) + step
-            late = full - now - max(burst, 1) * step
-            if late > max(wait, _TICK):
-                wait, slowest = late, key[1]
-            full_at.append((key, full))
-        if wait:
-            who = f"{slowest!r} gives" if slowest else "the project's people give"
-            raise RateLimited(
-                f"{who} commands too fast; try again in {wait:.1f} s", details={"retry_after": round(wait, 3)}
-            )
-        for key, full in full_at:
+        taken = []
+        if limits.commands_per_second is not None:
+            bucket = _Bucket(project.app_id, "")
+            taken.append((bucket, self._take(bucket, limits.commands_per_second, limits.burst, now)))
+        if limits.identity_commands_per_second is not None and caller.credential is Credential.USER:
+            bucket = _Bucket(project.app_id, caller.actor.identity)
+            taken.append((bucket, self._take(bucket, limits.identity_commands_per_second, limits.identity_burst, now)))
+        for bucket, full_at in taken:
             # Behind all others: the order is that of use.
-            self._full_at.pop(key, None)
-            self._full_at[key] = full
-        self._forget(now)
+            self._full_at.pop(bucket, None)
+            self._full_at[bucket] = full_at
+        if taken:
+            self._forget(now)
 
     def __len__(self) -> int:
         return len(self._full_at)
 
+    def _take(self, bucket: _Bucket, rate: float, burst: int | None, now: float) -> float:
+        """When the bucket is full again, with one command less in it. Raises `RateLimited`."""
+        step = 1 / max(rate, _SLOWEST)
+        full_at = max(self._full_at.get(bucket, now), now) + step
+        wait = full_at - now - max(rate if burst is None else burst, 1) * step
+        if wait > _TICK:
+            who = f"{bucket.identity!r} gives" if bucket.identity else "the project's people give"
+            raise RateLimited(
+                f"{who} commands too fast; try again in {wait:.1f} s", details={"retry_after": round(wait, 3)}
+            )
+        return full_at
+
     def _forget(self, now: float) -> None:
         """Let go of a few that are full, and of the oldest where there are too many."""
-        for key in [key for key, _ in zip(self._full_at, range(_SWEPT_AT_ONCE), strict=False)]:
-            if self._full_at[key] <= now or len(self._full_at) > self._capacity:
-                del self._full_at[key]
-
-
-def _buckets(caller: Caller) -> Iterator[tuple[_Key, float, float]]:
-    """Key, rate and burst of each bucket that bounds the caller."""
-    project = caller.hosted.project
-    limits = project.limits
-    if limits.commands_per_second is not None:
-        rate = limits.commands_per_second
-        yield (project.app_id, ""), rate, rate if limits.burst is None else limits.burst
-    if limits.identity_commands_per_second is not None and caller.credential is Credential.USER:
-        rate = limits.identity_commands_per_second
-        yield (
-            (project.app_id, caller.actor.identity),
-            rate,
-            rate if limits.identity_burst is None else limits.identity_burst,
-        )
+        for _ in range(_SWEPT_AT_ONCE):
+            oldest = next(iter(self._full_at), None)
+            if oldest is None or (self._full_at[oldest] > now and len(self._full_at) <= self._capacity):
+                return
+            del self._full_at[oldest]
