@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -403,3 +404,20 @@ async def test_pushed_sound_arrives_byte_for_byte(world: World) -> None:
             frame = await world.run(anext(frames))
             received += frame.data
     assert received == pcm
+
+
+async def test_metadata_is_for_reading(world: World) -> None:
+    host = await world.audio_room("host", as_host=True, options={"metadata": {"topic": "birds"}})
+    seen: Any = now(host.metadata)
+    with pytest.raises(TypeError):
+        seen["topic"] = "cats"
+    await world.run(host.update_metadata({"topic": "cats"}))
+    assert now(host.metadata) == {"topic": "cats"}
+
+
+async def test_what_needs_a_stay_says_so_without_one(world: World) -> None:
+    host = await world.audio_room("host", as_host=True)
+    await world.run(host.leave())
+    with pytest.raises(Conflict, match="is not in there now; join first") as caught:
+        await host.send_data(b"x")
+    assert caught.value.code == "not_joined"

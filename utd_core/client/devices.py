@@ -1,7 +1,7 @@
 """Where a participant's sound and pictures come from: the client's own devices, or what an operation is given.
 
     alice = engine.client("alice", microphone=open_microphone)        opened whenever a place to speak is taken
-    await room.take_seat(microphone=FileAudioSource("jingle.ogg"))    this once, instead
+    await room.take_seat(microphone=jingle)                           this once, instead
     await room.set_microphone(True, other)                            from now on, instead
 
 What an operation is given belongs to the session once the operation has returned: it is closed when it is published no

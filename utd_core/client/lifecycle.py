@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from ..concurrency import Clock, Closeable, TaskScope
-from ..errors import Closed, Superseded
+from ..errors import Closed, Conflict, ErrorCode, Superseded
 from ..model.session import SESSION, SessionState, SessionTrigger
 from ..model.stream_type import UTDStreamType
 from .context import ClientContext
@@ -185,7 +185,7 @@ class SessionLifecycle(Closeable):
         """Raise `Conflict` (not_joined) or `Closed` unless there is a stay."""
         self._check_open()
         if self._visit is None or self._visit.is_finishing:
-            raise SESSION.refusal(SessionState.DISCONNECTED, SessionTrigger.LEAVE)
+            raise Conflict(f"{self._context.identity!r} is not in there now; join first", code=ErrorCode.NOT_JOINED)
 
     def _move(self, trigger: SessionTrigger) -> None:
         """Take a step that the table knows; others are no news (a connection that was lost is lost again)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, TypedDict
 
 import anyio
@@ -37,7 +38,7 @@ from ..model.permission import Grant, TrackSource
 from ..model.request import Request, RequestEnded, RequestKind, RequestMade
 from ..model.results import Page, RoomSnapshot, UTDTokenResponse
 from ..model.roles import Capability, Role
-from ..model.room import DuplicateIdentity, ParticipantRemoved, Phase, Room, RoomEnded, apply
+from ..model.room import DuplicateIdentity, MetadataChanged, ParticipantRemoved, Phase, Room, RoomEnded, apply
 from ..model.seats import SeatMode
 from ..model.stream_type import UTDStreamType
 from ..store.base import Envelope
@@ -340,7 +341,9 @@ class UTDRoomSession(UTDSession):
         event = None if envelope is None else envelope.event
         self._role.set(room.role(self.identity))
         self._phase.set(room.phase)
-        self._metadata.set(room.metadata)
+        if event is None or isinstance(event, MetadataChanged):
+            # The mirror's own mapping, which nobody else may change.
+            self._metadata.set(MappingProxyType(room.metadata))
         if event is None or isinstance(event, RequestMade | RequestEnded):
             self._requests.set(tuple(room.requests.values()))
         self._refresh(room, event)

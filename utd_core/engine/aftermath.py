@@ -111,7 +111,7 @@ class Aftermath:
             if isinstance(event, RoleChanged) and event.role.rank < Role.ADMIN.rank and event.identity not in presence:
                 # A moderator follows a room from outside, as long as he is one.
                 self._subscriptions.end(room, event.identity, Forbidden(f"you do not moderate room {room!r} any more"))
-            if isinstance(event, BanMade):
+            if isinstance(event, BanMade) and event.ban.identity not in presence:
                 self._subscriptions.end(room, event.ban.identity, refusal(event.ban))
             self._reconcile(room, event)
         for identity, removed in batch.gone:

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+
+from starlette.datastructures import Headers
 
 from ..errors import ErrorCode, Forbidden, Unauthenticated
 from ..model.command import THE_SERVER, Actor, Command
@@ -37,9 +38,6 @@ class Credential(StrEnum):
     KEY = "key"
     USER = "user"
 
-
-RawHeaders = Iterable[tuple[bytes, bytes]]
-"""As ASGI has them: names in lower case."""
 
 _APP_ID = b"x-app-id"
 _KINDS = {
@@ -70,8 +68,11 @@ class Caller:
             )
 
 
-async def caller_of(host: Host, headers: RawHeaders) -> Caller:
-    """The caller of a request, by the headers of its scope. Raises `Unauthenticated`, `Forbidden` (project_suspended), `StoreFailed` or `Closed`."""
+async def caller_of(host: Host, headers: Headers) -> Caller:
+    """The caller of a request.
+
+    Raises `Unauthenticated`, `Forbidden` (project_suspended), `StoreFailed` or `Closed`.
+    """
     app_id, credential, value = _shown(headers)
     if credential is Credential.USER:
         token = _bearer(value)
@@ -91,10 +92,10 @@ async def caller_of(host: Host, headers: RawHeaders) -> Caller:
     return caller
 
 
-def _shown(headers: RawHeaders) -> tuple[str | None, Credential, str]:
+def _shown(headers: Headers) -> tuple[str | None, Credential, str]:
     """The project and the one credential that were sent, unchecked. Raises `Unauthenticated`."""
     app_ids, shown = [], []
-    for name, value in headers:
+    for name, value in headers.raw:
         if name == _APP_ID:
             app_ids.append(value.decode("latin-1"))
         elif name in _KINDS:

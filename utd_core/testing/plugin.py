@@ -111,10 +111,11 @@ async def utd_client(utd_engine: Engine) -> AsyncIterator[MakeClient]:
 @pytest.fixture
 def utd_faults(utd_engine: Engine) -> InjectFault:
     """`await utd_faults("signal_drop", room, "ann", seconds=10)`: produce a named fault on the engine's backend."""
+    from ..media.checks import check_choice
     from ..media.faults import Fault
 
     async def inject(fault: Fault | str, room: str, identity: str | None = None, **parameters: float) -> None:
-        await utd_engine.backend.inject(Fault(fault), room, identity, **parameters)
+        await utd_engine.backend.inject(check_choice(Fault, fault), room, identity, **parameters)
 
     return inject
 

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ...errors import InvalidInput
 from ..bans import Ban, BanMade
 from ..call import Call
 from ..command import Command, Context
@@ -102,8 +103,25 @@ def _requests(room: Room, command: requests.ListRequests, events: Sequence[Event
 
 
 def _stage(room: Room, command: stage.GetStage, events: Sequence[Event], context: Context) -> Page[StageMember]:
-    members = ((f"{member.joined_at:020.6f} {member.identity}", member) for member in room.stage.values())
-    return paged(members, command.cursor, command.limit)
+    # In the order of coming, which the mapping keeps; several may have come in the same instant.
+    members = list(room.stage.values())
+    start = 0 if command.cursor is None else _behind(members, command.cursor)
+    page = tuple(members[start : start + command.limit])
+    more = start + command.limit < len(members)
+    return Page(page, f"{page[-1].joined_at!r} {page[-1].identity}" if more else None)
+
+
+def _behind(members: Sequence[StageMember], cursor: str) -> int:
+    """Where the members begin who came after the one of the cursor, who may have left."""
+    joined_at, _, identity = cursor.partition(" ")
+    try:
+        then = float(joined_at)
+    except ValueError:
+        raise InvalidInput("the cursor is none of this list; begin without one") from None
+    found = next((number for number, member in enumerate(members) if member.identity == identity), None)
+    if found is not None and members[found].joined_at == then:
+        return found + 1
+    return bisect_right(members, then, key=lambda member: member.joined_at)
 
 
 def _member(room: Room, command: stage.PromoteToStage, events: Sequence[Event], context: Context) -> StageMember:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -63,7 +64,7 @@ class Api:
     async def _give(self, operation: Operation, scope: Scope, receive: Receive, path: Mapping[str, str]) -> Response:
         exchange = exchange_of(scope)
         exchange.command = operation.spec.name
-        caller = await caller_of(self._host, scope["headers"])
+        caller = await caller_of(self._host, Headers(raw=scope["headers"]))
         project = caller.hosted.project
         exchange.app_id, exchange.credential = project.app_id, caller.credential.value
         caller.check_may_give(operation.command)

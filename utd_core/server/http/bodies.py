@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from ...errors import ErrorCode, InvalidInput, TooLarge, UnsupportedMediaType
@@ -31,15 +31,20 @@ async def read_object(headers: Headers, receive: Receive, settings: AppSettings)
 
     Raises `TooLarge`, `UnsupportedMediaType` or `InvalidInput`; `ClientDisconnect` where nobody waits for an answer.
     """
-    whole = await read_bytes(headers, receive, settings.max_body)
+    whole = await _read(headers, receive, settings.max_body)
     if not whole:
         return {}
     _check_type(headers)
     return parse_object(whole, settings.max_depth, settings.max_values)
 
 
-async def read_bytes(headers: Headers, receive: Receive, limit: int) -> bytes:
-    """The body. Raises `TooLarge`, before it is read where its length was announced, and `ClientDisconnect`."""
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """The body, whatever it is. Raises `TooLarge`, before it is read where its length was announced, and
+    `ClientDisconnect`."""
+    return await _read(dict(request.scope["headers"]), request.receive, limit)
+
+
+async def _read(headers: Headers, receive: Receive, limit: int) -> bytes:
     announced = headers.get(b"content-length", b"0")
     if not announced.isdigit() or int(announced[:20]) > limit:
         raise _too_long(limit)

@@ -43,16 +43,17 @@ class Place:
     """A socket's place in a channel.
 
     `user_id`: as whom it is there, where that is known. `good_until`: when that has to be shown anew, in seconds since
-    the Unix epoch.
+    the Unix epoch. `is_held`: it was not given up yet.
     """
 
-    __slots__ = ("channel", "good_until", "socket", "user_id")
+    __slots__ = ("channel", "good_until", "is_held", "socket", "user_id")
 
     def __init__(self, channel: Channel, socket: Socket, user_id: str | None = None, good_until: float = inf) -> None:
         self.channel = channel
         self.socket = socket
         self.user_id = user_id
         self.good_until = good_until
+        self.is_held = False
 
 
 class Channel(ABC):
@@ -86,7 +87,8 @@ class Channel(ABC):
 
     def leave(self, place: Place) -> None:
         """Give a place up; nothing of the channel is sent there after this. Idempotent."""
-        if self.places.get(place.socket) is place:
+        if place.is_held:
+            place.is_held = False
             del self.places[place.socket]
             del place.socket.places[self.name]
             self._left(place)
@@ -95,16 +97,14 @@ class Channel(ABC):
 
     async def hand_out(self, frame: Frame, skip: str = "") -> None:
         """Send a frame to every socket but the one with the id `skip`; to all, even if the caller is cancelled."""
-        self._around.delivered += len(self.places)
-        if len(self.places) <= AT_ONCE:
-            _send(frame, self.places, skip)
+        places = list(self.places.values())
+        self._around.delivered += len(places)
+        if len(places) <= AT_ONCE:
+            _send(frame, places, skip)
             return
         with anyio.CancelScope(shield=True):
-            places = list(self.places.values())
             for begin in range(0, len(places), AT_ONCE):
-                # Others had a turn: some may have left, and come back to another place.
-                here = (place for place in places[begin : begin + AT_ONCE] if self.places.get(place.socket) is place)
-                _send(frame, (place.socket for place in here), skip)
+                _send(frame, places[begin : begin + AT_ONCE], skip)
                 await asyncio.sleep(0)
 
     @abstractmethod
@@ -115,6 +115,7 @@ class Channel(ABC):
     async def _open(self) -> None: ...
 
     def _take(self, place: Place) -> None:
+        place.is_held = True
         self.places[place.socket] = place
         place.socket.places[self.name] = place
 
@@ -158,8 +159,8 @@ def as_message(frame: Frame, skip: str) -> bytes:
     return f"{skip}\n{frame.text}".encode()
 
 
-def _send(frame: Frame, sockets: Iterable[Socket], skip: str) -> None:
-    if skip:
-        sockets = [socket for socket in sockets if socket.id != skip]
-    for socket in sockets:
-        socket.outbox.push(frame)
+def _send(frame: Frame, places: Iterable[Place], skip: str) -> None:
+    for place in places:
+        # Others may have had a turn since these places were looked up: some may have left, and come back to another.
+        if place.is_held and (not skip or place.socket.id != skip):
+            place.socket.outbox.push(frame)

@@ -163,7 +163,7 @@ class EngineChannel(Channel):
         self._around.on_unused(self)
 
     def _dismiss(self, follower: Follower) -> None:
-        if self.places.get(follower.socket) is follower and follower.ending is not None:
+        if follower.is_held and follower.ending is not None:
             self.leave(follower)
             refusal = follower.ending.refusal
             told = frames.unsubscribed(self.name) if refusal is None else frames.subscription_error(self.name, refusal)
