@@ -28,8 +28,8 @@ from utd_core.model.command import Actor
 from . import AtMost, Baseline, Result
 
 FEW, MANY, IDLE = 500, 1_000, 2_000
-ROUNDS = 3
-BURST, PACED, PACE_MS = 100, 100, 20
+ROUNDS = 10
+BURST, PACED, PACE_MS = 50, 50, 20
 ONE_BY_ONE = 40
 PATIENCE = 60.0
 

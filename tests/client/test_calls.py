@@ -18,7 +18,7 @@ MICROPHONE = frozenset({TrackSource.MICROPHONE})
 BOTH = MICROPHONE | {TrackSource.CAMERA}
 NOTHING: frozenset[TrackSource] = frozenset()
 
-pytestmark = [pytest.mark.parity("U12"), pytest.mark.parity("U13")]
+pytestmark = pytest.mark.parity("U12", "U13")
 
 
 async def ring(caller: UTDCallSession, callee: UTDStreamClient, world: World) -> UTDCall:

@@ -85,8 +85,7 @@ async def attempt(act: Awaitable[object]) -> None:
         await act
 
 
-@pytest.mark.parity("U22")
-@pytest.mark.parity("U23")
+@pytest.mark.parity("U22", "U23")
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("latency_ms", [0, 15])
 async def test_whatever_happens_the_world_makes_sense_afterwards(seed: int, latency_ms: int) -> None:

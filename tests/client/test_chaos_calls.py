@@ -38,8 +38,7 @@ async def pick_up(chance: random.Random, client: UTDStreamClient, session: UTDCa
         await chance.choices(acts, [2, 5, 1, 1])[0](call.call_id)
 
 
-@pytest.mark.parity("U12")
-@pytest.mark.parity("U13")
+@pytest.mark.parity("U12", "U13")
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("latency_ms", [0, 15])
 async def test_both_sides_agree_whatever_happens(seed: int, latency_ms: int) -> None:

@@ -25,8 +25,7 @@ async def far() -> AsyncIterator[World]:
     await assert_no_leaks(before)
 
 
-@pytest.mark.parity("U15")
-@pytest.mark.parity("U22")
+@pytest.mark.parity("U15", "U22")
 async def test_seats_taken_and_left_as_fast_as_possible_end_as_the_last_call_says(far: World) -> None:
     host = await far.audio_room("host", as_host=True)
     listener = await far.audio_room("listener")

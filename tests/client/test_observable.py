@@ -14,7 +14,7 @@ from utd_core.errors import Closed, DeadlineExceeded
 from utd_core.testing import VirtualClock
 from utd_core.testing.wait import within
 
-pytestmark = [pytest.mark.parity("U8"), pytest.mark.parity("U16")]
+pytestmark = pytest.mark.parity("U8", "U16")
 
 
 class Owner:

@@ -169,8 +169,7 @@ async def test_another_source_replaces_what_is_heard(world: World) -> None:
     await frames.aclose()
 
 
-@pytest.mark.parity("U9")
-@pytest.mark.parity("U22")
+@pytest.mark.parity("U9", "U22")
 async def test_toggling_twice_fast_ends_with_the_last_wish(world: World) -> None:
     host = await world.audio_room("host", as_host=True)
     await world.run(host.take_seat(0))

@@ -28,8 +28,7 @@ async def cycle(client: UTDStreamClient, world: World) -> None:
     await world.clock.advance(1.0)
 
 
-@pytest.mark.parity("U7")
-@pytest.mark.parity("U11")
+@pytest.mark.parity("U7", "U11")
 async def test_a_thousand_cycles_of_join_publish_and_leave(world: World) -> None:
     await world.audio_room("host", as_host=True)
     client = await world.client("guest")

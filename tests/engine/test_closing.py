@@ -180,9 +180,6 @@ async def test_closing_from_within_a_command_of_ones_own(world: World) -> None:
     assert set(codes(await asyncio.gather(*others))) <= {"ok", "closed"}
 
 
-# At every await point
-
-
 def _scenario(world: World) -> Callable[[], Awaitable[Any]]:
     async def connect(person: Person) -> None:
         ticket = person.ticket
@@ -257,9 +254,6 @@ async def test_cancel_while_it_opens(turns: int, tmp_path: Path) -> None:
     await asyncio.wait([task])
     await engine.aclose()
     await assert_no_leaks(before)
-
-
-# Opening fails half way
 
 
 async def test_an_unknown_backend_leaves_nothing_behind() -> None:

@@ -105,9 +105,6 @@ async def test_the_name_of_an_ended_room_is_free(world: World) -> None:
     assert await world.count() == 1
 
 
-# Who may name whom
-
-
 async def test_a_user_joins_only_as_itself(world: World) -> None:
     await world.room()
     ann = world.person("ann")
@@ -155,9 +152,6 @@ async def test_a_device_that_is_not_named_is_the_actors(world: World) -> None:
 async def test_no_room_can_pass_for_the_media_room_of_a_call(world: World, name: str) -> None:
     with pytest.raises(InvalidInput):
         await world.person("eve").join(name, as_host=True)
-
-
-# Many at once
 
 
 async def test_one_refused_command_of_many_fails_only_its_caller(world: World) -> None:

@@ -43,9 +43,6 @@ async def agenda(clock: VirtualClock, scope: TaskScope) -> Agenda:
     return agenda
 
 
-# Time
-
-
 async def test_an_alarm_rings_at_the_earliest_time_it_was_set_to(clock: VirtualClock, scope: TaskScope) -> None:
     alarm, rang = Alarm(clock, clock.monotonic), []
 
@@ -118,9 +115,6 @@ async def test_within_ends_what_takes_too_long_and_passes_on_what_it_raises(
 def test_backoff_doubles_up_to_its_limit() -> None:
     backoff = Backoff(0.5, 3.0)
     assert [backoff.step() for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
-
-
-# Upkeep
 
 
 class Work:
@@ -244,9 +238,6 @@ async def test_quiet_waits_for_work_that_is_under_way_and_for_no_other(
     assert not waiter.done()
     work.gate.set()
     await waiter
-
-
-# Lines, tokens, media rooms, settings
 
 
 async def test_a_line_remembers_the_latest_calls_and_no_more(clock: VirtualClock) -> None:

@@ -115,9 +115,6 @@ async def test_the_host_who_leaves_starts_the_grace_and_comes_back_in_time(world
     assert (await world.state()).end_reason == "host_left"
 
 
-# Another device
-
-
 @pytest.mark.parity("B9")
 async def test_a_new_device_replaces_the_old_one(world: World) -> None:
     await world.room()
@@ -174,9 +171,6 @@ async def test_the_same_device_may_ask_for_another_ticket_and_not_use_it(world: 
     await world.advance(200)
     assert guest.may_speak()
     assert await world.count() == 2
-
-
-# Tickets that are too old
 
 
 async def test_a_ticket_of_somebody_who_left_lets_nobody_back_in(world: World) -> None:
@@ -257,9 +251,6 @@ async def test_a_media_server_that_does_not_answer_is_not_waited_for_for_ever(
     await world.guest("guest")
 
 
-# Lists
-
-
 @pytest.mark.parity("T3")
 async def test_participants_are_listed_by_identity_in_pages(world: World) -> None:
     await world.room()
@@ -298,9 +289,6 @@ async def test_nobody_is_in_a_room_that_ended(world: World) -> None:
         "room_ended",
         "room_ended",
     ]
-
-
-# The data structure alone
 
 
 def test_presence_is_a_mapping_of_devices() -> None:

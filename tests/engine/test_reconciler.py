@@ -31,9 +31,7 @@ from .world import ROOM, World
 LIVE_STREAM = UTDStreamType.LIVE_STREAM
 
 
-@pytest.mark.parity("B5")
-@pytest.mark.parity("U15")
-@pytest.mark.parity("U20")
+@pytest.mark.parity("B5", "U15", "U20")
 async def test_a_seat_lets_speak_and_its_loss_silences(world: World) -> None:
     host, guest = await world.room(), await world.guest("guest")
     assert not guest.may_speak()

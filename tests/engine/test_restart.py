@@ -293,9 +293,6 @@ async def test_the_one_device_may_join_again_where_a_second_is_rejected(world: W
     assert codes([await outcome(world.guest("ann", device="tv"))]) == ["already_joined"]
 
 
-# Time
-
-
 @pytest.mark.parity("U13")
 async def test_a_ring_timeout_fires_after_a_restart(world: World) -> None:
     call = await world.person("ann").call("bob")
@@ -331,9 +328,6 @@ async def test_hundreds_of_deadlines_that_passed_all_fire_at_the_start(world: Wo
     assert {call.status for call in calls} == {UTDCallStatus.MISSED}
     assert world.engine._machinery is not None
     assert not world.engine._machinery.lines.engaged
-
-
-# Calls, lists, keys
 
 
 async def test_who_is_in_a_call_is_still_busy(world: World) -> None:

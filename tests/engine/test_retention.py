@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ from utd_core.model.stream_type import UTDStreamType
 from utd_core.store import open_store
 from utd_core.store.base import Remains, Store
 from utd_core.testing.wait import within
-from utd_mock import MockBackend
 
 from .world import ROOM, GatedStore, World, codes, events, outcome, waiting
 
@@ -163,9 +163,6 @@ async def test_what_an_engine_before_this_one_left_behind_is_discarded_too(tmp_p
         assert await keys(world, "room") == []
 
 
-# Who comes back
-
-
 async def test_no_place_in_a_discarded_channel_is_recovered_in_the_one_that_began_anew(world: World) -> None:
     """Neither from what the broker remembers nor from the store; also when the new one has come as far as the old."""
     old = await an_ended_room(world)
@@ -209,9 +206,6 @@ async def test_who_followed_the_old_channel_to_its_end_is_told_that_it_began_ane
         await subscription.events.get()
 
 
-# Keys
-
-
 async def test_a_repeated_command_is_recognised_after_what_it_made_was_discarded(world: World) -> None:
     first = await world.server_does(CREATE, key="room-1")
     ann = world.person("ann")
@@ -225,9 +219,6 @@ async def test_a_repeated_command_is_recognised_after_what_it_made_was_discarded
     assert await keys(world, "room") == await keys(world, "call") == [], "nothing was made again"
     await world.server_does(CREATE, key="room-2")
     assert await keys(world, "room") == [ROOM]
-
-
-# Races
 
 
 async def until_discarding(world: World) -> None:
@@ -344,32 +335,34 @@ async def test_an_engine_that_still_remembers_a_room_which_another_one_discarded
             assert head.epoch != old.epoch
 
 
-# Media rooms
-
-
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("broken", ["close_room", "list_rooms"])
 async def test_a_room_whose_media_room_cannot_be_closed_is_kept_until_it_can(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool, broken: str
 ) -> None:
-    control = type(MockBackend({}, world.clock).control)
-    original, fails = control.close_room, True
+    """Where it cannot even be asked which rooms there are, an engine that was started anew knows nothing of it."""
+    async with a_world(tmp_path / "engine.db") as world:
+        control = type(world.media.control)
+        original, works = {name: getattr(control, name) for name in ("close_room", "list_rooms")}, False
 
-    async def close_room(self: Any, room: str) -> None:
-        if fails:
+        async def maybe(self: Any, *arguments: Any, name: str) -> Any:
+            if works or name not in ("close_room", broken):
+                return await original[name](self, *arguments)
             raise MediaError("the media server is down")
-        await original(self, room)
 
-    monkeypatch.setattr(control, "close_room", close_room)
-    host = await world.room()
-    await host.do(EndRoom(room=ROOM))
-    await world.advance(KEPT + 2 * PRUNED_EVERY)
-    assert await keys(world, "room") == [ROOM]
-    fails = False
-    await world.advance(2 * PRUNED_EVERY)
-    assert await keys(world, "room") == []
-    assert ROOM not in world.server.rooms
-
-
-# Steps
+        for name in original:
+            monkeypatch.setattr(control, name, partialmethod(maybe, name=name))
+        host = await world.room()
+        await host.do(EndRoom(room=ROOM))
+        if restarted:
+            await world.restart()
+        await world.advance(KEPT + 2 * PRUNED_EVERY)
+        assert await keys(world, "room") == [ROOM]
+        assert ROOM in world.server.rooms
+        works = True
+        await world.advance(2 * PRUNED_EVERY)
+        assert await keys(world, "room") == []
+        assert ROOM not in world.server.rooms
 
 
 async def test_commits_go_on_while_a_great_many_are_discarded(gated: World, store: GatedStore) -> None:

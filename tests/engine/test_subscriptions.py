@@ -28,9 +28,6 @@ from .world import ROOM, World, codes, events, outcome, outcomes, waiting
 CHANNEL = "private-room.room"
 
 
-# Who may
-
-
 async def test_a_user_channel_is_its_users_alone(world: World) -> None:
     ann = world.person("ann")
     await ann.follow("private-user.ann")
@@ -66,9 +63,6 @@ async def test_a_calls_channel_is_its_parties(world: World) -> None:
 async def test_another_channel_is_none_of_the_engines(world: World, channel: str) -> None:
     with pytest.raises(InvalidInput):
         await world.engine.subscribe(channel)
-
-
-# What they hear
 
 
 @pytest.mark.parity("B4")
@@ -142,9 +136,6 @@ async def test_who_was_away_for_a_moment_gets_what_was_missed(world: World) -> N
     assert len(events(second, SeatTaken)) == 1
     third = await world.engine.subscribe(CHANNEL, actor=host.actor, recover=Recover("other", 1))
     assert not third.recovered
-
-
-# How it ends
 
 
 async def test_who_leaves_hears_nothing_after_it(world: World) -> None:

@@ -141,8 +141,6 @@ class UTDCallSession(UTDSession):
         """The same as `end()`: a call that one side leaves is over. The session can be used again."""
         await self.end()
 
-    # Taking part.
-
     async def _take_part(self, command: StartCall | AcceptCall, opening: Opening) -> UTDCall:
         opening.check(self._context.devices)
         await self._see_off()
@@ -227,8 +225,6 @@ class UTDCallSession(UTDSession):
 
     def _device_sources(self, *, with_camera: bool = False) -> tuple[TrackSource, ...]:
         return (TrackSource.MICROPHONE, TrackSource.CAMERA) if self.type.has_video else (TrackSource.MICROPHONE,)
-
-    # The mirror.
 
     async def _follow(self, call: UTDCall) -> None:
         """Mirror a call, unless it is over or mirrored already."""

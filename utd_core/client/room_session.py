@@ -200,13 +200,9 @@ class UTDRoomSession(UTDSession):
         await self._awaited.forget(request_id)
         return await self._request(CancelRequest(room=self.room_name, id=request_id))
 
-    # What a kind of room fills in.
-
     @abstractmethod
     def _refresh(self, room: Room, event: Event | None) -> None:
         """Show what an event has changed, or everything (None)."""
-
-    # Commands.
 
     async def _execute(self, command: Any) -> Any:
         self._check_joined()
@@ -240,8 +236,6 @@ class UTDRoomSession(UTDSession):
 
     async def _reject(self, request_id: int, reason: str) -> Request:
         return await self._request(RejectRequest(room=self.room_name, id=request_id, reason=reason))
-
-    # The stay.
 
     async def _stay_in_room(self, visit: Visit) -> None:
         ticket = await self._enter()
@@ -295,8 +289,6 @@ class UTDRoomSession(UTDSession):
             await self._open_mirror()
             self._on_resynced(recovered=False)
         return ticket
-
-    # The mirror.
 
     @property
     def _mirrored(self) -> Room | None:

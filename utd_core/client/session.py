@@ -178,8 +178,6 @@ class UTDSession(Receiving, SessionLifecycle):
         async with self.frames(identity, source, capacity=capacity) as frames:
             return await record(frames, *sinks, clock=self._clock, origin=origin)
 
-    # What a kind of session fills in.
-
     @abstractmethod
     def _entitlement(self) -> Grant:
         """What the mirrored state grants this participant, by the model's own function."""
@@ -199,8 +197,6 @@ class UTDSession(Receiving, SessionLifecycle):
     @abstractmethod
     def _catch_up(self) -> None:
         """Apply the engine's facts that have arrived already."""
-
-    # The stay.
 
     async def _stay_connected(self, visit: Visit, ticket: UTDTokenResponse) -> None:
         """Connect, tell that the session is in, and come back for as long as that makes sense; then the visit ends."""
@@ -270,8 +266,6 @@ class UTDSession(Receiving, SessionLifecycle):
         """Give a command and wait for its answer even when cancelled: who knows the outcome can undo it."""
         with anyio.CancelScope(shield=True):
             return await self._link.execute(command)
-
-    # Permissions.
 
     def _is_entitled(self, source: TrackSource) -> bool:
         return source in self._entitlement().publish
@@ -349,8 +343,6 @@ class UTDSession(Receiving, SessionLifecycle):
             log.info("%s has to wait with its devices: %s", self.identity, error)
             return False
         return True
-
-    # What arrives.
 
     def _conclude(self, visit: Visit) -> None:
         lost = visit.end is not None and visit.end.reason is EndReason.SYNC_LOST

@@ -121,8 +121,6 @@ class Decider:
             return None
         return answer_project(state or Project(), command, events, context)
 
-    # Rooms
-
     def _room(self, batch: Batch, job: Job, events: list[Event], context: Context) -> Any:
         room: Room = batch.aggregate.state
         command, actor = job.command, job.actor
@@ -197,8 +195,6 @@ class Decider:
         member = presence.member(identity)
         places = () if member is None else member.places
         batch.undo.append(lambda: presence.restore(identity, member, places))
-
-    # Calls
 
     def _call(self, batch: Batch, command: Command | Internal, events: list[Event]) -> Any:
         call: Call = batch.aggregate.state

@@ -85,8 +85,6 @@ class Pipeline:
         self._stopped.set()
         self._alone = False
 
-    # For callers
-
     def submit(
         self, kind: Kind, key: str, command: Command, actor: Actor, keyed: Keyed | None = None
     ) -> asyncio.Future[Any]:
@@ -157,8 +155,6 @@ class Pipeline:
         """Commands that are not decided yet."""
         return sum(len(aggregate.waiting) for aggregate in (*self._ready, *self._loader.under_way))
 
-    # The task
-
     def attach(self, surroundings: Surroundings) -> None:
         """What happens around decisions; before anything is submitted."""
         self._surroundings = surroundings
@@ -209,8 +205,6 @@ class Pipeline:
             for job in list(aggregate.take(len(aggregate.waiting))):
                 job.fail(_closed())
 
-    # What waits
-
     def _want(self, aggregate: Aggregate) -> None:
         """The aggregate has work; it gets a turn once it is loaded."""
         if aggregate.loaded:
@@ -226,8 +220,6 @@ class Pipeline:
                 self._refuse(job, copy(failure))
         elif aggregate.has_work:
             self._want(aggregate)
-
-    # Deciding
 
     async def _cycle(self) -> None:
         """Decide what waits, as much as one transaction may hold, and commit it."""
@@ -326,8 +318,6 @@ class Pipeline:
         else:
             self._succeed(job, answer)
 
-    # Committing
-
     async def _commit(self, batches: list[Batch]) -> None:
         try:
             envelopes = await self._transactions.write(batches)
@@ -391,8 +381,6 @@ class Pipeline:
         if first is not None:
             self._succeed(job, first[0])
         return first is not None
-
-    # Answering
 
     def _succeed(self, job: Job, answer: Any) -> None:
         self._count(job, "ok")

@@ -1,12 +1,18 @@
-"""The tables. `base.py` says what the columns mean; `migrations/` bring an older database to this shape."""
+"""The tables. `base.py` says what the columns mean; `migrations/` bring an older database to this shape.
+
+- Every row belongs to a project, which is the first column of every key: what one engine sees lies together.
+- Names are compared byte by byte on every database, so that a list has one order and needs no second index for it.
+- No foreign key guards the events: they are only written in the transaction that moves their channel's head, and
+  looking for the channel again would cost more than writing the event.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
-    ForeignKey,
     Index,
     LargeBinary,
     MetaData,
@@ -16,36 +22,52 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest revision in `migrations/versions`."""
 
 metadata = MetaData()
 
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+
 state = Table(
     "utd_state",
     metadata,
-    Column("kind", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("project", Name, primary_key=True),
+    Column("kind", Name, primary_key=True),
+    Column("key", Name, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("deadline", Double),
     Column("ended_at", Double),
 )
 _GOES_ON = state.c.ended_at.is_(None)
-Index("utd_state_listing", state.c.kind, state.c.key, sqlite_where=_GOES_ON, postgresql_where=_GOES_ON)
+Index(
+    "utd_state_listing",
+    state.c.project,
+    state.c.kind,
+    state.c.key,
+    sqlite_where=_GOES_ON,
+    postgresql_where=_GOES_ON,
+)
 _HAS_ENDED = state.c.ended_at.is_not(None)
-Index("utd_state_ended", state.c.ended_at, sqlite_where=_HAS_ENDED, postgresql_where=_HAS_ENDED)
+Index("utd_state_ended", state.c.project, state.c.ended_at, sqlite_where=_HAS_ENDED, postgresql_where=_HAS_ENDED)
 # Most states have no deadline at all; only those that do are in the index.
 _HAS_DEADLINE = state.c.deadline.is_not(None)
-Index("utd_state_due", state.c.deadline, sqlite_where=_HAS_DEADLINE, postgresql_where=_HAS_DEADLINE)
+Index("utd_state_due", state.c.project, state.c.deadline, sqlite_where=_HAS_DEADLINE, postgresql_where=_HAS_DEADLINE)
 
-# One row, made with the tables: the epoch of channels that nobody has published on.
-epoch = Table("utd_epoch", metadata, Column("epoch", Text, primary_key=True))
+# One row for each project that was ever opened: the epoch of its channels that nobody has published on.
+epoch = Table(
+    "utd_epoch",
+    metadata,
+    Column("project", Name, primary_key=True),
+    Column("epoch", Text, nullable=False),
+)
 
 channel = Table(
     "utd_channel",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("project", Name, primary_key=True),
+    Column("name", Name, primary_key=True),
     # The offsets of a channel mean something in this epoch only.
     Column("epoch", Text, nullable=False),
     Column("offset", BigInteger, nullable=False),
@@ -58,7 +80,8 @@ channel = Table(
 event = Table(
     "utd_event",
     metadata,
-    Column("channel", Text, ForeignKey(channel.c.name), primary_key=True),
+    Column("project", Name, primary_key=True),
+    Column("channel", Name, primary_key=True),
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", Text, nullable=False),
     Column("key", Text, nullable=False),
@@ -71,13 +94,29 @@ event = Table(
 answer = Table(
     "utd_answer",
     metadata,
-    Column("actor", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("project", Name, primary_key=True),
+    Column("actor", Name, primary_key=True),
+    Column("key", Name, primary_key=True),
     Column("fingerprint", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("at", Double, nullable=False),
 )
-Index("utd_answer_at", answer.c.at)
+Index("utd_answer_at", answer.c.project, answer.c.at)
+
+# What a server knows of the projects it hosts. An embedded engine needs no row here.
+project = Table(
+    "utd_project",
+    metadata,
+    Column("app_id", Name, primary_key=True),
+    Column("key", Name, nullable=False, unique=True),
+    # Encrypted by whoever writes it; the store cannot read it.
+    Column("secrets", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("flags", Text, nullable=False),
+    Column("limits", Text, nullable=False),
+    Column("suspended", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)
 
 # Alembic's own table, under our name, so that a database can be shared with an application that uses Alembic too.
 version = Table(

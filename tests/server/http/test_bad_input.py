@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -205,10 +206,8 @@ class TestTheReader:
     @given(st.binary() | st.text().map(str.encode))
     @settings(max_examples=300)
     def test_raises_nothing_but_its_own(self, content: bytes) -> None:
-        try:
+        with suppress(InvalidInput):
             assert isinstance(parse_object(content, 32, 1_000), dict)
-        except InvalidInput as error:
-            assert error.code == ErrorCode.INVALID_JSON
 
 
 def depth_of(value: Any) -> int:

@@ -213,7 +213,8 @@ class TestFields:
 
     async def test_that_a_command_does_not_need_may_be_an_empty_object_or_nothing(self, world: World) -> None:
         host = await a_room(world)
-        for request in ({}, {"json": {}}, {"content": b""}):
+        requests: list[dict[str, Any]] = [{}, {"json": {}}, {"content": b""}]
+        for request in requests:
             done(await host.send("POST", f"{API}/rooms/lobby/seats/3/take", **request))
             done(await host.send("POST", f"{API}/rooms/lobby/seats/leave", **request))
 

@@ -133,8 +133,9 @@ class Caller:
 def request_of(command: Command) -> dict[str, Any]:
     """The request that a command is, as somebody would write it who has only read the reference."""
     spec = command.spec
-    fields = json.loads(command.model_dump_json(exclude_unset=True))
-    path = re.sub(r"{(\w+)}", lambda found: quote(str(fields.pop(found[1])), safe=""), spec.path)
+    whole = json.loads(command.model_dump_json())
+    path = re.sub(r"{(\w+)}", lambda found: quote(str(whole.pop(found[1])), safe=""), spec.path)
+    fields = {name: value for name, value in whole.items() if name in command.model_fields_set}
     request: dict[str, Any] = {"verb": spec.verb, "path": API + path}
     if spec.verb in ("GET", "DELETE"):
         request["params"] = {name: as_text(value) for name, value in fields.items() if value is not None}

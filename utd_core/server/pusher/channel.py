@@ -46,11 +46,12 @@ class Place:
     the Unix epoch. `is_held`: it was not given up yet.
     """
 
-    __slots__ = ("channel", "good_until", "is_held", "socket", "user_id")
+    __slots__ = ("channel", "good_until", "is_held", "outbox", "socket", "user_id")
 
     def __init__(self, channel: Channel, socket: Socket, user_id: str | None = None, good_until: float = inf) -> None:
         self.channel = channel
         self.socket = socket
+        self.outbox = socket.outbox
         self.user_id = user_id
         self.good_until = good_until
         self.is_held = False
@@ -163,4 +164,4 @@ def _send(frame: Frame, places: Iterable[Place], skip: str) -> None:
     for place in places:
         # Others may have had a turn since these places were looked up: some may have left, and come back to another.
         if place.is_held and (not skip or place.socket.id != skip):
-            place.socket.outbox.push(frame)
+            place.outbox.push(frame)

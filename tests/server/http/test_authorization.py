@@ -1,0 +1,212 @@
+"""Who may give which command over HTTP: every command, by everybody from no credential at all to the secret.
+
+The expectations are those of the model's own matrix, which is written by hand; here the same rooms and calls stand in a
+running engine, and commands come as requests. What is refused has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import product
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.model.authorization import ROLES, Row, call_rows, room_rows
+from tests.model.scenes import ACTOR, arrange
+from tests.model.test_authorization import CALL_COMMANDS, CODE, STATUS, name_of
+from tests.model.world import LOUNGE, RoomWorld
+from utd_core.engine.kinds import CALL, ROOM
+from utd_core.errors import ErrorCode
+from utd_core.model.codec import dump
+from utd_core.model.command import THE_SERVER, Actor, Command
+from utd_core.model.commands import COMMANDS, CreateBan, CreateRoom, CreateSession, JoinRoom, StartCall
+from utd_core.model.identifiers import SERVER
+from utd_core.model.roles import Role
+from utd_core.model.stream_type import UTDStreamType
+
+from .world import Caller, World, done, refused
+
+ROWS, CALL_ROWS = room_rows(), call_rows()
+SIDES = ("caller", "callee", "other", "server")
+PEOPLE = {"caller": "ann", "callee": "bob", "other": "eve"}
+PHONE = "phone"
+
+
+class Stage:
+    """The room or call of a row, in a running engine."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.call = "none"
+
+    async def room(self, row: Row, role: str) -> Command:
+        """Arrange the room in which the command of a row succeeds, if only the actor may give it; the command."""
+        model, _, command = arrange(row.name, role)
+        if model.state is not None:
+            await self._enact(model)
+        if isinstance(command, CreateSession) and role != "server":
+            command = CreateSession(identity=ACTOR)
+        return command
+
+    async def _enact(self, model: RoomWorld) -> None:
+        """Let the same people be in the engine's room, and make its state that of the model's."""
+        engine, room = self.world.engine, model.room
+        owner = next(identity for identity, role in room.roles.items() if role is Role.OWNER)
+        await engine.execute(CreateRoom(room=LOUNGE, type=room.type, owner=None if owner == SERVER else owner))
+        for identity in model.present:
+            join = JoinRoom(room=LOUNGE, type=room.type, device_id=PHONE)
+            await engine.execute(join, actor=Actor(identity, PHONE))
+        await self.world.clock.settle()
+        self._aggregate(ROOM, LOUNGE).state = room
+
+    async def ring(self) -> None:
+        """Ann calls Bob."""
+        command = StartCall(type=UTDStreamType.AUDIO_CALL, callee="bob")
+        self.call = (await self.world.engine.execute(command, actor=Actor("ann", PHONE))).call_id
+
+    def state(self) -> bytes | None:
+        """The room or call as it is, byte for byte."""
+        kind, key = (ROOM, LOUNGE) if self.call == "none" else (CALL, self.call)
+        aggregate = self._aggregate(kind, key)
+        return None if aggregate is None or aggregate.state is None else dump(aggregate.state)
+
+    def _aggregate(self, kind: Any, key: str) -> Any:
+        machinery: Any = self.world.engine._machinery
+        return machinery.pipeline.residents.peek(kind, key)
+
+    async def caller(self, identity: str) -> Caller:
+        return self.world.server() if identity == SERVER else await self.world.user(identity, device=PHONE)
+
+    async def intruders(self, identity: str) -> dict[str, Caller]:
+        """Everybody who shows no valid credential of this project, while claiming to be somebody who may."""
+        world = self.world
+        here = {"X-App-Id": "alpha"}
+        foreign = await world.user(identity, app="beta", device=PHONE)
+        expired = await world.user(identity, device=PHONE)
+        world.engine.clock.now = lambda: world.clock.now() + 50_000  # type: ignore[method-assign]  # for this one
+        return {
+            "no credential": world.nobody(),
+            "no credential but the project": Caller(world, here),
+            "token of another project": Caller(world, {**foreign.headers, **here}),
+            "secret of another project": Caller(world, {**here, "X-App-Secret": "secret-of-beta"}),
+            "expired token": expired,
+        }
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with World() as world:
+        yield Stage(world)
+
+
+def check(response: httpx.Response, mark: str) -> None:
+    """The matrix says `+`, or which refusal it is."""
+    if response.status_code == 404 and response.json()["code"] == ErrorCode.BAN_NOT_FOUND:
+        assert mark == "+"
+    elif mark == "+":
+        done(response)
+    else:
+        refused(response, STATUS[mark], CODE.get(mark, response.json()["code"]))
+
+
+def test_every_command_is_in_the_matrix() -> None:
+    assert {row.command for row in [*ROWS, *CALL_ROWS]} == set(COMMANDS)
+
+
+@pytest.mark.parametrize(("row", "role"), list(product(ROWS, ROLES)), ids=name_of)
+async def test_a_role_may_give_over_http_what_the_matrix_says(stage: Stage, row: Row, role: str) -> None:
+    if row.allowed[role] == ".":
+        return
+    command = await stage.room(row, role)
+    before = stage.state()
+    response = await (await stage.caller(SERVER if role == "server" else ACTOR)).give(command)
+    if isinstance(command, JoinRoom) and role == "server":
+        # A server is in no room; it names who joins.
+        refused(response, 422, ErrorCode.INVALID_INPUT)
+    else:
+        check(response, row.allowed[role])
+    if not response.is_success:
+        assert stage.state() == before
+
+
+@pytest.mark.parametrize(("row", "side"), list(product(CALL_ROWS, SIDES)), ids=name_of)
+async def test_a_side_of_a_call_may_give_over_http_what_the_matrix_says(stage: Stage, row: Row, side: str) -> None:
+    if row.name != "start_call":
+        await stage.ring()
+    before = stage.state()
+    caller = await stage.caller(SERVER if side == "server" else PEOPLE[side])
+    response = await caller.give(CALL_COMMANDS[row.name](stage.call))
+    check(response, row.allowed[side])
+    if not response.is_success:
+        assert stage.state() == before
+
+
+@pytest.mark.parametrize("row", [*ROWS, *CALL_ROWS], ids=name_of)
+async def test_nobody_gives_anything_without_a_valid_credential_of_the_project(stage: Stage, row: Row) -> None:
+    if row in CALL_ROWS:
+        if row.name != "start_call":
+            await stage.ring()
+        command, identity = CALL_COMMANDS[row.name](stage.call), "ann"
+    else:
+        command, identity = await stage.room(row, "owner"), ACTOR
+    before = stage.state()
+    for who, caller in (await stage.intruders(identity)).items():
+        response = await caller.give(command)
+        assert (response.status_code, response.json()["code"]) == (401, "unauthenticated"), who
+        assert stage.state() == before, who
+
+
+@pytest.mark.parametrize("row", [*ROWS, *CALL_ROWS], ids=name_of)
+async def test_the_publishable_key_gives_nothing_but_sessions(stage: Stage, row: Row) -> None:
+    if row in CALL_ROWS:
+        await stage.ring()
+        command = CALL_COMMANDS[row.name](stage.call)
+    else:
+        command = await stage.room(row, "owner")
+    before = stage.state()
+    response = await stage.world.key().give(command)
+    if row.command == "create_session":
+        done(response)
+    else:
+        refused(response, 403, ErrorCode.FORBIDDEN)
+    assert stage.state() == before
+
+
+COMES_IN = ("create_session", "create_room", "join_room")
+"""Commands by which somebody who was outside is inside."""
+
+
+@pytest.mark.parametrize("row", ROWS, ids=name_of)
+async def test_whoever_is_banned_comes_in_nowhere_and_is_a_stranger_elsewhere(stage: Stage, row: Row) -> None:
+    command = await stage.room(row, "stranger")
+    banned = await stage.caller(ACTOR)
+    await stage.world.engine.execute(CreateBan(identity=ACTOR), actor=THE_SERVER)
+    before = stage.state()
+    response = await banned.give(command)
+    if row.command in COMES_IN and row.allowed["stranger"] in ("+", "o"):
+        refused(response, 403, ErrorCode.BANNED)
+    elif row.command in COMES_IN:
+        assert response.status_code == 403
+    else:
+        check(response, row.allowed["stranger"])
+    if not response.is_success:
+        assert stage.state() == before
+
+
+@pytest.mark.parametrize("row", CALL_ROWS, ids=name_of)
+async def test_whoever_is_banned_is_in_no_call_any_more(stage: Stage, row: Row) -> None:
+    await stage.ring()
+    callee = await stage.caller("bob")
+    await stage.world.engine.execute(CreateBan(identity="bob"), actor=THE_SERVER)
+    await stage.world.clock.settle()
+    response = await callee.give(CALL_COMMANDS[row.name](stage.call))
+    if row.name == "start_call":
+        refused(response, 403, ErrorCode.BANNED)
+    elif COMMANDS[row.name].spec.query:
+        assert "ended" in str(done(response))
+    elif row.allowed["callee"] == "+":
+        refused(response, 409, ErrorCode.CALL_ENDED)
+    else:
+        check(response, row.allowed["callee"])
