@@ -24,13 +24,13 @@ K = TypeVar("K", bound=Hashable)
 
 
 class _Run:
-    """Work on one key that is under way since `since` (`monotonic` seconds)."""
+    """Work on one key that is under way since `since` (`monotonic` seconds), in the scope of its worker."""
 
     __slots__ = ("scope", "since", "waiters")
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float, scope: anyio.CancelScope) -> None:
         self.since = since
-        self.scope = anyio.CancelScope()
+        self.scope = scope
         self.waiters: list[asyncio.Future[None]] = []
 
 
@@ -113,35 +113,47 @@ class Upkeep(Generic[K]):
     async def _work(self) -> None:
         try:
             while True:
-                while self._waiting:
-                    await self._work_on(next(iter(self._waiting)))
-                if self._parked is not None:
+                # A scope costs more than most of the work, so one serves until it has been cancelled.
+                with anyio.CancelScope() as scope:
+                    await self._work_in(scope)
+                if not scope.cancel_called:
                     return
-                # Starting a task costs more than most of the work: the last one waits for more.
-                self._parked = asyncio.get_running_loop().create_future()
-                await self._parked
         finally:
             self._workers -= 1
             if self._parked is not None and self._parked.done():
                 self._parked = None
 
-    async def _work_on(self, key: K) -> None:
+    async def _work_in(self, scope: anyio.CancelScope) -> None:
+        """Work until there is nothing for this worker, or `scope` was cancelled."""
+        while True:
+            while self._waiting:
+                await self._work_on(next(iter(self._waiting)), scope)
+                if scope.cancel_called:
+                    return
+            if self._parked is not None:
+                return
+            # Starting a task costs more than most of the work: the last one waits for more.
+            self._parked = asyncio.get_running_loop().create_future()
+            await self._parked
+
+    async def _work_on(self, key: K, scope: anyio.CancelScope) -> None:
         del self._waiting[key]
-        run = self._running[key] = _Run(self._clock.monotonic())
+        run = self._running[key] = _Run(self._clock.monotonic(), scope)
         self._watch()
         done = False
         try:
-            with run.scope:
-                done = await self._try(key)
+            done = await self._try(key)
+        except asyncio.CancelledError:
+            if scope.cancel_called:
+                self.failures += 1
+                log.warning("%s of %r was not done within %s s; it is tried again", self.name, key, self._patience)
+            raise
         finally:
             del self._running[key]
             for waiter in run.waiters:
                 if not waiter.done():
                     waiter.set_result(None)
-        if run.scope.cancelled_caught:
-            self.failures += 1
-            log.warning("%s of %r was not done within %s s; it is tried again", self.name, key, self._patience)
-        self._settle(key, done)
+            self._settle(key, done)
 
     def _watch(self) -> None:
         """One look at all that is worked on, every `patience` seconds, costs less than a timer for each."""

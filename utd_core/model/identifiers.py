@@ -84,6 +84,9 @@ def _well_formed(value: Any, what: str, code: ErrorCode, limit: int) -> str:
         raise InvalidInput(f"{what} must be a string, got {type(value).__name__}", code=code)
     if not 1 <= len(value) <= limit:
         raise InvalidInput(f"{what} must have 1 to {limit} characters, got {len(value)}", code=code)
+    if value.isascii() and value.isprintable() and " " not in (value[0], value[-1]):
+        # The usual name, on the way of every command.
+        return value
     if value != value.strip() or not _printable(value) or _hides_something(value):
         raise InvalidInput(
             f"{what} must not hold control characters, invisible ones or outer blanks: {value[:32]!r}", code=code
