@@ -21,9 +21,9 @@ from typing import Any
 
 import uvloop
 
+from utd_core.model.seats import SeatTaken
 from utd_core.server.pusher.frames import engine_event
 from utd_core.store.base import Envelope
-from utd_core.model.seats import SeatTaken
 
 ROOM = "lounge"
 CHANNEL = f"private-room.{ROOM}"

@@ -22,11 +22,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from utd_core.engine import Engine
+from utd_core.engine import Engine, EngineSettings
 from utd_core.server import Project, ProjectLimits, asgi
 
 LIMITS = ProjectLimits(commands_per_second=1e6, burst=1_000, identity_commands_per_second=1e6, identity_burst=1_000)
 """Out of reach, but kept like any others."""
+SETTINGS = EngineSettings(ticket_ttl=3_600)
+"""Nobody connects to the media server, and all are there to the end."""
 PROJECT = Project("bench", "key", ("secret",), limits=LIMITS)
 
 
@@ -83,7 +85,11 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     store = sys.argv[1]
-    app = bare() if store == "bare" else asgi(Engine("mock", store=store, app_id=PROJECT.app_id), PROJECT)
+    app = (
+        bare()
+        if store == "bare"
+        else asgi(Engine("mock", store=store, app_id=PROJECT.app_id, settings=SETTINGS), PROJECT)
+    )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(app))
 

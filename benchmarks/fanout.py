@@ -106,7 +106,9 @@ async def stacks() -> list[Result]:
     """The comparison that uvicorn's websockets-sansio was chosen by."""
     burst, paced = await side_by_side((BARE, *OTHERS), FEW)
     return [
-        Result(f"CPU s per million, {how}, bare loop on {name}", figures[name], "s", None, Baseline(BARE, figures[BARE]))
+        Result(
+            f"CPU s per million, {how}, bare loop on {name}", figures[name], "s", None, Baseline(BARE, figures[BARE])
+        )
         for how, figures in (("burst", burst), (f"one every {PACE_MS} ms", paced))
         for name in OTHERS
     ]

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from time import perf_counter
@@ -140,6 +141,7 @@ class Connection(asyncio.Protocol):
         if not end:
             return
         if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 204")):
+            self._transport.close()
             self._answered.set_exception(RuntimeError(self._received.decode()))
         elif len(body) >= _length(head):
             self._received = b""
@@ -198,8 +200,8 @@ async def load_on(server: str) -> AsyncIterator[Load]:
     loop = asyncio.get_running_loop()
     connections = []
     for number, token in enumerate(people):
-        requests = seat_requests(number, token)
-        _, connection = await loop.create_connection(lambda sent=requests: Connection(sent), "127.0.0.1", port)
+        made = partial(Connection, seat_requests(number, token))
+        _, connection = await loop.create_connection(made, "127.0.0.1", port)
         connections.append(connection)
     try:
         yield Load(process, connections)

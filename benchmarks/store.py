@@ -22,7 +22,7 @@ from utd_core.broker import LocalBroker
 from utd_core.model.seats import SeatTaken
 from utd_core.store import Commit, Envelope, StoredState, open_store
 from utd_core.store import statements as sql
-from utd_core.store.rows import Rows, rows_of
+from utd_core.store.rows import Row, Rows, rows_of
 from utd_core.store.sql_store import SqlStore
 from utd_core.store.sqlite import Database, compiled, connect_to_file, connect_to_memory
 
@@ -138,19 +138,18 @@ async def committed(store: SqlStore, callers: int, each: int) -> float:
 def raw(database: Database, commits: int, together: int) -> float:
     """Commits per second of the same statements, with their parameters at hand."""
     connection = database._connection
-    epoch = connection.execute("SELECT epoch FROM utd_epoch").fetchone()[0]
     rounds = commits // together
-    lanes = [[rows_of(commit) for commit in commits_of(epoch, f"room-{n}", rounds)] for n in range(together)]
+    lanes = [[rows_of(commit, "raw") for commit in commits_of("epoch", f"room-{n}", rounds)] for n in range(together)]
     execute, text = connection.execute, {statement: compiled(statement)[0] for statement in STATEMENTS}
     gc.collect()
     began = perf_counter()
     for group in zip(*lanes, strict=True):
         execute("BEGIN IMMEDIATE")
         for statement, parameters in steps(group):
-            if isinstance(parameters, list):
+            if len(parameters) > 1:
                 connection.executemany(text[statement], parameters)
             else:
-                execute(text[statement], parameters)
+                execute(text[statement], parameters[0])
         execute("COMMIT")
     return commits / (perf_counter() - began)
 
@@ -159,14 +158,13 @@ def through_sqlalchemy(commits: int) -> float:
     """Commits per second of the same statements in memory, executed as SQLAlchemy does it."""
     database = connect_to_memory()
     connection = database._connection
-    epoch = connection.execute("SELECT epoch FROM utd_epoch").fetchone()[0]
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
 
     @event.listens_for(engine, "begin")
     def begin(opened: Any) -> None:
         opened.exec_driver_sql("BEGIN IMMEDIATE")
 
-    groups = [[rows_of(commit)] for commit in commits_of(epoch, "room", commits)]
+    groups = [[rows_of(commit, "raw")] for commit in commits_of("epoch", "room", commits)]
     gc.collect()
     began = perf_counter()
     with engine.connect() as opened:
@@ -182,29 +180,14 @@ def through_sqlalchemy(commits: int) -> float:
 STATEMENTS = (sql.INSERT_STATE, sql.UPDATE_STATE, sql.INSERT_CHANNEL, sql.MOVE_CHANNEL, sql.INSERT_EVENT)
 
 
-def steps(group: Sequence[Rows]) -> Iterator[tuple[Any, Any]]:
-    """The statements of some commits, with parameters."""
+def steps(group: Sequence[Rows]) -> Iterator[tuple[Any, list[Row]]]:
+    """The statements of some commits, each with all its rows."""
     for rows in group:
-        for expected, row in rows.states:
-            if expected == 0:
-                yield sql.INSERT_STATE, row
-            else:
-                guard = {"of_kind": row["kind"], "of_key": row["key"], "of_version": expected}
-                columns = {name: row[name] for name in ("version", "payload", "deadline", "ended_at")}
-                yield sql.UPDATE_STATE, {**columns, **guard}
-        for step in rows.steps:
-            if step.first == 1:
-                row = {"name": step.channel, "epoch": step.epoch, "offset": step.last, "pruned": 0}
-                yield sql.INSERT_CHANNEL, row
-            else:
-                guard = {
-                    "of_name": step.channel,
-                    "of_epoch": step.epoch,
-                    "of_offset": step.first - 1,
-                    "offset": step.last,
-                }
-                yield sql.MOVE_CHANNEL, guard
-        yield sql.INSERT_EVENT, rows.events
+        for statement, each in zip(
+            STATEMENTS, (rows.new_states, rows.states, rows.new_channels, rows.channels, rows.events), strict=True
+        ):
+            if each:
+                yield statement, each
 
 
 def deque_appends() -> float:

@@ -22,7 +22,7 @@
     +-- PluginError                 500  a plugin is wrong or failed
     |   `-- BackendNotFound         404  no installed plugin has this name
     +-- StoreFailed                 503  the database failed; nothing was changed
-    +-- Unavailable                 503  the server starts or stops
+    +-- Unavailable                 503  the server starts or stops, or cannot be reached
     +-- DeadlineExceeded            504  the answer did not come in time
     +-- Superseded                  409  a later opposite operation won
     `-- Closed                      409  the object was closed
@@ -191,7 +191,7 @@ class ErrorCode(StrEnum):
     STORE_FAILED = "store_failed"
     """The database failed; nothing was changed."""
     UNAVAILABLE = "unavailable"
-    """The server starts or stops; try again in a moment, with the same idempotency key."""
+    """The server starts or stops, or cannot be reached; try again in a moment, with the same idempotency key."""
     DEADLINE_EXCEEDED = "deadline_exceeded"
     """The answer did not come in time; whether it took effect is not known."""
     GRANT_TIMEOUT = "grant_timeout"

@@ -97,4 +97,10 @@ def test_the_extras_are_those_of_the_distribution() -> None:
         extra: {re.split(r"[<>=\[; ]", requirement)[0].replace("-", "_") for requirement in requirements}
         for extra, requirements in extras.items()
     }
-    assert declared == {extra: set(modules) for extra, modules in doctor.EXTRAS.items()}
+    assert declared == {
+        extra: {module.replace(".", "_") for module in modules} for extra, modules in doctor.EXTRAS.items()
+    }
+
+
+def test_a_module_of_a_package_that_is_not_there_is_missing() -> None:
+    assert doctor.check_extra("otel", ("no_such_library.at.all",)).detail == "not installed: no_such_library.at.all"

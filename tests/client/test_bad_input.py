@@ -87,7 +87,7 @@ async def test_a_malformed_identity(world: World, shows: str) -> None:
     bad = NAMES[shows]
     if bad is not None:
         with pytest.raises(InvalidInput) as caught:
-            world.engine.client(bad)
+            world.new_client(bad)
         assert caught.value.code == "invalid_identity"
     attempts: list[Callable[[], Awaitable[object]]] = [
         lambda: host.kick(bad),

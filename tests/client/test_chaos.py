@@ -25,7 +25,7 @@ from utd_core.model.results import RoomSnapshot
 from utd_core.model.roles import Role
 from utd_core.testing.leaks import Snapshot, assert_no_leaks
 
-from .world import ROOM, World
+from .world import ROOM, Way, World
 
 PEOPLE = ("ann", "bob", "cleo", "dan", "eve")
 STEPS = 60
@@ -88,10 +88,10 @@ async def attempt(act: Awaitable[object]) -> None:
 @pytest.mark.parity("U22", "U23")
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("latency_ms", [0, 15])
-async def test_whatever_happens_the_world_makes_sense_afterwards(seed: int, latency_ms: int) -> None:
+async def test_whatever_happens_the_world_makes_sense_afterwards(way: Way, seed: int, latency_ms: int) -> None:
     before = Snapshot.take()
     chance = random.Random(f"{seed}/{latency_ms}")
-    async with World(latency_ms=latency_ms, jitter_ms=latency_ms, seed=seed) as world:
+    async with World(way, latency_ms=latency_ms, jitter_ms=latency_ms, seed=seed) as world:
         host = await world.audio_room("host", as_host=True, options={"seat_count": 4, "empty_timeout": 3_600.0})
         everybody = [await world.audio_room(identity) for identity in PEOPLE]
         acting: list[asyncio.Future[None]] = []

@@ -20,7 +20,7 @@ from utd_core.model.permission import TrackSource
 from utd_core.model.results import UTDCall
 from utd_core.testing.leaks import Snapshot, assert_no_leaks
 
-from .world import World
+from .world import Way, World
 
 PEOPLE = ("ann", "bob", "cleo", "dan")
 STEPS = 50
@@ -41,10 +41,10 @@ async def pick_up(chance: random.Random, client: UTDStreamClient, session: UTDCa
 @pytest.mark.parity("U12", "U13")
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("latency_ms", [0, 15])
-async def test_both_sides_agree_whatever_happens(seed: int, latency_ms: int) -> None:
+async def test_both_sides_agree_whatever_happens(way: Way, seed: int, latency_ms: int) -> None:
     before = Snapshot.take()
     chance = random.Random(f"{seed}/{latency_ms}")
-    async with World(latency_ms=latency_ms, jitter_ms=latency_ms, seed=seed) as world:
+    async with World(way, latency_ms=latency_ms, jitter_ms=latency_ms, seed=seed) as world:
         clients = [await world.client(identity) for identity in PEOPLE]
         people = [(client, await world.keep(client.call_session("audio_call"))) for client in clients]
         acting: list[asyncio.Future[None]] = []

@@ -17,13 +17,13 @@ from .world import ROOM, World, now
 
 @pytest.mark.parity("U1")
 async def test_a_client_is_made_from_an_engine_or_a_link_and_from_exactly_one(world: World) -> None:
-    for client in (UTDStreamClient(engine=world.engine), UTDStreamClient(EmbeddedLink(world.engine))):
+    for client in (UTDStreamClient(engine=world.engine), UTDStreamClient(link=world.new_link())):
         async with client:
             assert await client.authenticate("alice")
     with pytest.raises(InvalidInput):
-        UTDStreamClient()
+        UTDStreamClient()  # type: ignore[call-overload]  # that is it
     with pytest.raises(InvalidInput):
-        UTDStreamClient(EmbeddedLink(world.engine), engine=world.engine)
+        UTDStreamClient(link=EmbeddedLink(world.engine), engine=world.engine)  # type: ignore[call-overload]  # that is it
 
 
 @pytest.mark.parity("U1")
@@ -36,8 +36,8 @@ async def test_all_sessions_of_a_client_share_its_link(world: World) -> None:
 
 @pytest.mark.parity("U2")
 async def test_the_identity_is_known_as_soon_as_it_is_named(world: World) -> None:
-    assert world.engine.client("alice").identity == "alice"
-    nobody = world.engine.client()
+    assert world.new_client("alice").identity == "alice"
+    nobody = world.new_client()
     assert nobody.identity is None
     async with nobody:
         await nobody.authenticate("bob")
@@ -59,7 +59,7 @@ async def test_a_second_identity_or_device_on_one_client_is_refused_and_says_wha
 
 @pytest.mark.parity("U3")
 async def test_authenticate_answers_a_token_that_the_engine_knows(world: World) -> None:
-    client = world.engine.client()
+    client = world.new_client()
     async with client:
         token = await client.authenticate("alice", name="Alice", device_id="phone")
         actor = world.engine.actor_of(token)
@@ -70,7 +70,7 @@ async def test_authenticate_answers_a_token_that_the_engine_knows(world: World) 
 @pytest.mark.parity("U3")
 @pytest.mark.parametrize("identity", ["", " alice", "a\nb", "$server", "x" * 129])
 async def test_a_malformed_identity_is_refused_and_nobody_is_signed_in(world: World, identity: str) -> None:
-    client = world.engine.client()
+    client = world.new_client()
     with pytest.raises(InvalidInput) as caught:
         await client.authenticate(identity)
     assert caught.value.code == "invalid_identity"
@@ -80,7 +80,7 @@ async def test_a_malformed_identity_is_refused_and_nobody_is_signed_in(world: Wo
 
 @pytest.mark.parity("U3")
 async def test_calls_need_somebody_who_is_signed_in(world: World) -> None:
-    client = world.engine.client()
+    client = world.new_client()
     with pytest.raises(Unauthenticated):
         client.call_session("audio_call")
     with pytest.raises(Unauthenticated):
@@ -112,7 +112,7 @@ async def test_a_call_session_of_either_type(world: World, type: str) -> None:
 
 @pytest.mark.parity("U5")
 async def test_joining_a_live_stream_as_host_and_as_viewer(world: World) -> None:
-    host = world.engine.client()
+    host = world.new_client()
     async with host:
         session = await host.join_live_stream(
             ROOM, identity="host", as_host=True, name="The host", device_id="desk", backstage=False
@@ -164,7 +164,7 @@ async def test_a_room_that_does_not_exist_or_is_of_another_type_cannot_be_joined
 
 @pytest.mark.parity("U7")
 async def test_a_closed_client_makes_no_session_and_its_sessions_live_on_until_they_are_closed(world: World) -> None:
-    alice = world.engine.client("alice")
+    alice = world.new_client("alice")
     await alice.authenticate()
     room = await alice.join_audio_room(ROOM, as_host=True)
     call = alice.call_session("audio_call")
@@ -190,7 +190,7 @@ async def test_a_closed_client_makes_no_session_and_its_sessions_live_on_until_t
 
 @pytest.mark.parity("U7")
 async def test_closing_a_client_without_sessions_frees_the_link_at_once(world: World) -> None:
-    alice = world.engine.client("alice")
+    alice = world.new_client("alice")
     async with alice:
         incoming = alice.incoming_calls
     with pytest.raises(Closed):
@@ -199,14 +199,14 @@ async def test_closing_a_client_without_sessions_frees_the_link_at_once(world: W
 
 
 async def test_signing_in_at_once_from_two_tasks_signs_in_once(world: World) -> None:
-    client = world.engine.client("alice")
+    client = world.new_client("alice")
     async with client:
         first, second = await asyncio.gather(client.authenticate(), client.authenticate())
         assert first == second
 
 
 async def test_a_join_that_fails_leaves_no_session_behind(world: World) -> None:
-    alice = world.engine.client("alice")
+    alice = world.new_client("alice")
     with pytest.raises(NotFound):
         await alice.join_audio_room(ROOM)
     assert alice._sessions == set()

@@ -14,7 +14,7 @@ from utd_core.media.faults import Fault
 from utd_core.model.session import SessionState
 from utd_core.testing.leaks import Snapshot, leaks_since
 
-from .world import ROOM, World, now
+from .world import ROOM, Way, World, left_behind, now
 
 Operation = Callable[[UTDAudioRoomSession], Awaitable[object]]
 
@@ -48,7 +48,7 @@ async def test_closing_at_every_await_point_of_an_operation_leaves_nothing_behin
             await operation
         assert now(session.state) is SessionState.CLOSED
         await world.settle()
-        assert await leaks_since(before) == []
+        assert await left_behind(before) == []
         assert "guest" not in world.backend.server.rooms[ROOM].participants
         if was_done:
             break
@@ -68,7 +68,7 @@ async def test_cancelling_a_join_at_every_await_point_leaves_nobody_in_the_room(
         with suppress(asyncio.CancelledError):
             await (await joining).aclose()
         await world.settle()
-        assert await leaks_since(before) == []
+        assert await left_behind(before) == []
         assert "guest" not in world.backend.server.rooms[ROOM].participants
         assert now(host.remote_participants) == ()
         if was_done:
@@ -112,7 +112,7 @@ async def test_cancelling_a_close_at_every_await_point_is_finished_by_the_next_o
             await closing
         await session.aclose()
         await world.settle()
-        assert await leaks_since(before) == []
+        assert await left_behind(before) == []
         assert "guest" not in world.backend.server.rooms[ROOM].participants
         if was_done:
             break
@@ -174,9 +174,9 @@ async def test_closing_while_the_signal_is_down_waits_for_nobody(world: World) -
     assert world.clock.monotonic() == begin
 
 
-async def test_closing_after_the_engine_and_the_backend_are_gone() -> None:
+async def test_closing_after_the_engine_and_the_backend_are_gone(way: Way) -> None:
     before = Snapshot.take()
-    world = World()
+    world = World(way)
     async with world:
         session = await world.audio_room("host", as_host=True)
         await world.run(session.take_seat())
@@ -190,6 +190,7 @@ async def test_closing_after_the_engine_and_the_backend_are_gone() -> None:
     assert await leaks_since(before) == []
 
 
+@pytest.mark.parametrize("way", ["embedded"], indirect=True)  # a server may come back: tests/remote/test_away.py
 async def test_an_engine_that_is_closed_under_a_session_is_no_moderator(world: World) -> None:
     host = await world.audio_room("host", as_host=True)
     caller = await world.caller("caller")
@@ -206,7 +207,7 @@ async def test_an_engine_that_is_closed_under_a_session_is_no_moderator(world: W
 
 
 async def test_closing_the_client_first_and_the_sessions_later(world: World) -> None:
-    client = world.engine.client("guest")
+    client = world.new_client("guest")
     await client.authenticate()
     session = await client.join_audio_room(ROOM, as_host=True)
     await client.aclose()

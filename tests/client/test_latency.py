@@ -12,15 +12,15 @@ from utd_core.model.permission import TrackSource
 from utd_core.model.seats import SeatMode
 from utd_core.testing.leaks import Snapshot, assert_no_leaks
 
-from .world import ROOM, World, held_by, now
+from .world import ROOM, Way, World, held_by, now
 
 MICROPHONE = frozenset({TrackSource.MICROPHONE})
 
 
 @pytest.fixture
-async def far() -> AsyncIterator[World]:
+async def far(way: Way) -> AsyncIterator[World]:
     before = Snapshot.take()
-    async with World(latency_ms=20, jitter_ms=10, seed=7) as world:
+    async with World(way, latency_ms=20, jitter_ms=10, seed=7) as world:
         yield world
     await assert_no_leaks(before)
 

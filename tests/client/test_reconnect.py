@@ -15,7 +15,7 @@ from utd_core.model.commands import ClearSeat, EndRoom
 from utd_core.model.permission import TrackSource
 from utd_core.model.session import SessionState
 
-from .world import ROOM, World, held_by, now
+from .world import ROOM, Way, World, held_by, now
 
 MICROPHONE = frozenset({TrackSource.MICROPHONE})
 
@@ -274,8 +274,8 @@ async def test_a_connect_that_is_never_answered_ends_with_its_deadline_and_is_tr
     assert now(host.connected)
 
 
-async def test_closing_the_engine_ends_every_session_clearly() -> None:
-    async with World(EngineSettings(return_grace=5.0)) as world:
+async def test_closing_the_engine_ends_every_session_clearly(way: Way) -> None:
+    async with World(way, EngineSettings(return_grace=5.0)) as world:
         host, listener = await speaker(world)
         await world.engine.aclose()
         await world.clock.advance(120.0)
@@ -296,7 +296,7 @@ def test_reasons_that_end_a_session_are_told_from_those_that_do_not() -> None:
 
 def _unreachable(execute: object, is_away: object, identity: str) -> object:
     async def maybe(link: object, command: object, **options: object) -> object:
-        if is_away() and link._actor.identity == identity:  # type: ignore[attr-defined,operator]  # a stand-in
+        if is_away() and link.session.identity == identity:  # type: ignore[attr-defined,operator]  # a stand-in
             raise ConnectionLost("the engine is away")
         return await execute(link, command, **options)  # type: ignore[operator]  # as it was called
 

@@ -14,7 +14,7 @@ from utd_core.errors import UTDStreamException
 from utd_core.media.faults import Fault
 from utd_core.model.session import SESSION, SessionState, SessionTrigger
 
-from .world import ROOM, World, now
+from .world import ROOM, Way, World, now
 
 S, T = SessionState, SessionTrigger
 LATENCY_MS = 50
@@ -26,9 +26,9 @@ Session = UTDAudioRoomSession | UTDCallSession
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world(way: Way) -> AsyncIterator[World]:
     """A network on which connecting takes its time."""
-    async with World(latency_ms=LATENCY_MS) as world:
+    async with World(way, latency_ms=LATENCY_MS) as world:
         yield world
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from utd_core.client import (
+    EngineLink,
     Observable,
     UTDAudioRoomSession,
     UTDCallSession,
@@ -16,13 +17,18 @@ from utd_core.client import (
     UTDSession,
     UTDStreamClient,
 )
+from utd_core.client.embedded import EmbeddedLink
 from utd_core.client.policy import RetryPolicy
+from utd_core.client.remote import ASGITransport, RemoteLink
 from utd_core.engine import Engine, EngineSettings
 from utd_core.media.faults import Fault
 from utd_core.media.sources.pattern import TestPatternVideoSource
 from utd_core.media.sources.synthetic import ToneAudioSource
 from utd_core.model.stream_type import UTDStreamType
+from utd_core.server import App, Project, ProjectFlags, ProjectLimits, SingleHost
+from utd_core.server.pusher import PusherMount
 from utd_core.testing import VirtualClock
+from utd_core.testing.leaks import Snapshot, leaks_since
 from utd_core.testing.wait import eventually, within
 from utd_mock import MockBackend
 
@@ -30,11 +36,26 @@ T = TypeVar("T")
 
 ROOM = "lobby"
 STEADY = RetryPolicy(spread=0.0)
+BASE_URL = "http://engine.test"
+EVENTS_URL = "ws://engine.test/app"
+
+Way = Literal["embedded", "remote"]
+
+
+def a_project(app_id: str) -> Project:
+    """One whose key signs anybody in, as fast as they like."""
+    limits = ProjectLimits(identity_commands_per_second=None)
+    return Project(app_id, "key", ("secret",), flags=ProjectFlags(allow_app_key_identity_mint=True), limits=limits)
 
 
 def small_camera() -> TestPatternVideoSource:
     """A camera whose pictures cost next to nothing."""
     return TestPatternVideoSource(width=64, height=48, framerate=10.0)
+
+
+async def left_behind(before: Snapshot) -> list[str]:
+    """What is there that was not; but the engine's own workers, which begin with the first work, are not counted."""
+    return [line for line in await leaks_since(before) if not line.startswith("task engine:")]
 
 
 def now(observable: Observable[T]) -> T:
@@ -48,20 +69,42 @@ def held_by(session: UTDAudioRoomSession) -> UTDSeat | None:
 
 
 class World:
-    """`client(identity)` makes people; everything that was made is closed at the end, sessions first."""
+    """`client(identity)` makes people; everything that was made is closed at the end, sessions first.
 
-    def __init__(self, settings: EngineSettings | None = None, **mock: Any) -> None:
+    `way` is how they reach the engine: in the process, or as a server, whose requests and sockets are played on the
+    same loop and in the same time.
+    """
+
+    def __init__(self, way: Way = "embedded", settings: EngineSettings | None = None, **mock: Any) -> None:
+        self.way = way
         self.clock = VirtualClock()
         self.backend = MockBackend(mock, self.clock)
         self.engine = Engine(self.backend, clock=self.clock, settings=settings)
+        host = SingleHost(self.engine, a_project(self.engine.app_id))
+        self.app = App(host, mounts=[PusherMount(host)])
+        self.transport = ASGITransport(self.app)
         self._clients = AsyncExitStack()
         self._sessions = AsyncExitStack()
 
     async def client(self, identity: str, **options: Any) -> UTDStreamClient:
         """Somebody who is signed in."""
-        client = self.engine.client(identity, **{"microphone": ToneAudioSource, "retry": STEADY, **options})
+        client = self.new_client(identity, **{"microphone": ToneAudioSource, "retry": STEADY, **options})
         await self._clients.enter_async_context(client)
         return client
+
+    def new_client(self, identity: str | None = None, **options: Any) -> UTDStreamClient:
+        """Somebody who is not signed in yet, and whom nobody closes."""
+        if self.way == "embedded":
+            return self.engine.client(identity, **options)
+        return UTDStreamClient(link=self.new_link(retry=options.get("retry")), identity=identity, **options)
+
+    def new_link(self, **options: Any) -> EngineLink:
+        """A link of nobody yet."""
+        if self.way == "embedded":
+            return EmbeddedLink(self.engine)
+        project = a_project(self.engine.app_id)
+        given = {"base_url": BASE_URL, "media": self.backend, "transport": self.transport, "clock": self.clock}
+        return RemoteLink(project.app_id, project.key, **{**given, **options})
 
     async def audio_room(
         self, identity: str, *, as_host: bool = False, options: dict[str, Any] | None = None, **client: Any
@@ -111,6 +154,8 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.run(self._sessions.aclose())
-        await self._clients.aclose()
+        await self.run(self._clients.aclose())
+        await self.run(self.app.aclose())
+        await self.transport.aclose()
         await self.engine.aclose()
         await self.backend.aclose()

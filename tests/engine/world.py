@@ -239,7 +239,7 @@ class GatedStore:
     async def load(self, kind: str, key: str) -> StoredState | None:
         return await self.inner.load(kind, key)
 
-    async def due(self, now: float, limit: int = 100) -> list[tuple[str, str]]:
+    async def due(self, now: float, limit: int = 100) -> list[tuple[str, str, int]]:
         return await self.inner.due(now, limit)
 
     async def next_deadline(self) -> float | None:

@@ -5,12 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import Database, _private_server, postgres, postgres_server  # noqa: F401  # fixtures
 from utd_core.store import open_store
 from utd_core.store.sql_store import SqlStore
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "file", "postgresql"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlStore]:
     """A new, open store of each kind."""
-    async with open_store(tmp_path / "store.db" if request.param == "file" else None) as opened:
+    async with store_of_kind(request, tmp_path) as opened:
         yield opened
+
+
+def store_of_kind(request: pytest.FixtureRequest, folder: Path) -> SqlStore:
+    """A new store of the kind that a test's parameter names: memory, file or postgresql."""
+    if request.param == "postgresql":
+        database: Database = request.getfixturevalue("postgres")
+        return database.store()
+    return open_store(folder / "store.db" if request.param == "file" else None)

@@ -200,4 +200,7 @@ def test_every_fault_has_words_of_its_own(name: str) -> None:
 
 
 async def execute(store: FileStore, sql: str) -> Any:
-    return await store._read(lambda queries: queries._session._connection.execute(sql).fetchone())  # type: ignore[attr-defined]  # the connection below the protocol
+    async def run(session: Any) -> Any:
+        return session.connection.execute(sql).fetchone()
+
+    return await store.driver.read(run)

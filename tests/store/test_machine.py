@@ -6,6 +6,7 @@ Hypothesis chooses the steps; after each of them everything that can be asked is
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.postgres import Database
 from utd_core.errors import Conflict
 from utd_core.store import Answer, Commit, Envelope, Head, Remains, StoredState, open_store
 from utd_core.store.sql_store import SqlStore
@@ -38,12 +40,11 @@ ANSWERS = st.lists(st.tuples(KEYS, KEYS, TIMES), max_size=2)
 class StoreMachine(RuleBasedStateMachine):
     """The store beside its model: `states`, `events` and `answers` as dictionaries."""
 
-    in_file = False
+    reopens = False
 
     @initialize()
     def begin(self) -> None:
         self.runner = asyncio.Runner()
-        self.folder = Path(tempfile.mkdtemp(prefix="utd-store-")) if self.in_file else None
         self.states: dict[tuple[str, str], StoredState] = {}
         self.events: dict[str, list[Envelope]] = {"x": [], "y": []}
         self.held_after: dict[str, int] = {"x": 0, "y": 0}
@@ -60,8 +61,11 @@ class StoreMachine(RuleBasedStateMachine):
         return self.store
 
     def open(self) -> None:
-        self.store = open_store(None if self.folder is None else self.folder / "store.db")
+        self.store = self.make()
         self.runner.run(self.store.open())
+
+    def make(self) -> SqlStore:
+        return open_store()
 
     @rule(states=STATES, events=EVENTS, answers=ANSWERS)
     def commit(
@@ -135,7 +139,7 @@ class StoreMachine(RuleBasedStateMachine):
             if channel is not None:
                 self.events[channel], self.held_after[channel] = [], 0
 
-    @precondition(lambda self: self.in_file)
+    @precondition(lambda self: self.reopens)
     @rule()
     def reopen(self) -> None:
         self.runner.run(self.opened.aclose())
@@ -155,7 +159,9 @@ class StoreMachine(RuleBasedStateMachine):
                 assert run(store.load(kind, key)) == self.states.get((kind, key))
         waiting = sorted((row.deadline, row.kind, row.key) for row in self.states.values() if row.deadline is not None)
         assert run(store.next_deadline()) == (waiting[0][0] if waiting else None)
-        due = run(store.due(10.0))
+        found = run(store.due(10.0))
+        assert all(self.states[kind, key].version == version for kind, key, version in found)
+        due = [(kind, key) for kind, key, _ in found]
         assert sorted(due) == sorted((kind, key) for deadline, kind, key in waiting if deadline <= 10.0)
         assert [self.states[name].deadline for name in due] == [at for at, _, _ in waiting if at <= 10.0]
 
@@ -193,12 +199,37 @@ class StoreMachine(RuleBasedStateMachine):
         if hasattr(self, "runner"):
             self.runner.run(self.opened.aclose())
             self.runner.close()
-            if self.folder is not None:
-                shutil.rmtree(self.folder)
 
 
 class FileStoreMachine(StoreMachine):
-    in_file = True
+    reopens = True
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="utd-store-"))
+        super().begin()
+
+    def make(self) -> SqlStore:
+        return open_store(self.folder / "store.db")
+
+    def teardown(self) -> None:
+        super().teardown()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class PostgresStoreMachine(StoreMachine):
+    """Each example is a project of its own in the database of the session."""
+
+    reopens = True
+    server: Database
+
+    @initialize()
+    def begin(self) -> None:
+        self.project = f"machine-{secrets.token_hex(6)}"
+        super().begin()
+
+    def make(self) -> SqlStore:
+        return self.server.store(self.project)
 
 
 _UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -207,3 +238,13 @@ TestInMemory = StoreMachine.TestCase
 TestInMemory.settings = settings(_UNHURRIED, max_examples=25, stateful_step_count=25)
 TestInFile = FileStoreMachine.TestCase
 TestInFile.settings = settings(_UNHURRIED, max_examples=8, stateful_step_count=20)
+
+
+@pytest.mark.usefixtures("in_postgres")
+class TestInPostgres(PostgresStoreMachine.TestCase):  # type: ignore[misc, valid-type]  # made at run time
+    settings = settings(_UNHURRIED, max_examples=8, stateful_step_count=20)
+
+
+@pytest.fixture(scope="module")
+def in_postgres(postgres: Database) -> None:
+    PostgresStoreMachine.server = postgres

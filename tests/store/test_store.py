@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from utd_core.errors import Closed, Conflict, InvalidInput, StoreFailed
 from utd_core.model.room import MetadataChanged
 from utd_core.store import Commit, Envelope, Head, Remains
-from utd_core.store import statements as sql
 from utd_core.store.sql_store import SqlStore
-from utd_core.store.sqlite import compiled
 
 from .rows import CHANNEL, ROOM, answer, envelopes, event, offsets, publish, put, state
 
@@ -96,8 +93,8 @@ class TestStates:
         )
         assert await store.next_deadline() == 10.0
         assert await store.due(9.9) == []
-        assert await store.due(20.0) == [("call", "soon"), (ROOM, "next")]
-        assert await store.due(99.0, limit=1) == [("call", "soon")]
+        assert await store.due(20.0) == [("call", "soon", 1), (ROOM, "next", 1)]
+        assert await store.due(99.0, limit=1) == [("call", "soon", 1)]
         await store.commit(Commit(states=[(state("soon", 2, kind="call"), 1)]))
         assert await store.next_deadline() == 20.0
 
@@ -339,23 +336,6 @@ class TestDiscarding:
             with pytest.raises(Conflict):
                 await store.commit(late)
         assert await store.load(ROOM, "lobby") is None
-
-    async def test_a_listing_and_what_ended_are_found_by_their_indexes(self, store: SqlStore) -> None:
-        def plan(queries: Any) -> list[str]:
-            connection = queries._session._connection
-            found = []
-            for statement, values in (
-                (sql.STATES_GOING_ON, {"of_kind": ROOM, "after": "", "limit": 1}),
-                (sql.ENDED, {"before": 1.0, "limit": 1}),
-            ):
-                text, fixed = compiled(statement)
-                found.append(str(connection.execute(f"EXPLAIN QUERY PLAN {text}", {**fixed, **values}).fetchall()))
-            return found
-
-        listing, ended = await store._read(plan)
-        assert "utd_state_listing" in listing
-        assert "utd_state_ended" in ended
-        assert "TEMP B-TREE" not in listing + ended, "nothing is sorted"
 
 
 class TestLife:

@@ -40,6 +40,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "remote": ("httpx", "websockets"),
     "postgres": ("asyncpg",),
     "redis": ("redis",),
+    "otel": ("opentelemetry.exporter.otlp.proto.http", "opentelemetry.sdk"),
     "testing": ("blockbuster", "hypothesis", "pytest", "pytest_asyncio"),
 }
 """The modules of each optional dependency of `utd-core`."""
@@ -90,10 +91,18 @@ def check_sqlite(version: str = sqlite3.sqlite_version) -> Check:
 
 def check_extra(extra: str, modules: tuple[str, ...]) -> Check:
     """Every module of an optional dependency is there; none is imported."""
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    missing = [name for name in modules if not _is_there(name)]
     if missing:
         return Check(extra, False, f"not installed: {', '.join(missing)}", f'pip install "utd-core[{extra}]"')
     return Check(extra, True, ", ".join(modules))
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        # Not even the package that it is in.
+        return False
 
 
 def check_default() -> Check:

@@ -36,6 +36,7 @@ class Subcommand:
 
 COMMANDS: Mapping[str, Subcommand] = {
     "demo": Subcommand("demo", "demo", "A room full of people hears a real voice, in this terminal."),
+    "serve": Subcommand("serve", "serve", "Serve the engine over HTTP and WebSocket."),
     "contract": Subcommand("contract", "contract", "Run the contract suite against a media backend."),
     "plugins": Subcommand("plugins", "plugins", "Show the installed plugins, their backends and what those can do."),
     "doctor": Subcommand("doctor", "doctor", "Say what works on this machine, and how to get the rest."),

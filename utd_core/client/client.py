@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack, overload
 
 import anyio
 
 from ..concurrency import TaskScope
 from ..errors import Closed, Conflict, Forbidden, InvalidInput, Unauthenticated
+from ..media.extras import needs_extra
 from ..model.identifiers import check_device, check_identity, check_room_name, check_text
-from ..model.results import UserSession, UTDCall
+from ..model.results import UTDCall
 from ..model.stream_type import UTDStreamType
 from .audio_room import UTDAudioRoomSession
 from .call import UTDCallSession
@@ -21,11 +22,14 @@ from .incoming import IncomingCalls
 from .link import EngineLink
 from .live_stream import UTDLiveStreamSession
 from .observable import Observable
+from .options import ClientOptions
 from .policy import RetryPolicy, check_seconds
 from .room_session import RoomOptions, UTDRoomSession
 
 if TYPE_CHECKING:
     from ..engine import Engine
+    from .remote.credentials import Headers
+    from .remote.media import Media
 
 
 def new_device() -> str:
@@ -36,11 +40,18 @@ def new_device() -> str:
 class UTDStreamClient:
     """A signed-in user on one device.
 
-        async with engine.client("alice") as alice:
+        async with UTDStreamClient("my-app", "key", base_url="https://rtc.example.com", identity="alice") as alice:
             room = await alice.join_audio_room("lobby", as_host=True, seat_count=8)
             await room.take_seat()
 
-    `engine` (in this process) or `link` is how the engine is reached. `device_id` names the device over restarts of the
+    The engine is reached in one of three ways, and all else is the same:
+
+    - at `base_url`, with the project's publishable `app_id` and `app_key` (see `RemoteLink` for `token_base_url`,
+      `token_headers` and `media`; needs the extra `remote`);
+    - in this process: `engine`, for which `engine.client("alice")` is short;
+    - by a `link` of your own making, such as a `RemoteLink` with settings of its own.
+
+    `device_id` names the device over restarts of the
     program; without one, each client is a device of its own. `microphone` and `camera` are factories of the
     sources that sessions open when no other is named; without more the microphone is silent and there is no camera.
     `simulcast` publishes the camera in several sizes, of which each viewer wishes one (`set_video_quality`), where the
@@ -53,11 +64,55 @@ class UTDStreamClient:
     until the last of them is.
     """
 
+    @overload
     def __init__(
         self,
-        link: EngineLink | None = None,
+        app_id: str,
+        app_key: str,
         *,
+        base_url: str,
+        token_base_url: str | None = None,
+        token_headers: Headers | None = None,
+        media: Media | None = None,
+        identity: str | None = None,
+        name: str = "",
+        device_id: str | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        identity: str | None = None,
+        name: str = "",
+        device_id: str | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        *,
+        link: EngineLink,
+        identity: str | None = None,
+        name: str = "",
+        device_id: str | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        app_id: str | None = None,
+        app_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        token_base_url: str | None = None,
+        token_headers: Headers | None = None,
+        media: Media | None = None,
         engine: Engine | None = None,
+        link: EngineLink | None = None,
         identity: str | None = None,
         name: str = "",
         device_id: str | None = None,
@@ -70,14 +125,14 @@ class UTDStreamClient:
         grant_timeout: float = 10.0,
         connect_deadline: float = 10.0,
     ) -> None:
-        if (link is None) == (engine is None):
-            raise InvalidInput("a client needs a link, or an engine in this process: UTDStreamClient(engine=engine)")
-        if link is None:
-            from .embedded import EmbeddedLink
-
-            assert engine is not None
-            link = EmbeddedLink(engine)
-        self._link: EngineLink = link
+        if sum(way is not None for way in (base_url, engine, link)) != 1:
+            raise InvalidInput(
+                "a client needs one way to its engine: UTDStreamClient(app_id, app_key, base_url=...), "
+                "UTDStreamClient(engine=...) or UTDStreamClient(link=...)"
+            )
+        of_network = (app_id, app_key, token_base_url, token_headers, media)
+        if base_url is None and any(value is not None for value in of_network):
+            raise InvalidInput("app_id, app_key, token_base_url, token_headers and media go with base_url; name it")
         self._identity = None if identity is None else check_identity(identity)
         self._name = check_text(name)
         self._device = new_device() if device_id is None else check_device(device_id)
@@ -90,11 +145,31 @@ class UTDStreamClient:
         check_seconds(grant_timeout, "grant_timeout")
         check_seconds(connect_deadline, "connect_deadline")
         self._retry = retry or RetryPolicy()
+        if base_url is not None:
+            with needs_extra("an engine on the network", "remote"):
+                from .remote import RemoteLink
+            if app_id is None or app_key is None:
+                raise InvalidInput("a client of an engine on the network needs app_id and app_key; name them first")
+            link = RemoteLink(
+                app_id,
+                app_key,
+                base_url=base_url,
+                token_base_url=token_base_url,
+                token_headers=token_headers,
+                media=media,
+                retry=self._retry,
+            )
+        elif engine is not None:
+            from .embedded import EmbeddedLink
+
+            link = EmbeddedLink(engine)
+        assert link is not None, "it is one of the three"
+        self._link: EngineLink = link
         self._grant_timeout = grant_timeout
         self._connect_deadline = connect_deadline
         self._scope = TaskScope("UTDStreamClient")
         self._signing_in = anyio.Lock()
-        self._user: UserSession | None = None
+        self._is_signed_in = False
         self._incoming: IncomingCalls | None = None
         self._sessions: set[object] = set()
         self._closed = False
@@ -106,8 +181,9 @@ class UTDStreamClient:
 
     @property
     def user_token(self) -> str | None:
-        """The bearer for commands, None before the sign-in."""
-        return None if self._user is None else self._user.user_token
+        """The bearer for commands, renewed before it expires; None before the sign-in."""
+        session = self._link.session
+        return None if session is None else session.user_token
 
     @property
     def incoming_calls(self) -> Observable[tuple[UTDCall, ...]]:
@@ -127,7 +203,7 @@ class UTDStreamClient:
         `identity` may be left out where the client was made with one. Raises `Conflict` for another identity than the
         client's, `InvalidInput`, `Banned`.
         """
-        user = await self._sign_in(identity, name, device_id)
+        await self._sign_in(identity, name, device_id)
         async with self._signing_in:
             self._check_open()
             if self._incoming is None:
@@ -135,13 +211,14 @@ class UTDStreamClient:
                 incoming = IncomingCalls(self._link, self._who(), self._scope, self._retry)
                 await incoming.open()
                 self._incoming = incoming
-        return user.user_token
+        assert self._link.session is not None, "signing in sets it"
+        return self._link.session.user_token
 
     def call_session(self, type: UTDStreamType | str) -> UTDCallSession:
         """A session for calls of a type. Raises `InvalidInput` for a type that is no call, `Unauthenticated`."""
         self._check_open()
         kind = _stream_type(type)
-        if self._user is None:
+        if not self._is_signed_in:
             raise Unauthenticated("calls need somebody who is signed in; call authenticate() first")
         session = UTDCallSession(self._context(), kind)
         self._sessions.add(session)
@@ -207,26 +284,25 @@ class UTDStreamClient:
     ) -> None:
         await self.aclose()
 
-    async def _sign_in(self, identity: str | None, name: str | None, device_id: str | None) -> UserSession:
+    async def _sign_in(self, identity: str | None, name: str | None, device_id: str | None) -> None:
         """Sign in once; later calls only check that they mean the same user on the same device."""
         async with self._signing_in:
             self._check_open()
             self._check_same(identity, device_id)
-            user = self._user
-            if user is None:
-                wanted = self._identity if identity is None else check_identity(identity)
-                if wanted is None:
-                    raise Unauthenticated("who is it? name an identity, here or when the client is made")
-                device = self._device if device_id is None else check_device(device_id)
-                called = self._name if name is None else check_text(name)
-                user = await self._link.authenticate(wanted, name=called, device_id=device)
-                self._user, self._identity, self._device, self._name = user, wanted, device, called
-            return user
+            if self._is_signed_in:
+                return
+            wanted = self._identity if identity is None else check_identity(identity)
+            if wanted is None:
+                raise Unauthenticated("who is it? name an identity, here or when the client is made")
+            device = self._device if device_id is None else check_device(device_id)
+            called = self._name if name is None else check_text(name)
+            await self._link.authenticate(wanted, name=called, device_id=device)
+            self._is_signed_in, self._identity, self._device, self._name = True, wanted, device, called
 
     def _check_same(self, identity: str | None, device_id: str | None) -> None:
         if identity is not None and self._identity not in (None, identity):
             raise Conflict(f"this client is {self._identity!r}; make another client for {identity!r}")
-        if self._user is not None and device_id not in (None, self._device):
+        if self._is_signed_in and device_id not in (None, self._device):
             raise Conflict(f"this client is signed in on {self._device!r}; make another client for {device_id!r}")
 
     async def _join(self, session: UTDRoomSession) -> None:

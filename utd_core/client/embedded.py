@@ -22,17 +22,22 @@ class EmbeddedLink:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._actor: Actor | None = None
+        self._session: UserSession | None = None
         self._closed = False
 
     @property
     def clock(self) -> Clock:
         return self._engine.clock
 
+    @property
+    def session(self) -> UserSession | None:
+        return self._session
+
     async def authenticate(self, identity: str, *, name: str, device_id: str) -> UserSession:
         self._check_open()
         command = CreateSession(identity=identity, name=name, device_id=device_id)
         session: UserSession = await self._engine.execute(command)
-        self._actor = Actor(identity, device_id, name)
+        self._actor, self._session = Actor(identity, device_id, name), session
         return session
 
     async def execute(self, command: Command, *, idempotency_key: str | None = None) -> Any:

@@ -27,6 +27,11 @@ class MediaLink(Protocol):
 class EngineLink(MediaLink, Protocol):
     """One identity on one device; it signs in once, and every command after that is its own."""
 
+    @property
+    def session(self) -> UserSession | None:
+        """Who is signed in, with the token of this moment; None before `authenticate`."""
+        ...
+
     async def authenticate(self, identity: str, *, name: str, device_id: str) -> UserSession:
         """Sign in. Raises `InvalidInput`, `Unauthenticated`, `Banned`."""
         ...

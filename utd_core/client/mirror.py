@@ -206,7 +206,7 @@ class Mirror(Generic[S]):
         """Become live again; False when that is given up."""
         log.info("%s: the stream of %s broke; recovering", self._identity, self.channel)
         self._follower.recovering()
-        waits = self._retry.waits(self._identity)
+        waits = self._retry.waits(self._identity, self._clock)
         while True:
             try:
                 # A state that an event was half applied to is worthless: then there is nothing to go on from.

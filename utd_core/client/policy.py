@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..concurrency import Clock
 from ..errors import InvalidInput
 from ..media.checks import is_number
 
@@ -37,11 +38,17 @@ class RetryPolicy:
         if not is_number(self.spread) or self.spread < 0:
             raise InvalidInput(f"spread must be a share of at least 0, got {self.spread!r}")
 
-    def waits(self, identity: str) -> Iterator[float]:
-        """Seconds to wait after each failed attempt; ends when patience does."""
+    def waits(self, identity: str, clock: Clock | None = None) -> Iterator[float]:
+        """Seconds to wait after each failed attempt; ends when patience does.
+
+        With a clock, the time that the attempts take from now on is taken from patience as well.
+        """
+        return self._waits(identity, clock, 0.0 if clock is None else clock.monotonic())
+
+    def _waits(self, identity: str, clock: Clock | None, began: float) -> Iterator[float]:
         stretch = 1.0 + self.spread * zlib.crc32(identity.encode()) / 0xFFFF_FFFF
-        wait, total = self.first_wait, 0.0
-        while total + wait * stretch <= self.patience:
+        wait, waited = self.first_wait, 0.0
+        while (waited if clock is None else clock.monotonic() - began) + wait * stretch <= self.patience:
             yield wait * stretch
-            total += wait * stretch
+            waited += wait * stretch
             wait = min(2 * wait, self.longest_wait)

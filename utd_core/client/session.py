@@ -213,7 +213,7 @@ class UTDSession(Receiving, SessionLifecycle):
             self._move(SessionTrigger.LOSE)
             log.info("%s lost its media connection (%s); coming back", self.identity, reason.value)
             if self._clock.monotonic() - regained_at > retry.longest_wait:
-                attempts, pause = retry.waits(self.identity), 0.0
+                attempts, pause = retry.waits(self.identity, self._clock), 0.0
             # Lost as soon as it was had again: without a pause, two who replace each other would never rest.
             await self._clock.sleep(pause)
             pause = await self._come_back(visit, reason, attempts)

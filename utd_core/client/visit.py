@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from ..errors import Closed, DeadlineExceeded, ErrorCode, MediaError, UTDStreamException
+from ..errors import Closed, DeadlineExceeded, ErrorCode, MediaError, Unavailable, UTDStreamException
 from .models import EndReason, SessionEnd
 
 _REASONS = {
@@ -19,7 +19,7 @@ _REASONS = {
 
 def end_of(error: UTDStreamException) -> SessionEnd:
     """The end of a session that was refused with `error`."""
-    lost = isinstance(error, MediaError | DeadlineExceeded | Closed)
+    lost = isinstance(error, MediaError | Unavailable | DeadlineExceeded | Closed)
     otherwise = EndReason.CONNECTION_LOST if lost else EndReason.REFUSED
     reason = next((reason for code, reason in _REASONS.items() if code == error.code), otherwise)
     return SessionEnd(reason, error.message, error)

@@ -20,7 +20,8 @@ from .kinds import Kind
 class Job:
     """A command on its way: its caller waits for `future`, or has gone away and cancelled it.
 
-    `keyed` is the idempotency key, and the fingerprint of the command, under which the answer is kept.
+    `keyed` is the idempotency key, and the fingerprint of the command, under which the answer is kept; `origin` what an
+    instrument knows its giving by.
     """
 
     command: Command | Internal
@@ -29,6 +30,7 @@ class Job:
     keyed: Keyed | None = None
     query: bool = False
     attempts: int = 0
+    origin: object = None
 
     def succeed(self, answer: Any) -> None:
         if not self.future.done():

@@ -13,6 +13,7 @@ from ..model.bans import Ban
 from ..model.commands.internal import Internal
 from ..store.base import Store
 from .alarms import Agenda
+from .instruments import Instrument
 from .kinds import Kind
 from .presence import Presence
 from .settings import EngineSettings
@@ -51,6 +52,7 @@ class Core:
     broker: Broker
     backend: MediaBackend
     control: MediaControl
+    instrument: Instrument | None = None
     presences: dict[str, Presence] = field(default_factory=dict)
     bans: Mapping[str, Ban] = field(default_factory=dict)
 

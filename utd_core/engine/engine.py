@@ -24,10 +24,11 @@ from ..model.commands.bans import BanCommand
 from ..model.identifiers import check_device, check_identity
 from ..model.results import UserSession, UTDCall
 from ..store import open_store
-from ..store.base import Store
+from ..store.base import Head, Store
 from .alarms import Agenda
 from .core import Core
 from .idempotency import Placed, keyed
+from .instruments import Instrument, ObservedControl
 from .journal import new_call_id
 from .kinds import CALL, PROJECT, ROOM, Kind
 from .machinery import Machinery
@@ -50,8 +51,8 @@ class Engine:
             alice = engine.client("alice")
 
     `media` is the name of an installed plugin (`media_settings` are its own) or a backend; `store` a file for SQLite,
-    a store, or None for memory. A backend or store that is handed in stays its owner's to close. An engine is opened
-    once; after `aclose` make a new one.
+    a store, or None for memory. A backend or store that is handed in stays its owner's to close. `instrument` is shown
+    the engine's work. An engine is opened once; after `aclose` make a new one.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Engine:
         media_settings: Mapping[str, Any] | None = None,
         app_id: str = "embedded",
         settings: EngineSettings | None = None,
+        instrument: Instrument | None = None,
     ) -> None:
         if not isinstance(media, str | MediaBackend):
             raise InvalidInput(f"media is the name of a plugin's backend, or a backend, got {type(media).__name__}")
@@ -73,6 +75,7 @@ class Engine:
         self.settings = settings or EngineSettings()
         self._media = media
         self._media_settings = media_settings
+        self._instrument = instrument
         self._given_store = store
         self._machinery: Machinery | None = None
         self._backend: MediaBackend | None = None
@@ -154,7 +157,10 @@ class Engine:
         route = _ROUTES.get(type(command))
         if route is None:
             raise InvalidInput(f"{type(command).__name__} is no command of this engine")
-        return await route(self, command, actor, idempotency_key)
+        if self._instrument is None:
+            return await route(self, command, actor, idempotency_key)
+        with self._instrument.command(command.spec.name, self.app_id):
+            return await route(self, command, actor, idempotency_key)
 
     async def subscribe(
         self, channel: str, *, actor: Actor = THE_SERVER, recover: Recover | None = None, capacity: int = 1_000
@@ -214,6 +220,15 @@ class Engine:
             from ..server import asgi
         return asgi(self, project, **settings)
 
+    def head(self, channel: str) -> Head | None:
+        """The newest place of a room's or call's channel, not before that of any command that was answered here; None
+        where nothing of it is in memory. Nothing is read, and nothing waits."""
+        for kind in (ROOM, CALL):
+            if self._machinery is not None and channel.startswith(prefix := kind.home("") or ""):
+                aggregate = self._machinery.pipeline.residents.peek(kind, channel[len(prefix) :])
+                return aggregate.head if aggregate is not None and aggregate.loaded and aggregate.head.offset else None
+        return None
+
     def actor_of(self, user_token: str) -> Actor:
         """Who a user token speaks for. Raises `Unauthenticated`."""
         return self._running().tokens.read(user_token)
@@ -233,6 +248,8 @@ class Engine:
             await asyncio.to_thread(manager.load)
             self._backend = manager.create_backend(self._media, self._media_settings, self.clock)
         control = self._backend.control
+        if self._instrument is not None:
+            control = ObservedControl(control, self._instrument)
         given = self._given_store
         self._store = open_store(given) if given is None or isinstance(given, str | Path) else given
         await self._store.open()
@@ -248,6 +265,7 @@ class Engine:
             broker=self._broker,
             backend=self._backend,
             control=control,
+            instrument=self._instrument,
         )
         self._machinery = Machinery(core)
         await self._machinery.open()

@@ -73,7 +73,7 @@ class Pipeline:
         self.results: Counter[tuple[str, str]] = Counter()
         self._core = core
         self._idempotency = idempotency
-        self._transactions = Transactions(core.store, lines, settings.resident_limit)
+        self._transactions = Transactions(core, lines)
         self._decider = Decider(core, lines)
         self._loader = Loader(core, self._loaded)
         self._surroundings: Surroundings
@@ -95,6 +95,8 @@ class Pipeline:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         query = command.spec.query
         job = Job(command, actor, future, keyed, query)
+        if self._core.instrument is not None:
+            job.origin = self._core.instrument.origin()
         if type(command) is StartCall:
             aggregate.parties = (actor.identity, command.callee)
         if query and aggregate.is_settled:

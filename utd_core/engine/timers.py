@@ -58,7 +58,7 @@ class Deadlines:
         ticked: set[tuple[str, str]] = set()
         while True:
             due = await self._core.store.due(self._core.clock.now() + TICK, _AT_ONCE + len(ticked))
-            fresh = [name for name in due if name not in ticked]
+            fresh = [(kind, key) for kind, key, _ in due if (kind, key) not in ticked]
             if not fresh:
                 return
             ticked.update(fresh)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from ..errors import Conflict, StoreFailed, UTDStreamException
 from ..model.codec import dump
-from ..store.base import Commit, Envelope, Store, StoredState
+from ..store.base import Commit, Envelope, StoredState
 from .aggregates import Batch
+from .core import Core
 from .journal import Journal
 from .lines import Lines
 
@@ -18,12 +20,12 @@ log = logging.getLogger("utd_core.engine")
 class Transactions:
     """Writes batches. `commits` and `events` count what holds."""
 
-    def __init__(self, store: Store, lines: Lines, remembered_channels: int) -> None:
+    def __init__(self, core: Core, lines: Lines) -> None:
         self.commits = 0
         self.events = 0
-        self._store = store
+        self._core = core
         self._lines = lines
-        self._journal = Journal(store, remembered_channels)
+        self._journal = Journal(core.store, core.settings.resident_limit)
 
     async def write(self, batches: Sequence[Batch]) -> list[Envelope]:
         """Make the batches durable, all in one; their events at their places.
@@ -34,7 +36,8 @@ class Transactions:
         try:
             await self._journal.prepare(batches)
             envelopes = self._journal.stamp(batches)
-            await self._store.commit(self._commit(batches, envelopes))
+            with self._shown(batches):
+                await self._core.store.commit(self._commit(batches, envelopes))
         except UTDStreamException as error:
             self.forget(batches, reload=isinstance(error, Conflict))
             raise
@@ -58,6 +61,13 @@ class Transactions:
             batch.roll_back()
             batch.aggregate.forget()
         self._lines.roll_back(reload=reload)
+
+    def _shown(self, batches: Sequence[Batch]) -> AbstractContextManager[None]:
+        """Around the commit: what an instrument sees of it."""
+        if self._core.instrument is None:
+            return nullcontext()
+        jobs = (job for batch in batches for job, _ in batch.done)
+        return self._core.instrument.commit([job.origin for job in jobs if job.origin is not None])
 
     def _commit(self, batches: Sequence[Batch], envelopes: list[Envelope]) -> Commit:
         commit = Commit(events=envelopes, states=self._lines.rows())

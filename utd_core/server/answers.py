@@ -10,8 +10,13 @@ from starlette.responses import Response
 
 from ..errors import Closed, ErrorCode, Unavailable, UTDStreamException
 
-_NOT_KEPT = {"cache-control": "no-store"}
-"""Answers hold tokens, and change with every command."""
+_ALWAYS = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+}
+"""Answers hold tokens, and change with every command; and a browser that is led to one shows it as text, if at all."""
 
 
 class JsonResponse(Response):
@@ -22,24 +27,27 @@ class JsonResponse(Response):
 
 def answer(body: bytes, status: int = 200) -> Response:
     """An answer with a body of JSON."""
-    return JsonResponse(body, status, _NOT_KEPT)
+    return JsonResponse(body, status, _ALWAYS)
 
 
 def nothing() -> Response:
     """Done, and there is nothing to say."""
-    return Response(None, 204, _NOT_KEPT)
+    return Response(None, 204, _ALWAYS)
+
+
+def as_told(error: UTDStreamException) -> UTDStreamException:
+    """The error as somebody outside has it: an engine is closed while its server starts or stops."""
+    return Unavailable("the server is starting or stopping; try again in a moment") if type(error) is Closed else error
 
 
 def refusal(error: UTDStreamException) -> Response:
     """The answer that says what went wrong, with the headers that belong to its status."""
-    if isinstance(error, Closed):
-        # An engine is closed when its server stops, and is not open yet when it starts.
-        error = Unavailable("the server is starting or stopping; try again in a moment")
+    error = as_told(error)
     content: dict[str, Any] = {"message": error.message, "code": error.code}
     if error.details:
         content["details"] = error.details
     body = json.dumps(content, default=str, ensure_ascii=False).encode(errors="backslashreplace")
-    return JsonResponse(body, error.status_code, {**_NOT_KEPT, **_headers(error)})
+    return JsonResponse(body, error.status_code, {**_ALWAYS, **_headers(error)})
 
 
 def failure() -> Response:

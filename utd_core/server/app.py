@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from ..errors import Closed, ErrorCode, NotFound, UTDStreamException
-from .answers import failure, refusal
+from .answers import as_told, failure, refusal
 from .app_settings import AppSettings
 from .exchange import REQUEST_ID, Exchange, Observer, begin, write_to_log
 from .http.api import Api
@@ -65,8 +65,10 @@ class App:
         scope = self._proxies.seen_through(scope)
         if scope["type"] == "http":
             await self._request(scope, receive, send)
-        else:
+        elif scope["type"] == "websocket":
             await self._socket(scope, receive, send)
+        else:
+            raise ValueError(f"this application knows no {scope['type']!r}")
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -100,8 +102,6 @@ class App:
         if self._closed:
             raise Closed("the application was closed; make a new one")
 
-    # Requests
-
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()
         exchange = begin(scope)
@@ -124,12 +124,13 @@ class App:
             await (self._mounted(scope) or self._api)(scope, receive, send)
         except ClientDisconnect:
             return None
-        except UTDStreamException as error:
+        except UTDStreamException as raised:
+            if exchange.status:
+                raise
+            error = as_told(raised)
             exchange.code = error.code
             if error.status_code >= 500:
                 log.warning("%s [%s]", error, exchange.request_id, extra={"request_id": exchange.request_id})
-            if exchange.status:
-                raise
             return refusal(error)
         except Exception:
             exchange.code = ErrorCode.INTERNAL.value
@@ -146,24 +147,16 @@ class App:
                 return mount
         return None
 
-    # Sockets
-
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        mount = self._mounted(scope)
-        if mount is not None:
+        try:
             await self.open()
-            await mount(scope, receive, send)
-            return
-        await receive()
-        if "websocket.http.response" in scope.get("extensions", {}):
-            response = refusal(
-                NotFound("there is no socket at this path; look at its URL", code=ErrorCode.ROUTE_NOT_FOUND)
-            )
-            await response({**scope, "type": "websocket"}, receive, send)
+            mount = self._mounted(scope)
+            if mount is None:
+                raise NotFound("there is no socket at this path; look at its URL", code=ErrorCode.ROUTE_NOT_FOUND)
+        except UTDStreamException as error:
+            await _turn_away(error, scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1008})
-
-    # The server's beginning and end
+            await mount(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -182,6 +175,15 @@ class App:
             await receive()
             await stack.aclose()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _turn_away(error: UTDStreamException, scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a socket before it is open, with the reason where the server can tell it."""
+    await receive()
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await refusal(error)(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": 1008})
 
 
 def _noted(exchange: Exchange, send: Send) -> Send:

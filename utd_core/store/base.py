@@ -10,8 +10,10 @@
   discarded and begins anew counts from 1 again, so it must begin in an epoch that nobody has used: a place in the old
   one is then never mistaken for a place in the new one, nor one that somebody brings from another database (one in
   memory is another after each start).
-- The database has an epoch of its own, which is that of channels in which nothing was published yet. Channels that are
+- A store has an epoch of its own, which is that of channels in which nothing was published yet. Channels that are
   never discarded begin in it, so that whoever waits for the first event there has its place already.
+- A store holds what one project has. Several projects may share a database (`SqlStore.scoped`); none of them sees, or
+  counts, anything of another.
 """
 
 from __future__ import annotations
@@ -122,8 +124,8 @@ class Store(Protocol):
         """
         ...
 
-    async def due(self, now: float, limit: int = 100) -> list[tuple[str, str]]:
-        """(kind, key) of states whose deadline is not after `now`, the oldest deadline first."""
+    async def due(self, now: float, limit: int = 100) -> list[tuple[str, str, int]]:
+        """(kind, key, version) of states whose deadline is not after `now`, the oldest deadline first."""
         ...
 
     async def next_deadline(self) -> float | None:
@@ -137,7 +139,7 @@ class Store(Protocol):
         ...
 
     async def head(self, channel: str) -> Head:
-        """The newest place in a channel; 0 in the database's epoch when nothing was published there yet."""
+        """The newest place in a channel; 0 in the store's epoch when nothing was published there yet."""
         ...
 
     async def history(self, channel: str, epoch: str, after: int, limit: int) -> Sequence[Envelope] | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import Closed
-from .sql_store import SqlStore
+from .sql_store import DEFAULT_PROJECT, SqlStore
 
 if TYPE_CHECKING:
-    from .queries import Queries
+    from .queries import Operation
+    from .rows import Rows
     from .sqlite import Database
 
 T = TypeVar("T")
@@ -18,6 +18,13 @@ T = TypeVar("T")
 
 class MemoryStore(SqlStore):
     """SQLite in memory. Operations run where they are called: they wait for no disk and take microseconds."""
+
+    def __init__(self, project: str = DEFAULT_PROJECT) -> None:
+        super().__init__(Memory(), project)
+
+
+class Memory:
+    """A `Driver` that runs everything at once."""
 
     def __init__(self) -> None:
         self._database: Database | None = None
@@ -39,11 +46,15 @@ class MemoryStore(SqlStore):
         if database is not None:
             database.close()
 
-    async def _read(self, operation: Callable[[Queries], T]) -> T:
+    async def read(self, operation: Operation[T]) -> T:
         return self._opened().read(operation)
 
-    async def _write(self, operation: Callable[[Queries], T]) -> T:
+    async def write(self, operation: Operation[T]) -> T:
         return self._opened().write(operation)
+
+    async def commit(self, rows: Rows) -> None:
+        database = self._opened()
+        database.write(database.committing(rows))
 
     def _keep(self, connecting: asyncio.Future[Database]) -> None:
         if connecting.cancelled() or connecting.exception() is not None:

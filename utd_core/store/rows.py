@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from ..errors import Conflict, InvalidInput, StoreFailed
@@ -15,26 +17,33 @@ Row = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Step:
-    """A channel's head goes on from right before `first` to `last`."""
-
-    channel: str
-    epoch: str
-    first: int
-    last: int
-
-
-@dataclass(slots=True)
 class Rows:
-    """One transaction's rows, in the order they are written in."""
+    """One transaction's rows, in the order they are written in.
 
-    states: list[tuple[int, Row]] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    `states` and `channels` are there already and must be as the `of_...` parameters say; the others must be new.
+    """
+
+    new_states: list[Row] = field(default_factory=list)
+    states: list[Row] = field(default_factory=list)
+    new_channels: list[Row] = field(default_factory=list)
+    channels: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     answers: list[Row] = field(default_factory=list)
 
 
-def rows_of(commit: Commit) -> Rows:
+def together(commits: Sequence[Rows]) -> Rows:
+    """The rows of several commits as those of one, in the order in which every transaction locks rows.
+
+    What two commits do to one row stays in the order of the commits.
+    """
+    every = {name: [row for rows in commits for row in getattr(rows, name)] for name in _ORDER}
+    for name, key in _ORDER.items():
+        if key is not None:
+            every[name].sort(key=key)
+    return Rows(**every)
+
+
+def rows_of(commit: Commit, project: str) -> Rows:
     """The rows of a commit, events as JSON.
 
     Raises `InvalidInput` for an event that is no JSON, `Conflict` where the events leave a hole among themselves, and
@@ -46,14 +55,29 @@ def rows_of(commit: Commit) -> Rows:
             raise StoreFailed(
                 f"{state.kind} {state.key!r} cannot go from version {expected} to {state.version}; it must rise"
             )
-        rows.states.append((expected, _state_row(state)))
-    rows.steps, rows.events = _event_rows(commit.events)
-    rows.answers = [_answer_row(answer) for answer in commit.answers]
+        if expected == 0:
+            rows.new_states.append(_new_state(state, project))
+        else:
+            rows.states.append(_next_state(state, expected, project))
+    _write_events(rows, commit.events, project)
+    rows.answers = [_answer(answer, project) for answer in commit.answers]
     return rows
 
 
-def _state_row(state: StoredState) -> Row:
+_ORDER: Mapping[str, Callable[[Row], Any] | None] = {
+    "new_states": itemgetter("project", "kind", "key"),
+    "states": itemgetter("of_project", "of_kind", "of_key"),
+    "new_channels": itemgetter("project", "name"),
+    "channels": itemgetter("of_project", "of_name"),
+    # Who moved the channel's head is alone with its new events.
+    "events": None,
+    "answers": itemgetter("project", "actor", "key"),
+}
+
+
+def _new_state(state: StoredState, project: str) -> Row:
     return {
+        "project": project,
         "kind": state.kind,
         "key": state.key,
         "version": state.version,
@@ -63,16 +87,38 @@ def _state_row(state: StoredState) -> Row:
     }
 
 
-def _event_rows(envelopes: list[Envelope]) -> tuple[list[Step], list[Row]]:
-    steps: dict[str, Step] = {}
-    rows: list[Row] = []
+def _next_state(state: StoredState, expected: int, project: str) -> Row:
+    return {
+        "of_project": project,
+        "of_kind": state.kind,
+        "of_key": state.key,
+        "of_version": expected,
+        "version": state.version,
+        "payload": state.payload,
+        "deadline": state.deadline,
+        "ended_at": state.ended_at,
+    }
+
+
+@dataclass(slots=True)
+class _Step:
+    """A channel's head goes on from right before `first` to `last`."""
+
+    channel: str
+    epoch: str
+    first: int
+    last: int
+
+
+def _write_events(rows: Rows, envelopes: list[Envelope], project: str) -> None:
+    steps: dict[str, _Step] = {}
     event: Event | None = None
     payload = b""
     for envelope in envelopes:
         channel, offset = envelope.channel, envelope.offset
         step = steps.get(channel)
         if step is None:
-            steps[channel] = Step(channel, envelope.epoch, offset, offset)
+            steps[channel] = _Step(channel, envelope.epoch, offset, offset)
         elif step.epoch == envelope.epoch and step.last + 1 == offset:
             step.last = offset
         else:
@@ -81,8 +127,9 @@ def _event_rows(envelopes: list[Envelope]) -> tuple[list[Step], list[Row]]:
             # The same event on several channels is written as JSON once.
             event = envelope.event
             payload = _encode(event)
-        rows.append(
+        rows.events.append(
             {
+                "project": project,
                 "channel": channel,
                 "offset": offset,
                 "kind": envelope.kind,
@@ -92,11 +139,27 @@ def _event_rows(envelopes: list[Envelope]) -> tuple[list[Step], list[Row]]:
                 "payload": payload,
             }
         )
-    return list(steps.values()), rows
+    for step in steps.values():
+        # A channel's first event names its epoch; those after it must be of the same.
+        if step.first == 1:
+            rows.new_channels.append(
+                {"project": project, "name": step.channel, "epoch": step.epoch, "offset": step.last, "pruned": 0}
+            )
+        else:
+            rows.channels.append(
+                {
+                    "of_project": project,
+                    "of_name": step.channel,
+                    "of_epoch": step.epoch,
+                    "of_offset": step.first - 1,
+                    "offset": step.last,
+                }
+            )
 
 
-def _answer_row(answer: Answer) -> Row:
+def _answer(answer: Answer, project: str) -> Row:
     return {
+        "project": project,
         "actor": answer.actor,
         "key": answer.key,
         "fingerprint": answer.fingerprint,
@@ -112,7 +175,7 @@ def _encode(event: Event) -> bytes:
         raise InvalidInput(f"the event {event.type} holds what JSON cannot say: {error}") from error
 
 
-def envelope_of(channel: str, epoch: str, row: tuple[Any, ...]) -> Envelope:
+def envelope_of(channel: str, epoch: str, row: Sequence[Any]) -> Envelope:
     """The envelope of a row (offset, kind, key, at, type, payload). Raises `StoreFailed` where it is no known event."""
     offset, kind, key, at, type_name, payload = row
     try:

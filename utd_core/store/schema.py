@@ -1,14 +1,15 @@
-"""The tables of a database: made at once where it is new and in memory, migrated where it is a file.
+"""The tables of a database: made at once where it is new and in memory, migrated otherwise.
 
 Both ways give exactly the same schema; a test compares them.
 """
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
+import threading
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -18,11 +19,13 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from ..errors import StoreFailed
 from .faults import explain
 from .sqlite import compiled
-from .statements import INSERT_EPOCH
 from .tables import SCHEMA, metadata, version
 
 if TYPE_CHECKING:
     from alembic.config import Config
+
+_ALEMBIC = threading.Lock()
+"""Alembic keeps the migration that runs in a global place, and several stores may be opened at once."""
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -32,7 +35,6 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(compiled(CreateTable(table))[0])
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(compiled(CreateIndex(index))[0])
-    connection.execute(compiled(INSERT_EPOCH)[0], {"epoch": secrets.token_hex(6)})
     connection.execute(compiled(version.insert())[0], {"version_num": SCHEMA})
     connection.execute("COMMIT")
 
@@ -74,29 +76,59 @@ def run_migrations(path: Path, target: str) -> None:
 def _run(connection: Connection, target: str) -> None:
     from alembic import command
     from alembic.migration import MigrationContext
-    from alembic.script import ScriptDirectory
 
-    config = alembic_config()
-    script = ScriptDirectory.from_config(config)
     present = MigrationContext.configure(connection, opts={"version_table": version.name}).get_current_revision()
-    known = {revision.revision for revision in script.walk_revisions()}
-    if present is not None and present not in known:
-        raise StoreFailed(
-            f"the store was written by a newer utd-core (its tables are at {present!r}, this version knows up to "
-            f"{SCHEMA!r}); upgrade utd-core, or use another file"
-        )
-    config.attributes["connection"] = connection
-    if target == "base" or (present is not None and target < present):
-        command.downgrade(config, target)
-    else:
-        command.upgrade(config, target)
+    if present is not None and present not in known_revisions():
+        raise StoreFailed(too_new(present))
+    with _ALEMBIC:
+        config = alembic_config(connection=connection)
+        if target == "base" or (present is not None and target < present):
+            command.downgrade(config, target)
+        else:
+            command.upgrade(config, target)
 
 
-def alembic_config() -> Config:
-    """Alembic's configuration, without a file."""
+def script(dialect: str, present: str | None, target: str) -> str:
+    """The SQL that leads from one revision to another, for a database that Alembic has no driver for.
+
+    Raises `StoreFailed` for tables of a newer version.
+    """
+    from alembic import command
+
+    if present is not None and present not in known_revisions():
+        raise StoreFailed(too_new(present))
+    written = StringIO()
+    with _ALEMBIC:
+        config = alembic_config(dialect=dialect)
+        config.output_buffer = written
+        if target == "base" or (present is not None and target < present):
+            command.downgrade(config, f"{present}:{target}", sql=True)
+        else:
+            command.upgrade(config, target if present is None else f"{present}:{target}", sql=True)
+    return written.getvalue()
+
+
+def alembic_config(**attributes: Any) -> Config:
+    """Alembic's configuration, without a file; `attributes` are for `migrations/env.py`."""
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "utd_core.store:migrations")
     config.set_main_option("path_separator", "os")
+    config.attributes.update(attributes)
     return config
+
+
+def known_revisions() -> set[str]:
+    """Every revision that this version can migrate."""
+    from alembic.script import ScriptDirectory
+
+    return {found.revision for found in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+
+
+def too_new(present: str) -> str:
+    """What whoever opens a database of a newer version is told."""
+    return (
+        f"the store was written by a newer utd-core (its tables are at {present!r}, this version knows up to "
+        f"{SCHEMA!r}); upgrade utd-core, or use another database"
+    )

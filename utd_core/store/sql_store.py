@@ -1,38 +1,90 @@
-"""What all SQL stores share: the methods of `Store`, each as an operation on the queries."""
+"""What all SQL stores share: the methods of `Store`, each as an operation on the queries of one project."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from ..errors import Closed, Conflict
 from .base import Answer, Commit, Envelope, Head, Remains, StoredState
-from .rows import rows_of
+from .projects import StoredProjects
+from .rows import Rows, rows_of
 
 if TYPE_CHECKING:
-    from .queries import Queries
+    from .queries import Operation, Queries, Session
 
 T = TypeVar("T")
 
+DEFAULT_PROJECT = "embedded"
+"""Whose rows are in a database that nobody has divided."""
 
-class SqlStore(ABC):
-    """A `Store`; a subclass says where and how an operation runs."""
 
-    @abstractmethod
-    async def open(self) -> None: ...
+class Driver(Protocol):
+    """Runs operations on a database, each in a transaction.
 
-    @abstractmethod
-    async def aclose(self) -> None: ...
+    Raises `StoreFailed` for whatever the database raises, and `Closed` when it is not open.
+    """
 
-    @abstractmethod
-    async def _read(self, operation: Callable[[Queries], T]) -> T:
-        """The result of an operation that changes nothing."""
+    async def open(self) -> None:
+        """Connect and migrate. Idempotent."""
+        ...
 
-    @abstractmethod
-    async def _write(self, operation: Callable[[Queries], T]) -> T:
+    async def aclose(self) -> None:
+        """Finish what was begun and disconnect. Idempotent."""
+        ...
+
+    async def read(self, operation: Operation[T]) -> T:
+        """The result of an operation that changes nothing. Each of its statements sees what was committed before it."""
+        ...
+
+    async def write(self, operation: Operation[T]) -> T:
         """The result of an operation, once what it did is durable; if it fails, nothing was done."""
+        ...
+
+    async def commit(self, rows: Rows) -> None:
+        """Write a commit's rows; commits that wait at the same time may share a transaction, and none fails another."""
+        ...
+
+
+class SqlStore:
+    """A `Store` over a driver, for one project.
+
+    The one that made the driver closes it; its `scoped` views of other projects use it as long as it is open.
+    """
+
+    def __init__(self, driver: Driver, project: str = DEFAULT_PROJECT, *, is_view: bool = False) -> None:
+        self.project = project
+        self.driver = driver
+        self._is_view = is_view
+        self._closed = False
+        self._queries: Callable[[Session], Queries] | None = None
+
+    def scoped(self, project: str) -> SqlStore:
+        """The same database as another project sees it: nothing of any other one. Open it before its use."""
+        return SqlStore(self.driver, project, is_view=True)
+
+    @property
+    def projects(self) -> StoredProjects:
+        """All projects that a server knows of in this database; when the store is open."""
+        return StoredProjects(self.driver)
+
+    async def open(self) -> None:
+        if self._closed:
+            raise Closed(f"the store of project {self.project!r} was closed; make a new one")
+        await self.driver.open()
+        if self._queries is None:
+            # This loads SQLAlchemy, which opening the driver has done already, where nobody waits for it.
+            from .queries import Queries
+
+            self._queries = partial(Queries, project=self.project, epoch=await self._begin())
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if not self._is_view:
+            await self.driver.aclose()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -47,10 +99,10 @@ class SqlStore(ABC):
         return await self._read(lambda queries: queries.load(kind, key))
 
     async def commit(self, commit: Commit) -> None:
-        rows = rows_of(commit)
-        await self._write(lambda queries: queries.commit(rows))
+        self._check_open()
+        await self.driver.commit(rows_of(commit, self.project))
 
-    async def due(self, now: float, limit: int = 100) -> list[tuple[str, str]]:
+    async def due(self, now: float, limit: int = 100) -> list[tuple[str, str, int]]:
         return await self._read(lambda queries: queries.due(now, limit))
 
     async def next_deadline(self) -> float | None:
@@ -87,6 +139,31 @@ class SqlStore(ABC):
             total += deleted
         return total
 
+    async def _read(self, operation: Callable[[Queries], Awaitable[T]]) -> T:
+        queries = self._check_open()
+        return await self.driver.read(lambda session: operation(queries(session)))
 
-def _prune_events(queries: Queries, before: float, keep: int, after: str) -> tuple[int, str | None]:
+    async def _write(self, operation: Callable[[Queries], Awaitable[T]]) -> T:
+        queries = self._check_open()
+        return await self.driver.write(lambda session: operation(queries(session)))
+
+    def _check_open(self) -> Callable[[Session], Queries]:
+        """What makes the queries of this store's project on a session. Raises `Closed`."""
+        if self._closed or self._queries is None:
+            state = "closed" if self._closed else "not open"
+            raise Closed(f"the store of project {self.project!r} is {state}")
+        return self._queries
+
+    async def _begin(self) -> str:
+        from .queries import begin_project
+
+        begin = partial(begin_project, project=self.project, fresh=secrets.token_hex(6))
+        try:
+            return await self.driver.write(begin)
+        except Conflict:
+            # Another process has opened the project for the first time, a moment ago.
+            return await self.driver.read(begin)
+
+
+def _prune_events(queries: Queries, before: float, keep: int, after: str) -> Awaitable[tuple[int, str | None]]:
     return queries.prune_events(before, keep, after)

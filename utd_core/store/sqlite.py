@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from functools import cache
@@ -20,12 +20,10 @@ from sqlalchemy.sql.ddl import DDLElement
 
 from ..errors import UTDStreamException
 from .faults import DRIVER_ERRORS, explain
-from .queries import Queries
-from .rows import Row
+from .queries import Operation, Session, commit
+from .rows import Row, Rows
 
 T = TypeVar("T")
-Operation = Callable[[Queries], T]
-"""What is done in one go with the queries."""
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that holds the file."""
@@ -43,23 +41,38 @@ def compiled(statement: Executable | DDLElement) -> tuple[str, dict[str, Any]]:
     return str(sql), fixed
 
 
-class SqliteSession:
-    """Runs statements on a connection; see `queries.Session`."""
+def at_once(operation: Awaitable[T]) -> T:
+    """The result of a coroutine that never waits, without an event loop."""
+    steps = operation.__await__()
+    try:
+        next(steps)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise RuntimeError("an operation on SQLite waited for something; it may only run statements")
 
-    __slots__ = ("_connection",)
+
+class SqliteSession:
+    """Runs statements on a connection; see `queries.Session`. Nothing here waits."""
+
+    __slots__ = ("connection",)
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
-    def read(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+    async def read(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         sql, fixed = compiled(statement)
-        return self._connection.execute(sql, {**fixed, **parameters} if fixed else parameters).fetchall()
+        return self.connection.execute(sql, {**fixed, **parameters} if fixed else parameters).fetchall()
 
-    def write(self, statement: Insert | Update | Delete, parameters: Mapping[str, Any]) -> int:
-        return self._connection.execute(compiled(statement)[0], parameters).rowcount
+    async def write(self, statement: Insert | Update | Delete, parameters: Mapping[str, Any]) -> int:
+        sql, fixed = compiled(statement)
+        return self.connection.execute(sql, {**fixed, **parameters} if fixed else parameters).rowcount
 
-    def write_many(self, statement: Insert, rows: Sequence[Row]) -> None:
-        self._connection.executemany(compiled(statement)[0], rows)
+    async def write_many(self, statement: Insert | Update, rows: Sequence[Row]) -> int:
+        sql = compiled(statement)[0]
+        if len(rows) == 1:
+            return self.connection.execute(sql, rows[0]).rowcount
+        return self.connection.executemany(sql, rows).rowcount
 
 
 class Database:
@@ -71,12 +84,12 @@ class Database:
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
         self.name = name
         self._connection = connection
-        self._queries = Queries(SqliteSession(connection))
+        self._session = SqliteSession(connection)
 
     def read(self, operation: Operation[T]) -> T:
         """The operation's result."""
         try:
-            return operation(self._queries)
+            return at_once(operation(self._session))
         except DRIVER_ERRORS as error:
             raise explain(error, self.name) from error
 
@@ -84,6 +97,10 @@ class Database:
         """The operation's result, once all it did is committed; if it or the commit fails, nothing was done."""
         self._begin()
         return self._finish(operation)
+
+    def committing(self, rows: Rows) -> Operation[None]:
+        """The operation that writes a commit's rows."""
+        return lambda session: commit(session, rows)
 
     def write_together(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """The result of each operation, or the error that it failed with.
@@ -93,7 +110,7 @@ class Database:
         """
         if len(operations) > 1:
             with suppress(Exception):
-                return self.write(lambda queries: [operation(queries) for operation in operations])
+                return self.write(lambda session: _in_turn(operations, session))
         results: list[Any] = []
         for operation in operations:
             try:
@@ -120,7 +137,7 @@ class Database:
 
     def _finish(self, operation: Operation[T]) -> T:
         try:
-            result = operation(self._queries)
+            result = at_once(operation(self._session))
             self._connection.execute("COMMIT")
         except DRIVER_ERRORS as error:
             self._roll_back()
@@ -137,11 +154,15 @@ class Database:
                 self._connection.execute("ROLLBACK")
 
 
+async def _in_turn(operations: Sequence[Operation[Any]], session: Session) -> list[Any]:
+    return [await operation(session) for operation in operations]
+
+
 def connect_to_memory() -> Database:
     """A new, empty database in this process's memory. Raises `StoreFailed`."""
     from .schema import create_tables
 
-    return _connect(":memory:", "the store in memory", ("PRAGMA foreign_keys = ON",), create_tables)
+    return _connect(":memory:", "the store in memory", (), create_tables)
 
 
 def connect_to_file(path: Path) -> Database:
@@ -153,7 +174,6 @@ def connect_to_file(path: Path) -> Database:
 
     pragmas = (
         f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT * 1000)}",
-        "PRAGMA foreign_keys = ON",
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
         # macOS only: there fsync alone leaves the data in the disk's own cache.

@@ -17,7 +17,8 @@ from ..concurrency.outside import work_begins, work_ends
 from ..errors import Closed
 
 if TYPE_CHECKING:
-    from .queries import Queries
+    from .queries import Operation
+    from .rows import Rows
     from .sqlite import Database
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ TOGETHER = 256
 
 
 class Worker:
-    """Runs operations on the database that `connect` makes, in one thread, for one event loop."""
+    """Runs operations on the database that `connect` makes, in one thread, for one event loop; a `Driver`."""
 
     def __init__(self, connect: Callable[[], Database], name: str) -> None:
         self._connect = connect
@@ -64,13 +65,18 @@ class Worker:
             self._thread.end()
             await asyncio.to_thread(self._thread.join)
 
-    async def read(self, operation: Callable[[Queries], T]) -> T:
+    async def read(self, operation: Operation[T]) -> T:
         """The result of an operation that changes nothing; it does not wait for commits that wait."""
         return await self._opened().submit(operation, writes=False)
 
-    async def write(self, operation: Callable[[Queries], T]) -> T:
+    async def write(self, operation: Operation[T]) -> T:
         """The result of an operation, once what it did is durable."""
         return await self._opened().submit(operation, writes=True)
+
+    async def commit(self, rows: Rows) -> None:
+        """Write the rows of a commit; it shares a wait for the disk with those that wait at the same time."""
+        thread = self._opened()
+        await thread.submit(thread.committing(rows), writes=True)
 
     def _opened(self) -> _Thread:
         if self._closed or self._thread is None or not self._thread.connected:
@@ -80,7 +86,7 @@ class Worker:
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    operation: Callable[[Queries], Any]
+    operation: Operation[Any]
     writes: bool
     done: asyncio.Future[Any]
 
@@ -93,6 +99,7 @@ class _Thread(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.ready: asyncio.Future[None] = loop.create_future()
         self.connected = False
+        self.committing: Callable[[Rows], Operation[None]]
         self._connect = connect
         self._loop = loop
         # None asks the thread to end, after everything that came before.
@@ -106,7 +113,7 @@ class _Thread(threading.Thread):
         """Ask for the end. Idempotent."""
         self._jobs.put(None)
 
-    def submit(self, operation: Callable[[Queries], T], *, writes: bool) -> asyncio.Future[T]:
+    def submit(self, operation: Operation[T], *, writes: bool) -> asyncio.Future[T]:
         """The operation's result is on its way, and comes whether or not anybody waits for it."""
         done: asyncio.Future[T] = self._loop.create_future()
         work_begins(self._loop)
@@ -119,6 +126,7 @@ class _Thread(threading.Thread):
         except BaseException as error:  # noqa: BLE001  # whoever opens gets it
             self._report([(self.ready, error)])
             return
+        self.committing = database.committing
         self.connected = True
         try:
             self._report([(self.ready, None)])
@@ -180,7 +188,7 @@ class _Thread(threading.Thread):
                 future.set_result(result)
 
 
-def _attempt(database: Database, operation: Callable[[Queries], Any]) -> Any:
+def _attempt(database: Database, operation: Operation[Any]) -> Any:
     try:
         return database.read(operation)
     except Exception as error:  # noqa: BLE001  # it is handed to whoever asked

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from .served import Served
 from .world import World
 
 
@@ -11,3 +12,9 @@ from .world import World
 async def world() -> AsyncIterator[World]:
     async with World() as world:
         yield world
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with Served() as served:
+        yield served

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -203,6 +204,15 @@ class TestSockets:
         ]
         assert sent[0]["status"] == 404
 
+    async def test_to_a_server_that_has_ended_are_not_opened(self) -> None:
+        part, sent = Part("/x/"), Sent()
+        async with World(mounts=(part,)) as world:
+            await world.app.aclose()
+            scope = socket("/x/1", extensions={"websocket.http.response": {}})
+            await world.app(scope, receiving({"type": "websocket.connect"}), sent)
+        assert sent[0]["status"] == 503
+        assert part.events == []
+
 
 class TestWithinAnotherApplication:
     @pytest.mark.parametrize("prefix", ["/engine", "/a/b"])
@@ -240,6 +250,15 @@ class TestWithinAnotherApplication:
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
                 token = (await engine.execute(CreateSession(identity="ann"))).user_token
                 done(await http.get(f"{API}/rooms", headers={"Authorization": f"Bearer {token}"}))
+
+    def test_says_what_to_install_where_the_extra_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "starlette"]:
+            monkeypatch.setitem(sys.modules, name, None)
+        for name in [name for name in sys.modules if name.startswith("utd_core.server")]:
+            monkeypatch.delitem(sys.modules, name)
+        with pytest.raises(UTDStreamException, match=r"utd-core\[server\]") as caught:
+            Engine("mock").asgi()
+        assert caught.value.code == ErrorCode.MISSING_EXTRA
 
 
 class TestEventAddresses:

@@ -11,7 +11,8 @@ from utd_core.model.codec import adapter
 from utd_core.model.command import COMMANDS
 from utd_core.model.commands import GetRoom, JoinRoom, ListRooms, TakeSeat
 from utd_core.model.stream_type import UTDStreamType
-from utd_core.server.http.operations import PREFIX, operations, status_of
+from utd_core.model.wire import PREFIX
+from utd_core.server.http.operations import operations, status_of
 
 from .world import API, Caller, World, done, refused
 

@@ -18,10 +18,11 @@ from utd_core.model.command import COMMANDS, Command
 from utd_core.model.commands import CallCommand, StartCall
 from utd_core.model.identifiers import SERVER
 from utd_core.model.stream_type import UTDStreamType
+from utd_core.model.wire import PREFIX
 from utd_core.server.http.openapi import document
 from utd_core.server.http.openapi.codes import codes_of
 from utd_core.server.http.openapi.examples import body_of
-from utd_core.server.http.operations import PREFIX, operations
+from utd_core.server.http.operations import operations
 
 from .world import World, done
 

@@ -42,9 +42,15 @@ class Projects:
 
 
 class World:
-    """The projects are `alpha` and `beta`, each with an engine of its own."""
+    """Each of its projects (by default `alpha` and `beta`) has an engine of its own."""
 
-    def __init__(self, *, mounts: tuple[Mount, ...] = (), settings: AppSettings | None = None, **engine: Any) -> None:
+    def __init__(
+        self,
+        *projects: str,
+        mounts: tuple[Mount, ...] = (),
+        settings: AppSettings | None = None,
+        **engine: Any,
+    ) -> None:
         self.clock = VirtualClock()
         self.media = MockServer(self.clock)
         self.engines = {
@@ -55,7 +61,7 @@ class World:
                 app_id=name,
                 settings=EngineSettings(**engine),
             )
-            for name in ("alpha", "beta")
+            for name in projects or ("alpha", "beta")
         }
         self.host = Projects(*(Hosted(a_project(name), engine) for name, engine in self.engines.items()))
         self.app = App(self.host, mounts=mounts, settings=settings)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from ...errors import InvalidInput
 from ..command import Aggregate, command
 from ..identifiers import Identity, Reason
 from ..results import Page
@@ -13,11 +18,20 @@ from .rooms import RoomCommand
 _STAGE = "/rooms/{room}/stage"
 
 
+def _check_cursor(cursor: str) -> str:
+    """When the last one of a page came, and who that was."""
+    try:
+        float(cursor.partition(" ")[0])
+    except ValueError:
+        raise InvalidInput("the cursor is none of this list; begin without one") from None
+    return cursor
+
+
 @command("GET", _STAGE, aggregate=Aggregate.ROOM, result=Page[StageMember])
 class GetStage(RoomCommand):
     """Who is on stage, in the order of coming."""
 
-    cursor: Cursor | None = None
+    cursor: Annotated[Cursor, AfterValidator(_check_cursor)] | None = None
     limit: Limit = 20
 
 

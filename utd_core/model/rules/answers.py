@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ...errors import InvalidInput
 from ..bans import Ban, BanMade
 from ..call import Call
 from ..command import Command, Context
@@ -114,10 +113,7 @@ def _stage(room: Room, command: stage.GetStage, events: Sequence[Event], context
 def _behind(members: Sequence[StageMember], cursor: str) -> int:
     """Where the members begin who came after the one of the cursor, who may have left."""
     joined_at, _, identity = cursor.partition(" ")
-    try:
-        then = float(joined_at)
-    except ValueError:
-        raise InvalidInput("the cursor is none of this list; begin without one") from None
+    then = float(joined_at)
     found = next((number for number, member in enumerate(members) if member.identity == identity), None)
     if found is not None and members[found].joined_at == then:
         return found + 1

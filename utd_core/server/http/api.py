@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ...errors import ErrorCode, InvalidInput, MethodNotAllowed, NotFound
+from ...model.wire import PLACE_HEADER, channel_of, place_text
 from ..answers import answer, nothing
 from ..app_settings import AppSettings
 from ..callers import caller_of
@@ -74,10 +75,16 @@ class Api:
         command = operation.binding.bind(path, scope["query_string"], body)
         result = await caller.hosted.engine.execute(command, actor=caller.actor, idempotency_key=_key(scope["headers"]))
         if operation.spec.result is None:
-            return nothing()
-        if self._addresses is not None:
-            result = self._addresses.with_events(result, scope, project.key)
-        return answer(operation.body(result), operation.status)
+            response = nothing()
+        else:
+            if self._addresses is not None:
+                result = self._addresses.with_events(result, scope, project.key)
+            response = answer(operation.body(result), operation.status)
+        channel = channel_of(command)
+        head = None if channel is None else caller.hosted.engine.head(channel)
+        if head is not None:
+            response.headers[PLACE_HEADER] = place_text(head.epoch, head.offset)
+        return response
 
     async def _health(self, scope: Scope, receive: Receive, path: Mapping[str, str]) -> Response:
         return answer(_HEALTHY)

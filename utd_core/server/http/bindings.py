@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl
 
 from ...errors import InvalidInput
 from ...model.command import Command
+from ...model.wire import has_body, path_fields
 
-_NAME = re.compile(r"{(\w+)}")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,3})?\Z")
 _TRUTHS = {"true": True, "false": False}
@@ -32,8 +32,8 @@ class Binding:
     def __init__(self, command: type[Command]) -> None:
         spec = command.spec
         self.command = command
-        self.path = tuple(_NAME.findall(spec.path))
-        self.has_body = spec.verb not in ("GET", "DELETE")
+        self.path = path_fields(spec)
+        self.has_body = has_body(spec)
         self.others = tuple(name for name in command.model_fields if name not in self.path)
         self._readers = {name: reader(field.annotation) for name, field in command.model_fields.items()}
         if missing := set(self.path) - set(command.model_fields):

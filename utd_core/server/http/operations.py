@@ -7,9 +7,8 @@ from typing import Any
 
 from ...model.codec import adapter
 from ...model.command import COMMANDS, Command, CommandSpec
+from ...model.wire import PREFIX
 from .bindings import Binding
-
-PREFIX = "/api/v1"
 
 
 class Operation:

@@ -19,7 +19,7 @@ from .presence import Members
 from .settings import PusherSettings
 from .socket import Socket
 
-AT_ONCE = 512
+AT_ONCE = 2048
 """Sockets that get a frame before anybody else has a turn on the event loop."""
 
 

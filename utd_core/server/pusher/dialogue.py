@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from ...errors import Conflict, ErrorCode, Forbidden, RateLimited, Unauthenticated, UTDStreamException
+from ...errors import Closed, Conflict, ErrorCode, Forbidden, RateLimited, Unauthenticated, UTDStreamException
 from ...model.command import Actor
 from . import frames
 from .channels import SERVER_TO_USER, ChannelKind, kind_of
@@ -104,6 +104,9 @@ class Dialogue:
             else:
                 check_credential(self._hub.project, claim.auth, user_text(socket.id, claim.user_data))
                 user = user_of_data(claim.user_data)
+        except Closed:
+            socket.close(CloseCode.RECONNECT, "the server ends; come back")
+            return
         except UTDStreamException as error:
             socket.close(CloseCode.UNAUTHORIZED, error.message)
             return

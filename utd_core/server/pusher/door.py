@@ -15,7 +15,7 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from ...errors import UTDStreamException
+from ...errors import Closed, UTDStreamException
 from ..paths import segments_of
 from ..projects import Host, Hosted
 from . import frames
@@ -73,7 +73,7 @@ class Door:
     async def _hub(self, scope: Scope, address: str) -> Hub:
         """Where the connection belongs. Raises `Refusal`."""
         match segments_of(scope):
-            case ["app", key] | ["app", key, ""]:
+            case ["app", key] | ["app", key, ""] if key:
                 pass
             case _:
                 raise Refusal(CloseCode.PATH_NOT_FOUND, "sockets are at /app/{key}")
@@ -91,6 +91,8 @@ class Door:
             if hosted.project.suspended:
                 raise Refusal(CloseCode.SUSPENDED, "this project is suspended")
             return await self._hub_of(hosted)
+        except Closed:
+            raise Refusal(CloseCode.RECONNECT, "the server ends; come back") from None
         except UTDStreamException as error:
             log.warning("a connection cannot be taken in: %s", error)
             raise Refusal(CloseCode.OVER_CAPACITY, "the server cannot take you in at the moment") from None

@@ -87,7 +87,8 @@ def subscription_error(channel: str, refusal: UTDStreamException) -> Frame:
     """The subscription was refused, or has ended."""
     kind = "AuthError" if refusal.status_code in (401, 403) else type(refusal).__name__
     data = {"type": kind, "error": refusal.message, "status": refusal.status_code, "code": refusal.code}
-    return frame("pusher:subscription_error", channel=channel, data=json_text(data))
+    more = {"details": dict(refusal.details)} if refusal.details else {}
+    return frame("pusher:subscription_error", channel=channel, data=json_text({**data, **more}))
 
 
 def unsubscribed(channel: str) -> Frame:

@@ -81,8 +81,14 @@ class Outbox:
             return
         if self._held is not None:
             self._hold(self._held, frame)
-        elif self._wire is None or not self._wire.write(frame.raw):
-            self._begin(frame.message)
+            return
+        try:
+            if self._wire is not None and self._wire.write(frame.raw):
+                return
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is this client's alone
+            self._failed(error)
+            return
+        self._begin(frame.message)
 
     def close(self, code: int, reason: str) -> None:
         """End it after what was pushed. Idempotent: the first code counts."""
@@ -129,12 +135,14 @@ class Outbox:
     async def _go_on(self, held: BoundedQueue[Frame], patience: anyio.CancelScope, sending: Awaitable[None]) -> None:
         """Send the rest of a message, and everything that is waiting then."""
         with patience:
+            if patience.cancel_called:
+                return
             try:
                 await sending
                 while (frame := held.get_nowait()) is not None:
                     self._held_bytes -= len(frame.raw)
                     await self._send(frame.message)
-                if self._closing is not None:
+                if self._closing is not None and not patience.cancel_called:
                     await self._send(self._closing)
             except Exception as error:  # noqa: BLE001  # the same
                 self._failed(error)

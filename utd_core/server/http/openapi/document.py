@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ....errors import ErrorCode
+from ....model.commands import CallCommand
 from ....model.roles import DEFAULT_CAPABILITIES
 from ....version import __version__
 from ..operations import Operation, operations
@@ -121,7 +122,10 @@ def _with_example(parameter: Schema, example: Any) -> Schema:
 
 
 def _responses(operation: Operation, schemas: Schemas) -> Schema:
-    success: Schema = {"description": _SUCCESS[operation.status], "headers": {"X-Request-Id": _header("RequestId")}}
+    headers = {"X-Request-Id": _header("RequestId")}
+    if "room" in operation.command.model_fields or issubclass(operation.command, CallCommand):
+        headers["X-UTD-Place"] = _header("Place")
+    success: Schema = {"description": _SUCCESS[operation.status], "headers": headers}
     schema = schemas.results.get(operation.spec.name)
     if schema is not None:
         success["content"] = {_JSON: {"schema": schema, "example": answer_of(schema, schemas)}}
@@ -238,6 +242,10 @@ _HEADERS: Schema = {
     "RequestId": {
         "description": "The caller's `X-Request-Id` where it was well formed, else a new one.",
         "schema": {"type": "string"},
+    },
+    "Place": {
+        "description": "Where the event channel of the room or call is by now: its epoch and offset.",
+        "schema": {"type": "string", "pattern": "^[^/]+/[0-9]+$"},
     },
     "RetryAfter": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
     "Challenge": {"description": "How to show a credential.", "schema": {"type": "string"}},

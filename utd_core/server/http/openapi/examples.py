@@ -74,11 +74,15 @@ _BODIES: Mapping[str, Mapping[str, Any]] = {
     "start_call": {"type": "video_call", "callee": "ben", "ring_timeout": 30, "metadata": {"subject": "hello"}},
     "reject_call": {"reason": "in a meeting"},
 }
-_PATH_FIELDS: Mapping[tuple[str, str], Any] = {
+_PARAMETERS: Mapping[tuple[str, str], Any] = {
     ("accept_request", "id"): 7,
     ("reject_request", "id"): 7,
     ("cancel_request", "id"): 7,
     ("override_capability", "role"): "audience",
+    ("get_stage", "cursor"): f"{_NOW} ann",
+    ("list_requests", "cursor"): "0000000000000007",
+    ("list_rooms", "cursor"): "lobby",
+    ("list_calls", "cursor"): "01jgfjjkcg4q",
 }
 
 
@@ -89,7 +93,7 @@ def body_of(operation: Operation) -> Mapping[str, Any]:
 
 def parameter_of(operation: Operation, field: str) -> Any:
     """A value for a field in the path or the query, None where there is none to show."""
-    return _PATH_FIELDS.get((operation.spec.name, field), _FIELDS.get(field))
+    return _PARAMETERS.get((operation.spec.name, field), _FIELDS.get(field))
 
 
 def answer_of(schema: Schema, schemas: Schemas, name: str = "") -> Any:

@@ -60,6 +60,10 @@ def _make_state_anew(end: sa.Column[Any], rows: str, **values: object) -> None:
 
 
 def _make_channel_anew(epoch: list[sa.Column[Any]], rows: str) -> None:
+    # SQLite does not mind that the events point to what is gone for a moment.
+    is_strict = op.get_context().dialect.name == "postgresql"
+    if is_strict:
+        op.drop_constraint("utd_event_channel_fkey", "utd_event")
     _set_aside("utd_channel")
     op.create_table(
         "utd_channel",
@@ -71,6 +75,8 @@ def _make_channel_anew(epoch: list[sa.Column[Any]], rows: str) -> None:
         sqlite_with_rowid=False,
     )
     _bring_back("utd_channel", rows)
+    if is_strict:
+        op.create_foreign_key("utd_event_channel_fkey", "utd_event", "utd_channel", ["channel"], ["name"])
 
 
 def _set_aside(table: str) -> None:

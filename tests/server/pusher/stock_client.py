@@ -1,0 +1,130 @@
+"""A stock pusher-js in a process of its own, in Node or in a headless Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from .live import PROJECT, LiveServer
+
+ROOT = Path(__file__).resolve().parents[3]
+JS = Path(__file__).parent / "js"
+DEADLINE = 15.0
+
+
+class StockClient:
+    """What it reports is kept until somebody waits for it."""
+
+    def __init__(self, process: Process, server: LiveServer) -> None:
+        self._process = process
+        self._server = server
+        self._kept: list[dict[str, Any]] = []
+
+    async def connect(self, token: str | None = None, **auth: Any) -> str:
+        """Connect, and answer the socket's id. What a token's user may is asked of our own endpoints."""
+        if token is not None:
+            auth = {"headers": {"Authorization": f"Bearer {token}"}}
+        await self.do("connect", key=PROJECT.key, options=self.options(**auth))
+        return str((await self.hear(what="state", state="connected"))["socket"])
+
+    def options(self, **auth: Any) -> dict[str, Any]:
+        """How pusher-js finds the server."""
+        api = f"http://127.0.0.1:{self._server.port}/api/v1/channels"
+        return {
+            "wsHost": "127.0.0.1",
+            "wsPort": self._server.port,
+            "forceTLS": False,
+            "cluster": "",
+            "enabledTransports": ["ws"],
+            "channelAuthorization": {"endpoint": f"{api}/auth", "transport": "ajax", **auth},
+            "userAuthentication": {"endpoint": f"{api}/user-auth", "transport": "ajax", **auth},
+        }
+
+    async def do(self, command: str, **fields: Any) -> Any:
+        """What a command is answered."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": command, **fields}).encode() + b"\n")
+        answer = await self.hear(what="answer")
+        assert "failure" not in answer, answer
+        return answer["answer"]
+
+    async def follow(self, channel: str) -> Any:
+        """Subscribe, and answer what it is told when that has succeeded."""
+        await self.do("subscribe", channel=channel)
+        return (await self.hear(channel=channel, event="pusher:subscription_succeeded"))["data"]
+
+    async def hear(self, **fields: Any) -> dict[str, Any]:
+        """The first report with these fields that nobody has waited for yet; those before it are kept."""
+        for kept in self.heard(**fields):
+            self._kept.remove(kept)
+            return kept
+        while True:
+            try:
+                report = await asyncio.wait_for(self._next(), DEADLINE)
+            except (TimeoutError, EOFError) as error:
+                raise AssertionError(f"{fields} was waited for in vain; the client reported {self._kept}") from error
+            if fields.items() <= report.items():
+                return report
+            self._kept.append(report)
+
+    async def _next(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            raise EOFError
+        report: dict[str, Any] = json.loads(line)
+        return report
+
+    def heard(self, **fields: Any) -> list[dict[str, Any]]:
+        """Reports with these fields that came while something else was waited for."""
+        return [report for report in self._kept if fields.items() <= report.items()]
+
+
+def packages() -> Path:
+    """Where the npm packages are; they are brought if they are not there."""
+    return _ask(JS)
+
+
+def _ask(*arguments: str | Path) -> Path:
+    script = ROOT / "scripts/npm_packages.py"
+    found = subprocess.run([sys.executable, script, *arguments], stdout=PIPE, text=True, check=True)
+    return Path(found.stdout.strip())
+
+
+@asynccontextmanager
+async def stock_client(server: LiveServer, runtime: str, folder: Path) -> AsyncIterator[StockClient]:
+    """`runtime`: "node" or "chromium"."""
+    process = await asyncio.create_subprocess_exec(
+        await asyncio.to_thread(_ask, "--node"),
+        JS / "main.mjs",
+        folder,
+        runtime,
+        f"http://127.0.0.1:{server.port}/health",
+        stdin=PIPE,
+        stdout=PIPE,
+        env=_environment(folder),
+    )
+    try:
+        client = StockClient(process, server)
+        await client.hear(what="ready")
+        yield client
+        assert process.stdin is not None
+        process.stdin.close()
+        await asyncio.wait_for(process.wait(), DEADLINE)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _environment(folder: Path) -> Mapping[str, str]:
+    # The browser is unpacked into the folder for temporary files; there it is found again.
+    return {**os.environ, "TMPDIR": str(folder), "NODE_NO_WARNINGS": "1"}

@@ -1,0 +1,108 @@
+"""What a node tells about itself when Prometheus asks: figures that are counted elsewhere, as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+
+from ..engine.statistics import EngineStatistics
+from ..version import __version__
+from .pusher import CloseCode, HubStatistics, PusherStatistics
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Figures of this moment, and counters since the node began. `engines` are by app id.
+    `log_dropped`: lines that did not fit into the log's queue. `is_ready`: the node takes requests."""
+
+    engines: Mapping[str, EngineStatistics] = field(default_factory=dict)
+    sockets: PusherStatistics = field(default_factory=lambda: PusherStatistics({}, {}))
+    log_dropped: int = 0
+    is_ready: bool = True
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics; this makes it a registry for `prometheus_client.generate_latest`."""
+        yield InfoMetricFamily("utd_build", "The version that runs.", {"version": __version__})
+        yield GaugeMetricFamily("utd_ready", "1 where the node takes requests.", float(self.is_ready))
+        yield CounterMetricFamily("utd_log_dropped", "Lines of the log that were not written.", self.log_dropped)
+        engines = [((app_id,), statistics) for app_id, statistics in self.engines.items()]
+        yield from (figure.family(("project",), engines) for figure in _ENGINE)
+        hubs = [((app_id,), statistics) for app_id, statistics in self.sockets.projects.items()]
+        yield from (figure.family(("project",), hubs) for figure in _SOCKETS)
+        yield from self._closed()
+
+    def _closed(self) -> Iterator[Metric]:
+        closed = CounterMetricFamily(
+            "utd_connections_closed", "Sockets that the server ended, by close code.", labels=("project", "code")
+        )
+        for app_id, hub in self.sockets.projects.items():
+            for code, count in hub.closed.items():
+                closed.add_metric((app_id, str(code)), count)
+        refused = CounterMetricFamily(
+            "utd_connections_refused", "Sockets that were not let in, by close code.", labels=("code",)
+        )
+        for code, count in self.sockets.refused.items():
+            refused.add_metric((str(code),), count)
+        yield from (closed, refused)
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure(Generic[T]):
+    """One metric: how its value is read out of the statistics of somebody."""
+
+    name: str
+    meaning: str
+    read: Callable[[T], float]
+    counts: bool = False
+
+    def family(self, label_names: tuple[str, ...], found: Iterable[tuple[Sequence[str], T]]) -> Metric:
+        kind = CounterMetricFamily if self.counts else GaugeMetricFamily
+        family = kind(self.name, self.meaning, labels=label_names)
+        for labels, statistics in found:
+            family.add_metric(labels, self.read(statistics))
+        return family
+
+
+_ENGINE: tuple[_Figure[EngineStatistics], ...] = (
+    _Figure("utd_rooms", "Rooms with somebody in them.", lambda each: each.rooms),
+    _Figure("utd_calls", "Calls that go on.", lambda each: each.calls),
+    _Figure("utd_participants", "People in rooms.", lambda each: each.participants),
+    _Figure("utd_resident", "Rooms and calls in memory.", lambda each: each.resident),
+    _Figure("utd_commands_waiting", "Commands that are not decided yet.", lambda each: each.waiting),
+    _Figure("utd_commits", "Transactions of the store.", lambda each: each.commits, counts=True),
+    _Figure("utd_events", "Events in them.", lambda each: each.events, counts=True),
+    _Figure(
+        "utd_reconcile_waiting",
+        "People whose permission at the media backend is not yet what it should be.",
+        lambda each: each.reconcile_waiting,
+    ),
+    _Figure("utd_reconcile_lag_seconds", "Since when the first of them has waited.", lambda each: each.reconcile_lag),
+    _Figure(
+        "utd_reconcile_failures",
+        "Calls to the media backend that failed and are tried again.",
+        lambda each: each.reconcile_failures,
+        counts=True,
+    ),
+)
+
+_SOCKETS: tuple[_Figure[HubStatistics], ...] = (
+    _Figure("utd_connections", "Sockets.", lambda each: each.connections),
+    _Figure("utd_users", "Users who are signed in on a socket.", lambda each: each.users),
+    _Figure("utd_channels", "Channels that somebody follows.", lambda each: each.channels),
+    _Figure("utd_subscriptions", "Places in all of them.", lambda each: each.subscriptions),
+    _Figure("utd_queued_bytes", "What waits for sockets that read slowly.", lambda each: each.queued),
+    _Figure("utd_connected", "Sockets that ever were.", lambda each: each.connected, counts=True),
+    _Figure("utd_deliveries", "Events that were handed to sockets.", lambda each: each.delivered, counts=True),
+    _Figure("utd_client_events", "Events of clients that were sent on.", lambda each: each.client_events, counts=True),
+    _Figure(
+        "utd_dropped",
+        "Sockets that were cut off because they did not read fast enough.",
+        lambda each: each.closed.get(CloseCode.TOO_SLOW, 0),
+        counts=True,
+    ),
+)

@@ -1,0 +1,167 @@
+"""A node as a process: where it listens, and how it ends.
+
+SIGTERM or SIGINT drains it:
+
+1. `/ready` says no, for `drain_delay` seconds in which load balancers find out;
+2. every socket is told to come back at once (4200), which brings it to another node;
+3. nobody is taken in any more, and requests under way are answered;
+4. the engine commits what it has decided, and everything is closed; the exit status is 0.
+
+Steps 2 to 4 take `drain_timeout` seconds at the most; whatever is left then is cut off, and the status is 1. A second
+signal ends the process at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import anyio
+import uvicorn
+
+from ..errors import InvalidInput
+from .node import Node
+from .pusher import UVICORN_OPTIONS
+from .settings import ServerSettings
+
+log = logging.getLogger("utd_core.server")
+
+BACKLOG = 2_048
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def listener(settings: ServerSettings) -> Iterator[socket.socket]:
+    """The socket that the settings name, bound. Raises `InvalidInput` where that is not possible."""
+    where = str(settings.uds or f"{settings.host}:{settings.port}")
+    try:
+        bound = _bind_unix(settings.uds) if settings.uds is not None else _bind(settings.host, settings.port)
+    except OSError as error:
+        raise InvalidInput(f"cannot listen on {where}: {error.strerror or error}; choose another place") from None
+    try:
+        yield bound
+    finally:
+        bound.close()
+        if settings.uds is not None:
+            settings.uds.unlink(missing_ok=True)
+
+
+def address_of(bound: socket.socket) -> str:
+    """Where a listening socket is reached, for people: an URL, or the path of a Unix socket."""
+    if bound.family == socket.AF_UNIX:
+        return str(bound.getsockname())
+    host, port = bound.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+async def serve(node: Node, bound: socket.socket, settings: ServerSettings, *, started: Callable[[], None]) -> None:
+    """Open the node and serve it until a signal comes; then drain and close it. `started`: requests are taken now.
+
+    Raises what opening a node does.
+    """
+    stop = asyncio.Event()
+    with _signals(stop, settings.drain_delay + settings.drain_timeout):
+        async with node, anyio.create_task_group() as group:
+            server = _Server(node, started)
+            group.start_soon(_end, stop, server, node, settings)
+            await server.serve(sockets=[bound])
+            group.cancel_scope.cancel()
+
+
+async def _end(stop: asyncio.Event, server: _Server, node: Node, settings: ServerSettings) -> None:
+    await stop.wait()
+    log.info("ending: no new work is taken, what is under way is finished")
+    await node.drain()
+    # Requests get what the deadline leaves them; closing the node takes a moment, too.
+    server.config.timeout_graceful_shutdown = max(1, int(settings.drain_timeout) - 1)
+    server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, but we say when it ends."""
+
+    def __init__(self, node: Node, started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                node.app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                # What proxies say is looked at by the application, which knows whom to believe.
+                proxy_headers=False,
+                server_header=False,
+                http="httptools",
+                **UVICORN_OPTIONS,
+            )
+        )
+        self._on_start = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_start()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them alone: raised again at the end, as uvicorn does it, they would be the exit status."""
+        yield
+
+
+@contextmanager
+def _signals(stop: asyncio.Event, patience: float) -> Iterator[None]:
+    """The first signal sets `stop`, the second one ends the process; so does, with status 1, the end of patience."""
+    loop = asyncio.get_running_loop()
+    watchdogs: list[threading.Timer] = []
+
+    def take(number: int, frame: FrameType | None) -> None:
+        if watchdogs:
+            os._exit(128 + number)
+        # A thread: whatever keeps the process from ending may keep the event loop, too.
+        watchdog = threading.Timer(patience, _give_up, (patience,))
+        watchdog.daemon = True
+        watchdog.start()
+        watchdogs.append(watchdog)
+        loop.call_soon_threadsafe(stop.set)
+
+    before = {number: signal.signal(number, take) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for watchdog in watchdogs:
+            watchdog.cancel()
+
+
+def _give_up(patience: float) -> None:
+    log.error("the server did not end within %s s; it ends now, and what was acknowledged is kept", patience)
+    logging.shutdown()
+    os._exit(1)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    if path.is_socket():
+        # Of a server that was killed.
+        path.unlink()
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        bound.bind(str(path))
+        path.chmod(0o660)
+        bound.listen(BACKLOG)
+    except BaseException:
+        bound.close()
+        raise
+    return bound

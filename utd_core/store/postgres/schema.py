@@ -1,0 +1,39 @@
+"""The tables in PostgreSQL, made and changed by the same migrations as in SQLite.
+
+Alembic needs a driver that does not know asyncio, and only writes the SQL here; it runs on the store's own connection,
+in one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..schema import script
+from ..tables import SCHEMA, version
+from .session import Connection, compiled
+
+_LOCK = 0x7574645F_636F7265
+"""For `pg_advisory_xact_lock`: whoever migrates this database holds it."""
+
+
+async def revision(connection: Connection) -> str | None:
+    """The revision of the tables, None where there are none."""
+    if await connection.fetchval("SELECT to_regclass($1)", version.name) is None:
+        return None
+    found: str | None = await connection.fetchval(compiled(version.select())[0])
+    return found
+
+
+async def migrate(connection: Connection, target: str = SCHEMA) -> None:
+    """Bring the tables to a revision, or to "base". Raises `StoreFailed` for those of a newer version."""
+    if await revision(connection) == target:
+        return
+    async with connection.transaction():
+        # Of two nodes that open a new database at once, the second waits here and then finds nothing to do.
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        present = await revision(connection)
+        if present != target:
+            await connection.execute(await asyncio.to_thread(script, "postgresql", present, target))
+        if target == "base":
+            # Alembic leaves its table there, and makes it again on the way up.
+            await connection.execute(f"DROP TABLE IF EXISTS {version.name}")
