@@ -51,12 +51,17 @@ async def serve(name: str) -> None:
         print(json.dumps(await obey(line, publish)), flush=True)
 
 
+def resident_kib() -> float:
+    """Memory that this process has."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4.0
+
+
 async def obey(line: list[str], publish: Publish) -> dict[str, float]:
     match line:
         case ["memory"]:
             gc.collect()
-            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-            return {"memory": pages * 4.0}
+            return {"memory": resident_kib()}
         case ["once"]:
             began = monotonic()
             await publish()
@@ -76,9 +81,6 @@ async def obey(line: list[str], publish: Publish) -> dict[str, float]:
                 await asyncio.sleep(float(milliseconds) / 1000)
             return {"cpu": process_time() - began}
     raise ValueError(f"no such command: {line}")
-
-
-# Ours
 
 
 async def ours(listening: socket.socket, **options: Any) -> Publish:
@@ -119,10 +121,9 @@ async def ours_through_asgi(listening: socket.socket) -> Publish:
     return await ours(listening, ws="websockets-sansio")
 
 
-# A bare loop over ASGI, on the WebSocket implementations that uvicorn has
-
-
 def bare(ws: str) -> Callable[[socket.socket], Awaitable[Publish]]:
+    """A loop over ASGI and nothing else, on one of the WebSocket implementations that uvicorn has."""
+
     async def start(listening: socket.socket) -> Publish:
         sends: dict[Any, None] = {}
 
@@ -157,9 +158,6 @@ async def run_uvicorn(application: Any, listening: socket.socket, **options: Any
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup([listening])
-
-
-# Others
 
 
 async def python_socketio(listening: socket.socket) -> Publish:

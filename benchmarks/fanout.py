@@ -1,8 +1,8 @@
 """What it costs to hand one event of 200 bytes to many sockets: ours, a bare ASGI loop, python-socketio, other stacks.
 
-Server CPU per delivery is the steady figure on a busy machine; deliveries in a second are not. Two of them: a burst, in
-which events follow each other at once, and a pace of one event every 20 ms. Servers are measured by turns, several times,
-and the best round counts; each is a process of its own (`_fanout_servers.py`).
+Server CPU per delivery is the steady figure on a busy machine; deliveries in a second are not. Two of them: a burst,
+in which events follow each other at once, and a pace of one event every 20 ms. Servers are measured by turns,
+several times, and the best round counts; each is a process of its own (`_fanout_servers.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from utd_core.model.command import Actor
 from . import AtMost, Baseline, Result
 
 FEW, MANY, IDLE = 500, 1_000, 2_000
-ROUNDS = 10
+ROUNDS = 6
 BURST, PACED, PACE_MS = 50, 50, 20
 ONE_BY_ONE = 40
 PATIENCE = 60.0

@@ -113,7 +113,7 @@ class PostgresServer:
 
     def close(self) -> None:
         """End it and delete everything."""
-        self.stop(signal.SIGQUIT)
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _is_ready(self) -> bool:

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 
 import pytest
 
+from tests.postgres import Database, postgres  # noqa: F401  # a fixture
+from utd_core.store import Store
+
 from .world import GatedStore, World
+
+MakeWorld = Callable[..., Awaitable[World]]
 
 
 @pytest.fixture
@@ -12,6 +21,23 @@ async def world() -> AsyncIterator[World]:
     """An engine with its store in memory."""
     async with World() as world:
         yield world
+
+
+@pytest.fixture
+async def world_on(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MakeWorld]:
+    """`await world_on(kind, **settings)`: an engine with its store in memory, in a file, or on PostgreSQL."""
+    async with AsyncExitStack() as stack:
+
+        async def make(kind: str, **settings: float) -> World:
+            store: Callable[[], Store] | Path | None = None
+            if kind == "postgresql":
+                database: Database = request.getfixturevalue("postgres")
+                store = partial(database.store, f"engine-{secrets.token_hex(6)}")
+            elif kind == "file":
+                store = tmp_path / "engine.db"
+            return await stack.enter_async_context(World(store, **settings))
+
+        yield make
 
 
 @pytest.fixture

@@ -23,9 +23,16 @@ from utd_core.model.roles import Role
 from utd_core.model.room import ParticipantRemoved
 from utd_core.model.stream_type import UTDStreamType
 
+from .conftest import MakeWorld
 from .world import ROOM, GatedStore, World, codes, events, outcome, outcomes
 
 CHANNEL = f"private-room.{ROOM}"
+
+
+@pytest.fixture(params=["memory", "postgresql"])
+async def world(request: pytest.FixtureRequest, world_on: MakeWorld) -> World:
+    """An engine with its store in memory, and one on PostgreSQL."""
+    return await world_on(request.param)
 
 
 @pytest.fixture

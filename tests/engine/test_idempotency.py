@@ -9,9 +9,16 @@ from utd_core.errors import Conflict, InvalidInput
 from utd_core.model.commands import CreateRoom, EndRoom, GetRoom, JoinRoom, LeaveSeat, StartCall, TakeSeat
 from utd_core.model.stream_type import UTDStreamType
 
+from .conftest import MakeWorld
 from .world import ROOM, GatedStore, World, codes, outcome, outcomes
 
 AUDIO_ROOM = UTDStreamType.AUDIO_ROOM
+
+
+@pytest.fixture(params=["memory", "postgresql"])
+async def world(request: pytest.FixtureRequest, world_on: MakeWorld) -> World:
+    """An engine with its store in memory, and one on PostgreSQL."""
+    return await world_on(request.param)
 
 
 @pytest.mark.parity("B4")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -34,14 +32,14 @@ from utd_core.model.room import DuplicateIdentity
 from utd_core.model.seats import SeatMode
 from utd_core.model.stream_type import UTDStreamType
 
+from .conftest import MakeWorld
 from .world import ROOM, World, codes, outcome
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """An engine on a file."""
-    async with World(tmp_path / "engine.db") as world:
-        yield world
+@pytest.fixture(params=["file", "postgresql"])
+async def world(request: pytest.FixtureRequest, world_on: MakeWorld) -> World:
+    """An engine on what outlives it."""
+    return await world_on(request.param)
 
 
 async def test_a_room_is_as_it_was(world: World) -> None:

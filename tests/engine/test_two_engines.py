@@ -1,4 +1,4 @@
-"""Two engines on one file, which is not how it is meant: nothing is lost, nothing is done twice."""
+"""Two engines on one database: nothing is lost, nothing is done twice. (On a file, which is not how it is meant.)"""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from utd_core.model.command import THE_SERVER, Actor, Command
 from utd_core.model.commands import CreateRoom, EndCall, GetCall, GetRoom, JoinRoom, LockSeat, StartCall, TakeSeat
 from utd_core.model.stream_type import UTDStreamType
 
+from .conftest import MakeWorld
 from .world import ROOM, World, codes, outcome, outcomes
 
 AUDIO_ROOM = UTDStreamType.AUDIO_ROOM
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with World(tmp_path / "engine.db") as world:
-        yield world
+@pytest.fixture(params=["file", "postgresql"])
+async def world(request: pytest.FixtureRequest, world_on: MakeWorld) -> World:
+    """An engine on what the second one is on too."""
+    return await world_on(request.param)
 
 
 @pytest.fixture
 async def other(world: World) -> AsyncIterator[Engine]:
-    """A second engine on the same file."""
+    """A second engine, on the same database."""
     async with world.make_engine() as engine:
         yield engine
 

@@ -32,21 +32,29 @@ MICROPHONE = TrackSource.MICROPHONE
 
 
 class World:
-    """One media server, which outlives the engines on it, and the people who are connected to it."""
+    """One media server, which outlives the engines on it, and the people who are connected to it.
 
-    def __init__(self, store: Store | Path | None = None, **settings: Any) -> None:
+    `store` is what the engines are on, or makes a store for each of them, as several nodes have it.
+    """
+
+    def __init__(self, store: Store | Path | Callable[[], Store] | None = None, **settings: Any) -> None:
         self.clock = VirtualClock()
         self.server = MockServer(self.clock)
         self.media = MockBackend({"server": self.server}, self.clock)
         self.store = store
         self.settings = EngineSettings(**settings)
+        self._stores: list[Store] = []
         self.engine = self.make_engine()
 
     def make_engine(self) -> Engine:
         """One more engine on the same store and media server."""
+        store = self.store
+        if callable(store):
+            store = store()
+            self._stores.append(store)
         return Engine(
             media="mock",
-            store=self.store,
+            store=store,
             clock=self.clock,
             media_settings={"server": self.server},
             settings=self.settings,
@@ -58,6 +66,8 @@ class World:
 
     async def __aexit__(self, *_: object) -> None:
         await self.engine.aclose()
+        for store in self._stores:
+            await store.aclose()
         await self.media.aclose()
         await self.server.aclose()
 

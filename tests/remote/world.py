@@ -11,6 +11,7 @@ import httpx
 
 from tests.client.world import World
 from utd_core.client.remote import RemoteLink, Socket, SocketClosed
+from utd_core.concurrency import Clock
 from utd_core.errors import Unavailable
 
 Answer = Callable[[httpx.Request], httpx.Response | Exception | None]
@@ -21,16 +22,20 @@ class FaultyTransport:
 
     `answer(request)` may answer or raise in the server's place. `lost_answers`: so many requests are carried out, and
     their answers lost. `unanswered`: requests are never answered. `away`: nobody is reached. `silent`: open sockets say
-    nothing more, in either direction.
+    nothing more, in either direction. `late`: seconds that what a socket says takes. `frames` are handed to the client
+    before anything else.
     """
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, clock: Clock) -> None:
+        self.clock = clock
         self._inner = inner
         self.answer: Answer | None = None
         self.lost_answers = 0
         self.unanswered = False
         self.away = False
         self.silent = False
+        self.late = 0.0
+        self.frames: list[str] = []
         self.requests: list[httpx.Request] = []
         self.sockets: list[FaultySocket] = []
 
@@ -97,12 +102,16 @@ class FaultySocket:
 
     async def receive(self) -> str:
         while True:
+            if self._faults.frames:
+                return self._faults.frames.pop(0)
             receiving = asyncio.ensure_future(self._inner.receive())
             first: list[asyncio.Future[Any]] = [receiving, self._cut]
             try:
                 await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
                 if self._cut.done():
                     raise SocketClosed(self._cut.result(), "as the test says")
+                if self._faults.late:
+                    await self._faults.clock.sleep(self._faults.late)
                 if not self._faults.silent:
                     return receiving.result()
                 receiving.exception()
@@ -122,7 +131,7 @@ class RemoteWorld(World):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("remote", **options)
-        self.between = FaultyTransport(self.transport)
+        self.between = FaultyTransport(self.transport, self.clock)
 
     def link(self, **options: Any) -> RemoteLink:
         """A link over that way."""

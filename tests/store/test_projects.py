@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from utd_core.errors import Closed, Conflict
+from utd_core.model.identifiers import DEFAULT_PROJECT
 from utd_core.store import Commit, Remains, open_store
 from utd_core.store.projects import StoredProject
-from utd_core.store.sql_store import DEFAULT_PROJECT, SqlStore
+from utd_core.store.sql_store import SqlStore
 
 from .rows import CHANNEL, ROOM, answer, envelopes, offsets, publish, put, state
 

@@ -276,7 +276,12 @@ class UTDStreamClient:
 
     async def __aenter__(self) -> Self:
         if self._identity is not None:
-            await self.authenticate()
+            try:
+                await self.authenticate()
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await self.aclose()
+                raise
         return self
 
     async def __aexit__(

@@ -41,7 +41,8 @@ class States(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Core:
-    """`presences` are the people by media room, `bans` those of the whole project by identity, as committed last."""
+    """`presences` are the people by media room, `bans` those of the whole project by identity, as committed last.
+    `token_key`: of the owner's choice; None: the one in the store."""
 
     app_id: str
     settings: EngineSettings
@@ -53,6 +54,7 @@ class Core:
     backend: MediaBackend
     control: MediaControl
     instrument: Instrument | None = None
+    token_key: bytes | None = field(default=None, repr=False)
     presences: dict[str, Presence] = field(default_factory=dict)
     bans: Mapping[str, Ban] = field(default_factory=dict)
 

@@ -15,13 +15,13 @@ from ..broker.base import Recover, Subscription
 from ..concurrency import Clock, SystemClock, TaskScope
 from ..errors import Closed, Forbidden, InvalidInput
 from ..hooks import default_manager
-from ..media.backend import MediaBackend
+from ..media.backend import MediaBackend, MediaControl
 from ..media.extras import needs_extra
 from ..model.bans import check_not_banned
 from ..model.command import COMMANDS, THE_SERVER, Actor, Command
 from ..model.commands import CallCommand, CreateSession, JoinRoom, ListCalls, ListRooms, RoomCommand, StartCall
 from ..model.commands.bans import BanCommand
-from ..model.identifiers import check_device, check_identity
+from ..model.identifiers import DEFAULT_PROJECT, check_app_id, check_device, check_identity
 from ..model.results import UserSession, UTDCall
 from ..store import open_store
 from ..store.base import Head, Store
@@ -32,6 +32,7 @@ from .instruments import Instrument, ObservedControl
 from .journal import new_call_id
 from .kinds import CALL, PROJECT, ROOM, Kind
 from .machinery import Machinery
+from .media_scope import ProjectControl
 from .settings import EngineSettings
 from .statistics import EngineStatistics
 from .subscriptions import Admission
@@ -51,8 +52,11 @@ class Engine:
             alice = engine.client("alice")
 
     `media` is the name of an installed plugin (`media_settings` are its own) or a backend; `store` a file for SQLite,
-    a store, or None for memory. A backend or store that is handed in stays its owner's to close. `instrument` is shown
-    the engine's work. An engine is opened once; after `aclose` make a new one.
+    a URL of PostgreSQL, a store, or None for memory. A backend or store that is handed in stays its owner's to close.
+    `app_id` is the project that the engine works for: in a file or database that is named here it has only what belongs
+    to that, and its media rooms are kept apart from those of others. `instrument` is shown the engine's work. User
+    tokens are signed with `token_key`, or with a key that is made once and kept in the store. An engine is opened once;
+    after `aclose` make a new one.
     """
 
     def __init__(
@@ -62,20 +66,22 @@ class Engine:
         store: str | Path | Store | None = None,
         clock: Clock | None = None,
         media_settings: Mapping[str, Any] | None = None,
-        app_id: str = "embedded",
+        app_id: str = DEFAULT_PROJECT,
         settings: EngineSettings | None = None,
         instrument: Instrument | None = None,
+        token_key: bytes | None = None,
     ) -> None:
         if not isinstance(media, str | MediaBackend):
             raise InvalidInput(f"media is the name of a plugin's backend, or a backend, got {type(media).__name__}")
         if not (store is None or isinstance(store, str | Path) or callable(getattr(store, "commit", None))):
             raise InvalidInput(f"store is a file, a store or None for memory, got {type(store).__name__}")
         self.clock: Clock = clock or SystemClock()
-        self.app_id = app_id
+        self.app_id = check_app_id(app_id)
         self.settings = settings or EngineSettings()
         self._media = media
         self._media_settings = media_settings
         self._instrument = instrument
+        self._token_key = token_key
         self._given_store = store
         self._machinery: Machinery | None = None
         self._backend: MediaBackend | None = None
@@ -247,11 +253,14 @@ class Engine:
             # Finding the installed plugins reads files.
             await asyncio.to_thread(manager.load)
             self._backend = manager.create_backend(self._media, self._media_settings, self.clock)
-        control = self._backend.control
+        control: MediaControl = ProjectControl(self._backend.control, self.app_id)
         if self._instrument is not None:
             control = ObservedControl(control, self._instrument)
         given = self._given_store
-        self._store = open_store(given) if given is None or isinstance(given, str | Path) else given
+        if given is None or isinstance(given, str | Path):
+            self._store = open_store(given, project=self.app_id)
+        else:
+            self._store = given
         await self._store.open()
         self._broker = LocalBroker(self._store)
         await self._broker.open()
@@ -266,6 +275,7 @@ class Engine:
             backend=self._backend,
             control=control,
             instrument=self._instrument,
+            token_key=self._token_key,
         )
         self._machinery = Machinery(core)
         await self._machinery.open()
@@ -295,6 +305,9 @@ class Engine:
         named = command.model_copy(
             update={"identity": joiner.identity, "device_id": joiner.device, "name": joiner.name}
         )
+        if joiner.generation is not None:
+            machinery = self._running()
+            await self._or_closed(machinery.generations.check_to_join(joiner, command.room, machinery.pipeline))
         placed: Placed = await self._room(named, joiner, idempotency_key)
         return await self._or_closed(self._running().tickets.for_room(placed, joiner))
 
@@ -326,8 +339,9 @@ class Engine:
         if not actor.is_trusted and command.identity != actor.identity:
             raise Forbidden("only the application's server signs others in; sign in as yourself")
         check_not_banned(machinery.core.bans, command.identity, self.clock.now())
-        user = Actor(command.identity, command.device_id, command.name)
-        token, expires_at = machinery.tokens.issue(user)
+        user = Actor(command.identity, command.device_id, command.name, actor.generation)
+        generation = await self._or_closed(machinery.generations.check(user))
+        token, expires_at = machinery.tokens.issue(user, generation)
         return UserSession(command.identity, token, expires_at)
 
     async def _or_closed(self, operation: Awaitable[T]) -> T:
@@ -365,7 +379,7 @@ def _joiner(command: JoinRoom, actor: Actor) -> Actor:
     if command.identity not in (None, actor.identity):
         raise Forbidden(f"{actor.identity!r} cannot join as {command.identity!r}; only the server joins for others")
     device = command.device_id if "device_id" in command.model_fields_set else actor.device
-    return Actor(actor.identity, device, command.name or actor.name)
+    return Actor(actor.identity, device, command.name or actor.name, actor.generation)
 
 
 Route = Callable[[Engine, Any, Actor, str | None], Awaitable[Any]]

@@ -12,6 +12,7 @@ from .aftermath import Aftermath
 from .alarms import Backoff
 from .attendance import Attendance
 from .core import Core
+from .generations import Generations
 from .idempotency import Idempotency
 from .kinds import PROJECT
 from .lines import Lines
@@ -42,6 +43,7 @@ class Machinery:
         self.core = core
         self.lines = Lines(core.store, core.clock)
         self.idempotency = Idempotency(core.store)
+        self.generations = Generations(core)
         self.pipeline = Pipeline(core, self.lines, self.idempotency)
         self.media_rooms = MediaRooms(core.control)
         self.reconciler = Reconciler(core, self.pipeline, self.media_rooms)
@@ -72,9 +74,11 @@ class Machinery:
     async def open(self) -> None:
         """Start; afterwards commands are decided. Raises `StoreFailed` or `MediaError`."""
         core, settings = self.core, self.core.settings
-        key = await token_key(core.store)
+        key = await token_key(core.store) if core.token_key is None else core.token_key
         self.tokens = UserTokens(core.app_id, key, core.clock, settings.user_token_ttl)
-        self.tickets = Tickets(core, self.pipeline, self.media_rooms, self.reconciler, self.attendance, self.tokens)
+        self.tickets = Tickets(
+            core, self.pipeline, self.media_rooms, self.reconciler, self.attendance, self.tokens, self.generations
+        )
         await self.lines.open()
         await core.scope.open()
         capabilities = core.backend.capabilities

@@ -125,6 +125,12 @@ class Pipeline:
             self._want(aggregate)
         return job.future
 
+    def outdate(self, kind: Kind, key: str, version: int) -> None:
+        """The store has this version: whatever is in memory of an earlier one is loaded again before it is used."""
+        aggregate = self.residents.peek(kind, key)
+        if aggregate is not None and aggregate.is_settled and aggregate.version < version:
+            aggregate.forget()
+
     def peek(self, kind: Kind, key: str) -> Any:
         aggregate = self.residents.peek(kind, key)
         return None if aggregate is None else aggregate.state

@@ -19,6 +19,7 @@ class EngineSettings:
     - `reconcile_interval`: between two comparisons of all that is granted with what the media backend has.
     - `reconcile_concurrency`: calls to the media backend at once; `backend_timeout`: the longest that one may take.
     - `retry_first`, `retry_limit`: the first and the longest wait before a failed call is tried again.
+    - `deadline_interval`: the longest time between two looks for deadlines that another engine on this store has set.
     - `queue_capacity`: commands that wait for one room or call; one more is refused as `RateLimited`.
     - `batch_limit`: commands of one room or call in one transaction.
     - `resident_limit`: rooms and calls kept in memory besides those that are in use.
@@ -39,6 +40,7 @@ class EngineSettings:
     backend_timeout: float = 10.0
     retry_first: float = 0.2
     retry_limit: float = 10.0
+    deadline_interval: float = 10.0
     queue_capacity: int = 1_000
     batch_limit: int = 256
     resident_limit: int = 10_000

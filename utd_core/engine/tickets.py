@@ -12,6 +12,7 @@ from ..model.room import Room
 from .alarms import within
 from .attendance import Attendance
 from .core import Core, States
+from .generations import Generations
 from .idempotency import Placed
 from .kinds import CALL, ROOM
 from .media_rooms import MediaRooms, owner_of
@@ -31,6 +32,7 @@ class Tickets:
         reconciler: Reconciler,
         attendance: Attendance,
         tokens: UserTokens,
+        generations: Generations,
     ) -> None:
         self._core = core
         self._states = states
@@ -38,6 +40,7 @@ class Tickets:
         self._reconciler = reconciler
         self._attendance = attendance
         self._tokens = tokens
+        self._generations = generations
 
     async def for_room(self, placed: Placed, actor: Actor) -> UTDTokenResponse:
         """A ticket for somebody who has a place.
@@ -86,6 +89,8 @@ class Tickets:
 
     async def _issue(self, room: str, actor: Actor, place: Place) -> UTDTokenResponse:
         core, identity = self._core, actor.identity
+        # Never a later one than that of the token which was shown: this is no way around a ban.
+        generation = await self._generations.current(identity) if actor.generation is None else actor.generation
         kind, key = owner_of(room)
         presence = core.presences[room]
         media_identity = presence.media_identity(identity, place.device)
@@ -110,7 +115,7 @@ class Tickets:
             raise _gone(identity, room)
         if place.state is PlaceState.PENDING:
             self._attendance.expect(room, identity, place, ttl)
-        user_token, _ = self._tokens.issue(actor)
+        user_token, _ = self._tokens.issue(actor, generation)
         return UTDTokenResponse(
             token=ticket.token,
             url=ticket.url,

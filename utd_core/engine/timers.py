@@ -1,10 +1,15 @@
-"""Deadlines of rooms and calls. They stand in the store, so a ring timeout fires after a restart too."""
+"""Deadlines of rooms and calls. They stand in the store, so a ring timeout fires after a restart too.
+
+Several engines on one store all bring the time to what is due, and each deadline fires once: the version of the state
+guards the commit, so one of them writes, and the others find that nothing is left to do. Nobody has to be elected, and
+nobody's death is waited for. An engine that set no deadline itself hears of the others' by looking, every
+`deadline_interval`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from math import inf
 
 from ..errors import Closed, UTDStreamException
 from ..model.commands.internal import Tick
@@ -19,8 +24,8 @@ _AT_ONCE = 100
 
 
 class Deadlines:
-    """Sleeps until the store's next deadline and brings the time to whatever is due; what fell due before a start is
-    due at the start."""
+    """Sleeps until the store's next deadline, but not for long, and brings the time to whatever is due; what fell due
+    before a start is due at the start."""
 
     def __init__(self, core: Core, pipeline: Pipeline) -> None:
         self._core = core
@@ -51,18 +56,23 @@ class Deadlines:
                 await self._core.clock.sleep(backoff.step())
                 continue
             backoff = Backoff(settings.retry_first, settings.retry_limit)
-            self._alarm.set(inf if following is None else following)
+            look_again = self._core.clock.now() + settings.deadline_interval
+            self._alarm.set(look_again if following is None else min(following, look_again))
             await self._alarm.wait()
 
     async def _tick_all(self) -> None:
         ticked: set[tuple[str, str]] = set()
         while True:
             due = await self._core.store.due(self._core.clock.now() + TICK, _AT_ONCE + len(ticked))
-            fresh = [(kind, key) for kind, key, _ in due if (kind, key) not in ticked]
+            fresh = [each for each in due if each[:2] not in ticked]
             if not fresh:
                 return
-            ticked.update(fresh)
-            ticks = [self._pipeline.bring(KINDS[kind], key, Tick()) for kind, key in fresh if kind in KINDS]
+            ticked.update(each[:2] for each in fresh)
+            ticks = []
+            for kind, key, version in fresh:
+                if kind in KINDS:
+                    self._pipeline.outdate(KINDS[kind], key, version)
+                    ticks.append(self._pipeline.bring(KINDS[kind], key, Tick()))
             if ticks:
                 await asyncio.wait(ticks)
             for tick in ticks:

@@ -1,4 +1,8 @@
-"""User tokens: who gives a command, on which device (JWT, HS256, one key per project)."""
+"""User tokens: who gives a command, on which device (JWT, HS256, one key per project).
+
+- A token is of a generation of its identity. A ban, and a kick with block, raises the generation (`generations.py`);
+  to join, and to get a new token, an old one is then no good.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,9 @@ _KEPT = 4_096
 
 
 class UserTokens:
-    """Makes and reads tokens with the claims `sub`, `name`, `device`, `app`, `iat` and `exp`.
+    """Makes and reads tokens with the claims `sub`, `name`, `device`, `app`, `gen`, `iat` and `exp`.
 
-    The key is made once and kept in the store, so tokens outlive a restart.
+    The key is kept, by the engine's owner or in the store, so tokens outlive a restart.
     """
 
     def __init__(self, app_id: str, key: bytes, clock: Clock, ttl: float) -> None:
@@ -36,7 +40,7 @@ class UserTokens:
         # A signature stays what it is, and a client sends its token with every command.
         self._verified = lru_cache(_KEPT)(self._verify)
 
-    def issue(self, actor: Actor) -> tuple[str, float]:
+    def issue(self, actor: Actor, generation: int) -> tuple[str, float]:
         """A token for the actor, and when it expires (seconds since the Unix epoch)."""
         now = self._clock.now()
         expires_at = now + self._ttl
@@ -45,6 +49,7 @@ class UserTokens:
             "name": actor.name,
             "device": actor.device,
             "app": self._app_id,
+            "gen": generation,
             "iat": now,
             "exp": expires_at,
         }
@@ -74,7 +79,8 @@ class UserTokens:
             raise Unauthenticated(f"this is no user token of this engine ({error}); authenticate again") from None
         if claims.get("app") != self._app_id:
             raise Unauthenticated("the user token is of another app; authenticate again")
-        return Actor(claims["sub"], claims.get("device", "default"), claims.get("name", "")), float(claims["exp"])
+        actor = Actor(claims["sub"], claims.get("device", "default"), claims.get("name", ""), int(claims.get("gen", 0)))
+        return actor, float(claims["exp"])
 
 
 async def token_key(store: Store) -> bytes:

@@ -11,6 +11,7 @@ from ..model.codec import dump
 from ..store.base import Commit, Envelope, StoredState
 from .aggregates import Batch
 from .core import Core
+from .generations import Generations
 from .journal import Journal
 from .lines import Lines
 
@@ -26,6 +27,7 @@ class Transactions:
         self._core = core
         self._lines = lines
         self._journal = Journal(core.store, core.settings.resident_limit)
+        self._generations = Generations(core)
 
     async def write(self, batches: Sequence[Batch]) -> list[Envelope]:
         """Make the batches durable, all in one; their events at their places.
@@ -35,6 +37,7 @@ class Transactions:
         """
         try:
             await self._journal.prepare(batches)
+            await self._generations.prepare(batches)
             envelopes = self._journal.stamp(batches)
             with self._shown(batches):
                 await self._core.store.commit(self._commit(batches, envelopes))
@@ -70,7 +73,7 @@ class Transactions:
         return self._core.instrument.commit([job.origin for job in jobs if job.origin is not None])
 
     def _commit(self, batches: Sequence[Batch], envelopes: list[Envelope]) -> Commit:
-        commit = Commit(events=envelopes, states=self._lines.rows())
+        commit = Commit(events=envelopes, states=[*self._lines.rows(), *self._generations.rows()])
         for batch in batches:
             aggregate = batch.aggregate
             kind, state, version = aggregate.kind, aggregate.state, aggregate.version

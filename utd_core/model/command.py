@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
@@ -36,11 +36,15 @@ class Aggregate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who gives a command. `identity` is a user's, or `$server` for the application's server, or `$system`."""
+    """Who gives a command. `identity` is a user's, or `$server` for the application's server, or `$system`.
+
+    `generation`: that of the user token which the actor showed; None for one who is known in another way.
+    """
 
     identity: str
     device: str = "default"
     name: str = ""
+    generation: int | None = field(default=None, compare=False)
 
     @property
     def is_trusted(self) -> bool:

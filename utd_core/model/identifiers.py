@@ -8,6 +8,7 @@
 - A name that begins with `$` is reserved: `$server` is the application's own server, `$system` the engine. So is a
   room name that begins with `call:`, as the media rooms of calls do.
 - A device id is 1 to 64 characters of `A-Z a-z 0-9 . _ : -`.
+- An app id, which names a project, is 1 to 63 characters of `A-Z a-z 0-9 . _ -`, the first a letter or digit.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from ..errors import ErrorCode, InvalidInput
 
 MAX_NAME = 128
 MAX_DEVICE = 64
+MAX_APP_ID = 63
 MAX_MEDIA_NAME = MAX_NAME + 1 + MAX_DEVICE
-"""Of a room or participant on the media plane, where the longest identity may be on the longest device."""
+"""Of a room or participant on the media plane, where the longest identity may be on the longest device, and the longest
+room in a project of the longest app id (with two characters between them)."""
 MAX_DISPLAY_NAME = 256
 MAX_REASON = 512
 MAX_METADATA_BYTES = 65_536
@@ -41,6 +44,10 @@ _KEYCAP = "\u20e3"
 _ALSO_EMOJI = frozenset("\u203c\u2049\u2194\u25fb\u25fc\u25fd\u25fe\u3030\u303d")
 """Emoji that Unicode does not count among the symbols "So"."""
 _MONGOLIAN_SELECTORS = frozenset("\u180b\u180c\u180d\u180f")
+DEFAULT_PROJECT = "embedded"
+"""The app id of an engine that nobody gave another one."""
+
+_APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _DEVICE = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 
 
@@ -125,6 +132,16 @@ def check_device(value: Any) -> str:
     """The device id itself, or `InvalidInput`."""
     if not isinstance(value, str) or not _DEVICE.match(value):
         raise InvalidInput(f"device id must be 1 to {MAX_DEVICE} characters of A-Z a-z 0-9 . _ : -, got {value!r:.80}")
+    return value
+
+
+def check_app_id(value: Any) -> str:
+    """The app id itself, or `InvalidInput`."""
+    if not isinstance(value, str) or not _APP_ID.match(value):
+        raise InvalidInput(
+            f"an app id is 1 to {MAX_APP_ID} characters of A-Z a-z 0-9 . _ -, the first a letter or digit, "
+            f"got {value!r:.80}"
+        )
     return value
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from ..errors import InvalidInput
+from ..model.identifiers import DEFAULT_PROJECT
 from .file import FileStore
 from .memory import MemoryStore
 from .postgres import PostgresStore
-from .sql_store import DEFAULT_PROJECT, SqlStore
+from .sql_store import SqlStore
 
 MEMORY = ":memory:"
 SUPPORTED = "a path or sqlite:///PATH for a file, postgresql://USER:PASSWORD@HOST/NAME, or :memory:"

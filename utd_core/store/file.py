@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .sql_store import DEFAULT_PROJECT, SqlStore
+from ..model.identifiers import DEFAULT_PROJECT
+from .sql_store import SqlStore
 from .worker import Worker
 
 if TYPE_CHECKING:

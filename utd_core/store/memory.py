@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import Closed
-from .sql_store import DEFAULT_PROJECT, SqlStore
+from ..model.identifiers import DEFAULT_PROJECT
+from .sql_store import SqlStore
 
 if TYPE_CHECKING:
     from .queries import Operation

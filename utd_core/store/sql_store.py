@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from ..errors import Closed, Conflict
+from ..model.identifiers import DEFAULT_PROJECT
 from .base import Answer, Commit, Envelope, Head, Remains, StoredState
 from .projects import StoredProjects
 from .rows import Rows, rows_of
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from .queries import Operation, Queries, Session
 
 T = TypeVar("T")
-
-DEFAULT_PROJECT = "embedded"
-"""Whose rows are in a database that nobody has divided."""
 
 
 class Driver(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from utd_core.errors import ErrorCode, InvalidInput
-from utd_core.model.identifiers import check_device, check_identity, check_room_name
+from utd_core.model.identifiers import check_app_id, check_device, check_identity, check_room_name
 
 from ..rulebook import rule
 
@@ -102,3 +102,12 @@ def test_a_device_id_is_short_and_plain() -> None:
     for bad in ("", "x" * 65, "my phone", "télé", "phone\n", None, 7):
         with pytest.raises(InvalidInput):
             check_device(bad)
+
+
+@rule("An app id, which names a project, is 1 to 63 characters of `A-Z a-z 0-9 . _ -`, the first a letter or digit.")
+def test_an_app_id_is_short_and_plain() -> None:
+    for app_id in ("a", "Shop-2.eu_west", "7" * 63):
+        assert check_app_id(app_id) == app_id
+    for bad in ("", "x" * 64, "-shop", ".shop", "my shop", "shop/eu", "läden", "$shop", "shop\n", None, 7):
+        with pytest.raises(InvalidInput):
+            check_app_id(bad)

@@ -52,6 +52,7 @@ class AsgiClient:
             "extensions": extensions or {},
         }
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self._inbox.put_nowait({"type": "websocket.connect"})
         self.heard: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._reads = asyncio.Event()
         self._reads.set()
@@ -69,7 +70,6 @@ class AsgiClient:
 
     async def connect(self) -> Self:
         """Open the connection, and read how the server greets."""
-        self._inbox.put_nowait({"type": "websocket.connect"})
         self._task = asyncio.create_task(self._run())
         self.greeting = await self.hear()
         if self.greeting["event"] == "pusher:connection_established":

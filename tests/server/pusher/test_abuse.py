@@ -59,7 +59,10 @@ MESSAGES = st.one_of(
     st.fixed_dictionaries(
         {
             "event": st.sampled_from(
-                ["pusher:subscribe", "pusher:unsubscribe", "pusher:signin", "pusher:ping", "pusher:pong", "client-x", "x"]
+                [
+                    "pusher:subscribe", "pusher:unsubscribe", "pusher:signin", "pusher:ping", "pusher:pong", "client-x",
+                    "x",
+                ]
             ),
             "data": JSON
             | st.fixed_dictionaries(

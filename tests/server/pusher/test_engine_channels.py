@@ -544,3 +544,27 @@ class TestBrokenStream:
         monkeypatch.setattr("utd_core.server.pusher.recent.engine_event", fault)
         await sit(room)
         assert await client.closed() == CloseCode.RECONNECT
+
+    async def test_is_refused_by_an_engine_that_has_ended_as_unavailable(self, room: World) -> None:
+        client = await room.user("ann")
+        await room.engine.aclose()
+        client.subscribe(CHANNEL)
+        assert await refused(client, CHANNEL) == "unavailable"
+
+
+async def test_a_refusal_carries_its_particulars(room: World) -> None:
+    await room.do("host", CreateBan(room=ROOM, identity="ann", reason="noise", duration=60.0))
+    client = await room.user("ann")
+    client.subscribe(CHANNEL)
+    data = json.loads((await client.hear(REFUSED))["data"])
+    assert data["code"] == "banned"
+    assert data["details"]["reason"] == "noise"
+
+
+async def test_signing_in_before_the_greeting_is_read_is_fine(room: World) -> None:
+    client = AsgiClient(room.app)
+    client.say("pusher:signin", {"token": await room.token("ann")})
+    client.subscribe(CHANNEL)
+    async with client:
+        await client.hear("pusher:signin_success")
+        await client.hear(SUCCEEDED)

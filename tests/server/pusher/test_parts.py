@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from utd_core.broker import Recover
 from utd_core.errors import InvalidInput, TooLarge, Unauthenticated
 from utd_core.server.pusher import CloseCode, PusherSettings, frames
-from utd_core.server.pusher.channels import ChannelKind, kind_of
+from utd_core.server.pusher.names import ChannelKind, kind_of
 from utd_core.server.pusher.pace import Pace
 from utd_core.server.pusher.presence import Member, Members
 from utd_core.server.pusher.protocol import (

@@ -52,7 +52,12 @@ class ASGITransport:
         await self._scope.open()
         socket = AppSocket()
         self._scope.start(socket.serve, self._app, _scope_of("websocket", url, self._client))
-        if not await socket.accepted():
+        try:
+            accepted = await socket.accepted()
+        except BaseException:
+            await socket.aclose()
+            raise
+        if not accepted:
             raise Unavailable(f"the application refuses sockets at {url}; is it an engine's?")
         return socket
 

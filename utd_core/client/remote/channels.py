@@ -153,6 +153,12 @@ class Channels:
         here = None if following is None else following.place
         return here is not None and here.epoch == place.epoch and here.offset < place.offset
 
+    def give_up(self, channel: str) -> None:
+        """Events are missing that must be there: its readers ask for them."""
+        following = self._following.get(channel)
+        if following is not None and following.place is not None:
+            self._end(following, Closed(f"events of {channel!r} are overdue; subscribe again"))
+
     def succeeded(self, channel: str, head: Head | None, recovered: bool) -> None:
         """The server has let us follow."""
         following = self._answered(channel)

@@ -19,8 +19,9 @@ from ...model.codec import adapter
 from ...model.commands import CreateSession
 from ...model.results import UserSession
 from ...model.wire import request_of
+from .answers import result_of
 from .errands import Shared
-from .requests import Answer, Requests, result_of
+from .requests import Answer, Requests
 from .settings import RemoteSettings
 
 log = logging.getLogger("utd_core.client")

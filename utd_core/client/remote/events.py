@@ -70,12 +70,17 @@ class Events:
         hole = self._unreadable.get(channel)
         if recover is not None and hole is not None and hole.epoch == recover.epoch and recover.offset < hole.offset:
             recover = None
-        return await within(
-            self._clock,
-            self._settings.request_timeout,
-            dialogue.channels.follow(channel, recover),
-            f"the server did not answer the subscription to {channel!r}",
-        )
+        try:
+            return await within(
+                self._clock,
+                self._settings.request_timeout,
+                dialogue.channels.follow(channel, recover),
+                f"the server did not answer the subscription to {channel!r}",
+            )
+        except DeadlineExceeded:
+            # On a connection that works nothing gets lost, so this one does not.
+            dialogue.hang_up()
+            raise
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Idempotent."""
@@ -84,14 +89,16 @@ class Events:
             self._dialogue.channels.unfollow(subscription)
 
     async def reach(self, channel: str, place: Head) -> None:
-        """Wait for the events up to a place of a channel that is followed, but not for long."""
+        """Wait for the events up to a place of a channel that is followed. Where they do not come in time, its readers
+        are made to ask for them."""
         dialogue = self._dialogue
         if dialogue is None or not dialogue.channels.is_behind(channel, place):
             return
         try:
             await within(self._clock, self._settings.catch_up_timeout, dialogue.channels.reach(channel, place), "late")
         except DeadlineExceeded:
-            log.warning("events of %s are late: %d was answered, but has not come", channel, place.offset)
+            log.warning("events of %s are overdue: %d was answered, but has not come", channel, place.offset)
+            dialogue.channels.give_up(channel)
 
     def renewed(self, token: str) -> None:
         """The user has a fresh token."""

@@ -20,12 +20,13 @@ from ...model.results import UserSession, UTDTokenResponse
 from ...model.wire import channel_of, request_of
 from ...store.base import Head
 from ..policy import RetryPolicy
+from .answers import result_of
 from .credentials import Credentials, Headers
 from .errands import Errand
 from .events import Events
 from .media import Media, MediaBackends
 from .network import NetworkTransport
-from .requests import Answer, Requests, result_of
+from .requests import Answer, Requests
 from .settings import RemoteSettings
 from .transport import Transport
 

@@ -17,7 +17,8 @@ class RemoteSettings:
     - `repeat`: how often, and for how long, a request is repeated that found nobody or was told to come back later.
     - `silence`: after so long without a word on the socket the server is asked for a sign of life, which may take
       `pong_timeout`. The server may ask for a shorter silence.
-    - `catch_up_timeout`: how long the answer to a command waits for the events that the command has caused.
+    - `catch_up_timeout`: how long the answer to a command waits for the events that the command has caused; then the
+      channel is recovered.
     - `queue_capacity`: events that a reader of a channel may fall behind.
     - `renew_after`: the share of a token's life after which it is renewed, above 0 and below 1.
     """

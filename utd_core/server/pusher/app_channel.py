@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import Conflict
 from . import frames
 from .channel import Channel, Place, Surroundings, Talk
-from .channels import ChannelKind
+from .names import ChannelKind
 from .presence import Member, Members
 from .socket import Socket
 

@@ -23,8 +23,8 @@ from ...errors import Forbidden, InvalidInput
 from ..callers import Caller, Credential, caller_of
 from ..http.bodies import parse_object, read_bytes
 from ..projects import Host
-from .channels import ChannelKind, kind_of
 from .identities import actor_of_data, channel_data, expiry_of, user_data, user_of_data
+from .names import ChannelKind, kind_of
 from .presence import read_member
 from .settings import PusherSettings
 from .signatures import SOCKET_ID, channel_text, credential, user_text

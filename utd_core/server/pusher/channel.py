@@ -13,13 +13,13 @@ import anyio
 from ...broker import Listener, MessageBus
 from ...concurrency import TaskScope
 from ...engine import Engine
-from .channels import ChannelKind
 from .frames import Frame
+from .names import ChannelKind
 from .presence import Members
 from .settings import PusherSettings
 from .socket import Socket
 
-AT_ONCE = 2048
+AT_ONCE = 1_024
 """Sockets that get a frame before anybody else has a turn on the event loop."""
 
 
@@ -36,6 +36,7 @@ class Surroundings:
     delivered: int = 0
 
     def topic(self, channel: str) -> str:
+        """Where the nodes tell each other what is said on a channel."""
         return topic_of(self.app_id, channel)
 
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from ...errors import Closed, Conflict, ErrorCode, Forbidden, RateLimited, Unauthenticated, UTDStreamException
+from ...errors import (
+    Closed,
+    Conflict,
+    ErrorCode,
+    Forbidden,
+    RateLimited,
+    StoreFailed,
+    Unauthenticated,
+    Unavailable,
+    UTDStreamException,
+)
 from ...model.command import Actor
 from . import frames
-from .channels import SERVER_TO_USER, ChannelKind, kind_of
 from .codes import CloseCode
 from .identities import actor_of_data, user_of_data, user_of_token
+from .names import SERVER_TO_USER, ChannelKind, kind_of
 from .presence import Member, read_member
 from .protocol import ClientEvent, Malformed, Ping, Pong, SignIn, Subscribe, Unsubscribe, parse
 from .signatures import channel_text, check_credential, user_text
@@ -104,8 +114,8 @@ class Dialogue:
             else:
                 check_credential(self._hub.project, claim.auth, user_text(socket.id, claim.user_data))
                 user = user_of_data(claim.user_data)
-        except Closed:
-            socket.close(CloseCode.RECONNECT, "the server ends; come back")
+        except (Closed, StoreFailed, Unavailable):
+            socket.close(CloseCode.RECONNECT, "the server cannot tell at the moment; come back")
             return
         except UTDStreamException as error:
             socket.close(CloseCode.UNAUTHORIZED, error.message)

@@ -79,7 +79,7 @@ class Door:
                 raise Refusal(CloseCode.PATH_NOT_FOUND, "sockets are at /app/{key}")
         check_version(dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))))
         most = self._settings.connections_per_address
-        if most is not None and self._addresses[address] > most:
+        if most is not None and address and self._addresses[address] > most:
             raise Refusal(CloseCode.OVER_CAPACITY, f"your address has {most} connections, as many as it may")
         origin, origins = Headers(scope=scope).get("origin"), self._settings.origins
         if origin is not None and origins is not None and origin not in origins:

@@ -18,8 +18,8 @@ from ...model.command import Actor
 from ...store.base import Envelope, Head
 from . import frames
 from .channel import Channel, Place, Surroundings, Talk
-from .channels import ChannelKind
 from .codes import CloseCode
+from .names import ChannelKind
 from .recent import Published, Recent
 from .socket import Socket
 
@@ -237,6 +237,6 @@ class Follower(Place):
     def ended(self, error: Exception | None) -> None:
         """The engine says that this is the end."""
         if not (error is None or isinstance(error, UTDStreamException)):
-            error = Forbidden(str(error))
+            error = Forbidden("you may not follow this channel any more")
         self.ending = Ending(error)
         self._followed.end(self)

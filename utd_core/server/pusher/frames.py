@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from ...errors import UTDStreamException
+from ...errors import Closed, Unavailable, UTDStreamException
 from ...model.codec import dump
 from ...store.base import Envelope, Head
 
@@ -52,8 +52,8 @@ class Frame:
 
 
 def json_text(value: Any) -> str:
-    """Compact JSON. What JSON has no word for (infinite numbers) becomes null."""
-    return to_json(value, inf_nan_mode="null").decode()
+    """Compact JSON. Infinite numbers, become null; whatever else JSON has no word for becomes text."""
+    return to_json(value, inf_nan_mode="null", fallback=str).decode()
 
 
 def frame(event: str, *, channel: str | None = None, data: str | Mapping[str, Any] = "{}", **more: Any) -> Frame:
@@ -85,9 +85,10 @@ def subscribed(channel: str, data: str = "{}", head: Head | None = None, recover
 
 def subscription_error(channel: str, refusal: UTDStreamException) -> Frame:
     """The subscription was refused, or has ended."""
-    kind = "AuthError" if refusal.status_code in (401, 403) else type(refusal).__name__
-    data = {"type": kind, "error": refusal.message, "status": refusal.status_code, "code": refusal.code}
-    more = {"details": dict(refusal.details)} if refusal.details else {}
+    said = _outside(refusal)
+    kind = "AuthError" if said.status_code in (401, 403) else type(said).__name__
+    data = {"type": kind, "error": said.message, "status": said.status_code, "code": said.code}
+    more = {"details": dict(said.details)} if said.details else {}
     return frame("pusher:subscription_error", channel=channel, data=json_text({**data, **more}))
 
 
@@ -122,8 +123,16 @@ def accepted(channel: str, id: str | int) -> Frame:
 
 def refused(channel: str, id: str | int, refusal: UTDStreamException) -> Frame:
     """A client event was not sent on."""
-    data = {"message": refusal.message, "code": refusal.code, "status": refusal.status_code}
+    said = _outside(refusal)
+    data = {"message": said.message, "code": said.code, "status": said.status_code}
     return frame("utd:refused", channel=channel, data=json_text(data), id=id)
+
+
+def _outside(refusal: UTDStreamException) -> UTDStreamException:
+    """What is said of it to somebody outside: an engine that is closed is a server that starts or ends."""
+    if isinstance(refusal, Closed):
+        return Unavailable("the server is starting or stopping; try again in a moment")
+    return refusal
 
 
 def engine_event(envelope: Envelope) -> Frame:

@@ -194,16 +194,16 @@ class Hub:
             self.channels.forget_idle(now)
             if now - inspected_at >= self.settings.inspect_interval:
                 inspected_at = now
-                await self._inspect()
+                try:
+                    await self._inspect()
+                except UTDStreamException as error:
+                    log.warning("project %s cannot be looked up: %s", self.project.app_id, error)
+                except Exception:
+                    log.exception("project %s cannot be looked up", self.project.app_id)
 
     async def _inspect(self) -> None:
-        """Look whether everybody may still be here."""
-        app_id = self.project.app_id
-        try:
-            hosted = await self._host.find(app_id)
-        except UTDStreamException as error:
-            log.warning("whether project %s is well cannot be looked up: %s", app_id, error)
-            return
+        """Look whether everybody may still be here. Raises what the host raises."""
+        hosted = await self._host.find(self.project.app_id)
         if hosted is None:
             self._close_all(CloseCode.NO_SUCH_APP, "this project is gone")
         elif hosted.project.suspended:

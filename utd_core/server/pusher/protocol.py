@@ -14,9 +14,9 @@ from pydantic_core import from_json
 
 from ...broker.base import Recover
 from ...errors import InvalidInput, TooLarge
-from .channels import MAX_CHANNEL
 from .codes import CloseCode
 from .frames import json_text
+from .names import MAX_CHANNEL
 
 VERSIONS = (5, 6, 7)
 """Versions of the protocol that clients may ask for; what is sent is the same for all."""

@@ -15,8 +15,8 @@ from ...concurrency import TaskScope
 from ...engine import Engine
 from .app_channel import AppChannel
 from .channel import Channel, Surroundings
-from .channels import ChannelKind
 from .engine_channel import EngineChannel
+from .names import ChannelKind
 from .settings import PusherSettings
 
 

@@ -8,10 +8,10 @@
 
 - All are compared in constant time, with every secret that the project accepts at the moment.
 - A signature for a socket is worth nothing on another one, and nothing when that one is gone.
-- A request can be sent again by whoever saw it, for as long as its time is near ours (`skew`), and changes nothing then
-  that the first one did not.
-- The parts are joined by colons. Names of the application's channels hold none, nor `%`. Rooms may, so a colon is signed
-  as `%3A` and `%` as `%25`: nobody finds a room's name that reads as another channel and its data.
+- A request can be sent again by whoever saw it, for as long as its time is near ours (`skew`). TLS keeps it from being
+  seen; to refuse what was sent before would refuse an honest server that says the same thing twice in a second.
+- The parts are joined by colons. Names of the application's channels hold none, nor `%`. Rooms may, so a colon is
+  signed as `%3A` and `%` as `%25`: nobody finds a room's name that reads as another channel and its data.
 """
 
 from __future__ import annotations

@@ -36,9 +36,9 @@ from ..http.bodies import parse_object, read_bytes
 from ..paths import path_of
 from ..projects import Host, Hosted
 from .channel import Channel, as_message, topic_of
-from .channels import ChannelKind, kind_of
 from .frames import Frame, app_event, json_text
 from .hub import ORDERS, Hub
+from .names import ChannelKind, kind_of
 from .presence import MAX_USER_ID
 from .protocol import MAX_EVENT_NAME, RESERVED, check_event_size
 from .settings import PusherSettings

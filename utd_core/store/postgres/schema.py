@@ -13,7 +13,7 @@ from ..tables import SCHEMA, version
 from .session import Connection, compiled
 
 _LOCK = 0x7574645F_636F7265
-"""For `pg_advisory_xact_lock`: whoever migrates this database holds it."""
+"""For `pg_advisory_lock`: whoever migrates this database holds it."""
 
 
 async def revision(connection: Connection) -> str | None:
@@ -28,12 +28,20 @@ async def migrate(connection: Connection, target: str = SCHEMA) -> None:
     """Bring the tables to a revision, or to "base". Raises `StoreFailed` for those of a newer version."""
     if await revision(connection) == target:
         return
-    async with connection.transaction():
-        # Of two nodes that open a new database at once, the second waits here and then finds nothing to do.
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        present = await revision(connection)
-        if present != target:
-            await connection.execute(await asyncio.to_thread(script, "postgresql", present, target))
-        if target == "base":
-            # Alembic leaves its table there, and makes it again on the way up.
-            await connection.execute(f"DROP TABLE IF EXISTS {version.name}")
+    # Of two nodes that open a new database at once, the second waits here and then finds nothing to do. It must not be
+    # in a transaction yet: what it knows of the tables is as old as that.
+    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    try:
+        async with connection.transaction():
+            await _migrate(connection, target)
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def _migrate(connection: Connection, target: str) -> None:
+    present = await revision(connection)
+    if present != target:
+        await connection.execute(await asyncio.to_thread(script, "postgresql", present, target))
+    if target == "base":
+        # Alembic leaves its table there, and makes it again on the way up.
+        await connection.execute(f"DROP TABLE IF EXISTS {version.name}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..sql_store import DEFAULT_PROJECT, SqlStore
+from ...model.identifiers import DEFAULT_PROJECT
+from ..sql_store import SqlStore
 from .driver import Postgres
 
 CONNECTIONS = 8

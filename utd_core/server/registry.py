@@ -1,0 +1,149 @@
+"""The projects in a database: made, changed and ended. Servers on it notice within seconds.
+
+Secrets are shown by whatever makes them, and never again.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from ..errors import ErrorCode, NotFound
+from ..model.identifiers import check_app_id
+from ..store.projects import StoredProject, StoredProjects
+from .projects import Project, ProjectFlags, ProjectLimits
+from .vault import Secrets, Vault
+
+T = TypeVar("T", ProjectFlags, ProjectLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What may be known of a project without the key to its secrets. `version` rises with every change."""
+
+    app_id: str
+    key: str
+    name: str
+    flags: ProjectFlags
+    limits: ProjectLimits
+    suspended: bool
+    version: int
+
+
+class Registry:
+    """Raises as a `Store` does."""
+
+    def __init__(self, stored: StoredProjects) -> None:
+        self._stored = stored
+
+    async def list(self) -> list[Known]:
+        """Every project, by app id."""
+        return [known(row) for row in await self._stored.all()]
+
+    async def create(
+        self,
+        vault: Vault,
+        *,
+        app_id: str | None = None,
+        name: str = "",
+        flags: ProjectFlags | None = None,
+        limits: ProjectLimits | None = None,
+        adopt: bool = False,
+    ) -> Project:
+        """A new project, with new credentials; its app id is made up where none is given.
+
+        `adopt`: what is stored under this app id already becomes the project's. Raises `InvalidInput`, and `Conflict`
+        when there is such a project.
+        """
+        project = Project(
+            check_app_id(_new_app_id() if app_id is None else app_id),
+            secrets.token_hex(10),
+            (_new_secret(),),
+            name,
+            flags or ProjectFlags(),
+            limits or ProjectLimits(),
+        )
+        sealed = vault.seal(project.app_id, Secrets(project.secrets, _new_secret()))
+        await self._stored.create(_row(project, sealed), adopt=adopt)
+        return project
+
+    async def rotate(self, vault: Vault, app_id: str, *, at_once: bool = False) -> Project:
+        """The project with a new secret, which signs from now on. The one before is accepted until `finish_rotation`,
+        or no more, `at_once`. Raises `NotFound`."""
+        fresh = _new_secret()
+
+        def turn(row: StoredProject) -> StoredProject:
+            present = vault.unseal(app_id, row.secrets)
+            kept = () if at_once else present.secrets[:1]
+            return replace(row, secrets=vault.seal(app_id, replace(present, secrets=(fresh, *kept))))
+
+        return project_of(await self._change(app_id, turn), vault)
+
+    async def finish_rotation(self, vault: Vault, app_id: str) -> Project:
+        """The project with nothing but its newest secret. Raises `NotFound`."""
+
+        def drop(row: StoredProject) -> StoredProject:
+            present = vault.unseal(app_id, row.secrets)
+            return replace(row, secrets=vault.seal(app_id, replace(present, secrets=present.secrets[:1])))
+
+        return project_of(await self._change(app_id, drop), vault)
+
+    async def reseal(self, vault: Vault) -> int:
+        """Encrypt the secrets of all projects with the vault's first key; how many projects that was."""
+        rows = await self._stored.all()
+        for row in rows:
+            await self._stored.change(row.app_id, lambda now: replace(now, secrets=vault.reseal(now.secrets)))
+        return len(rows)
+
+    async def suspend(self, app_id: str, suspended: bool = True) -> Known:
+        """Refuse everything that is asked of the project, or no more. Raises `NotFound`."""
+        return known(await self._change(app_id, lambda row: replace(row, suspended=suspended)))
+
+    async def delete(self, app_id: str) -> bool:
+        """Forget the project; whether there was one. Servers end it within seconds; then `purge` what it has."""
+        return await self._stored.delete(app_id)
+
+    async def purge(self, app_id: str) -> int:
+        """Delete everything that a deleted project has in the database; how many rows that was."""
+        return await self._stored.purge(app_id)
+
+    async def _change(self, app_id: str, change: Callable[[StoredProject], StoredProject]) -> StoredProject:
+        changed = await self._stored.change(app_id, change)
+        if changed is None:
+            raise NotFound(
+                f"there is no project {app_id!r}; `utd project list` shows them", code=ErrorCode.PROJECT_NOT_FOUND
+            )
+        return changed
+
+
+def known(row: StoredProject) -> Known:
+    """A row without its secrets."""
+    flags, limits = _parsed(ProjectFlags, row.flags), _parsed(ProjectLimits, row.limits)
+    return Known(row.app_id, row.key, row.name, flags, limits, row.suspended, row.version)
+
+
+def project_of(row: StoredProject, vault: Vault) -> Project:
+    """A row as the project that it is. Raises `Unavailable` where its secrets cannot be read."""
+    found = vault.unseal(row.app_id, row.secrets)
+    public = known(row)
+    return Project(row.app_id, row.key, found.secrets, row.name, public.flags, public.limits, row.suspended)
+
+
+def _row(project: Project, sealed: bytes) -> StoredProject:
+    flags, limits = json.dumps(asdict(project.flags)), json.dumps(asdict(project.limits))
+    return StoredProject(project.app_id, project.key, sealed, project.name, flags, limits, project.suspended, 1)
+
+
+def _parsed(kind: type[T], text: str) -> T:
+    """Flags or limits from JSON; what a newer version wrote beside them means nothing here."""
+    names = {field.name for field in fields(kind)}
+    found: dict[str, Any] = json.loads(text)
+    return kind(**{name: value for name, value in found.items() if name in names})
+
+
+_new_app_id = partial(secrets.token_hex, 6)
+_new_secret = partial(secrets.token_hex, 32)
