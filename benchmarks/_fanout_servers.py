@@ -51,12 +51,16 @@ async def serve(name: str) -> None:
         print(json.dumps(await obey(line, publish)), flush=True)
 
 
+def resident_kib() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4.0
+
+
 async def obey(line: list[str], publish: Publish) -> dict[str, float]:
     match line:
         case ["memory"]:
             gc.collect()
-            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-            return {"memory": pages * 4.0}
+            return {"memory": resident_kib()}
         case ["once"]:
             began = monotonic()
             await publish()

@@ -1,8 +1,8 @@
 """What it costs to hand one event of 200 bytes to many sockets: ours, a bare ASGI loop, python-socketio, other stacks.
 
-Server CPU per delivery is the steady figure on a busy machine; deliveries in a second are not. Two of them: a burst, in
-which events follow each other at once, and a pace of one event every 20 ms. Servers are measured by turns, several times,
-and the best round counts; each is a process of its own (`_fanout_servers.py`).
+Server CPU per delivery is the steady figure on a busy machine; deliveries in a second are not. Two of them: a burst,
+in which events follow each other at once, and a pace of one event every 20 ms. Servers are measured by turns,
+several times, and the best round counts; each is a process of its own (`_fanout_servers.py`).
 """
 
 from __future__ import annotations

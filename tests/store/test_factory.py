@@ -10,6 +10,7 @@ from utd_core.errors import InvalidInput
 from utd_core.store import open_store
 from utd_core.store.file import FileStore
 from utd_core.store.memory import MemoryStore
+from utd_core.store.postgres import PostgresStore
 
 
 @pytest.mark.parametrize("target", [None, ":memory:", "sqlite://", "sqlite:///", "sqlite:///:memory:"])
@@ -35,8 +36,16 @@ def test_a_file(target: str | Path, path: str) -> None:
     assert store.path == Path(path)
 
 
+@pytest.mark.parametrize("target", ["postgresql://ann:secret@db/rooms", "postgres:///rooms?host=/run/postgresql"])
+def test_postgresql(target: str) -> None:
+    store = open_store(target, project="mine")
+    assert isinstance(store, PostgresStore)
+    assert store.project == "mine"
+
+
 @pytest.mark.parametrize(
-    "target", ["", "postgresql://ann:secret@db/rooms", "mysql://db", "sqlite+aiosqlite:///x", "sqlite://host/x", "a\0b"]
+    "target",
+    ["", "postgresql+asyncpg://ann:secret@db/rooms", "mysql://db", "sqlite+aiosqlite:///x", "sqlite://host/x", "a\0b"],
 )
 def test_anything_else_is_refused_with_what_is_supported(target: str) -> None:
     with pytest.raises(InvalidInput) as refused:

@@ -10,8 +10,8 @@
 - A signature for a socket is worth nothing on another one, and nothing when that one is gone.
 - A request can be sent again by whoever saw it, for as long as its time is near ours (`skew`), and changes nothing then
   that the first one did not.
-- The parts are joined by colons. Names of the application's channels hold none, nor `%`. Rooms may, so a colon is signed
-  as `%3A` and `%` as `%25`: nobody finds a room's name that reads as another channel and its data.
+- The parts are joined by colons. Names of the application's channels hold none, nor `%`. Rooms may, so a colon is
+  signed as `%3A` and `%` as `%25`: nobody finds a room's name that reads as another channel and its data.
 """
 
 from __future__ import annotations
