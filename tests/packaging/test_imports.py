@@ -21,7 +21,7 @@ SERVER = {"asyncpg", "cryptography", "httptools", "httpx", "redis", "starlette",
 """What only an engine that is reached over a network needs, or one with another store or broker."""
 
 WITH_AN_EXTRA = ("utd_core.testing", "utd_core.server", "utd_core.client.remote", "utd_core.store.postgres")
-"""The testing kit may import pytest and what it tests with; server, remote client and PostgreSQL what they talk with."""
+"""The testing kit may import pytest and what it tests with; the others what they talk with."""
 
 MODULES = sorted(
     module.name
