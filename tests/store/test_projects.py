@@ -148,7 +148,7 @@ class TestKnown:
         await store.projects.create(project)
         assert await store.projects.load(project.app_id) == project
         assert project in await store.projects.all()
-        assert (await store.projects.versions())[project.app_id] == 1
+        assert (await store.projects.versions())[project.app_id] == (1, project.key)
 
     async def test_app_id_and_key_are_there_once(self, store: SqlStore) -> None:
         project = stored()

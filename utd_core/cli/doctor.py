@@ -30,6 +30,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "server": (
         "cryptography",
         "httptools",
+        "httpx",
         "prometheus_client",
         "pydantic_settings",
         "starlette",

@@ -15,6 +15,7 @@ from ..store.base import Store
 from .alarms import Agenda
 from .instruments import Instrument
 from .kinds import Kind
+from .outlets import Outlets
 from .presence import Presence
 from .settings import EngineSettings
 from .upkeep import Upkeep
@@ -54,6 +55,7 @@ class Core:
     backend: MediaBackend
     control: MediaControl
     instrument: Instrument | None = None
+    outlets: Outlets | None = None
     token_key: bytes | None = field(default=None, repr=False)
     presences: dict[str, Presence] = field(default_factory=dict)
     bans: Mapping[str, Ban] = field(default_factory=dict)

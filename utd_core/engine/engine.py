@@ -33,6 +33,7 @@ from .journal import new_call_id
 from .kinds import CALL, PROJECT, ROOM, Kind
 from .machinery import Machinery
 from .media_scope import ProjectControl
+from .outlets import Outlets
 from .settings import EngineSettings
 from .statistics import EngineStatistics
 from .subscriptions import Admission
@@ -54,9 +55,9 @@ class Engine:
     `media` is the name of an installed plugin (`media_settings` are its own) or a backend; `store` a file for SQLite,
     a URL of PostgreSQL, a store, or None for memory. A backend or store that is handed in stays its owner's to close.
     `app_id` is the project that the engine works for: in a file or database that is named here it has only what belongs
-    to that, and its media rooms are kept apart from those of others. `instrument` is shown the engine's work. User
-    tokens are signed with `token_key`, or with a key that is made once and kept in the store. An engine is opened once;
-    after `aclose` make a new one.
+    to that, and its media rooms are kept apart from those of others. `instrument` is shown the engine's work, `outlets`
+    (webhooks) are told its events. User tokens are signed with `token_key`, or with a key that is made once and kept in
+    the store. An engine is opened once; after `aclose` make a new one.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Engine:
         app_id: str = DEFAULT_PROJECT,
         settings: EngineSettings | None = None,
         instrument: Instrument | None = None,
+        outlets: Outlets | None = None,
         token_key: bytes | None = None,
     ) -> None:
         if not isinstance(media, str | MediaBackend):
@@ -81,6 +83,7 @@ class Engine:
         self._media = media
         self._media_settings = media_settings
         self._instrument = instrument
+        self._outlets = outlets
         self._token_key = token_key
         self._given_store = store
         self._machinery: Machinery | None = None
@@ -118,7 +121,9 @@ class Engine:
                 raise Closed("the engine was closed while it was opening")
         except BaseException:
             self._opening = None
-            await self.aclose()
+            # A scope that was cancelled would cancel this too, at each of its awaits.
+            with anyio.CancelScope(shield=True):
+                await self.aclose()
             raise
         finally:
             self._opening = None
@@ -262,6 +267,8 @@ class Engine:
         else:
             self._store = given
         await self._store.open()
+        if self._outlets is not None:
+            self._outlets.attach(self._store.outbox)
         self._broker = LocalBroker(self._store)
         await self._broker.open()
         core = Core(
@@ -275,6 +282,7 @@ class Engine:
             backend=self._backend,
             control=control,
             instrument=self._instrument,
+            outlets=self._outlets,
             token_key=self._token_key,
         )
         self._machinery = Machinery(core)

@@ -14,6 +14,7 @@ from .core import Core
 from .generations import Generations
 from .journal import Journal
 from .lines import Lines
+from .outgoing import outgoing
 
 log = logging.getLogger("utd_core.engine")
 
@@ -39,8 +40,9 @@ class Transactions:
             await self._journal.prepare(batches)
             await self._generations.prepare(batches)
             envelopes = self._journal.stamp(batches)
+            commit = self._commit(batches, envelopes)
             with self._shown(batches):
-                await self._core.store.commit(self._commit(batches, envelopes))
+                await self._core.store.commit(commit)
         except UTDStreamException as error:
             self.forget(batches, reload=isinstance(error, Conflict))
             raise
@@ -53,6 +55,8 @@ class Transactions:
         for batch in batches:
             batch.aggregate.version += bool(batch.events)
             batch.aggregate.in_flight = False
+        if self._core.outlets is not None and commit.outbox:
+            self._core.outlets.filled(list({parcel.endpoint for parcel in commit.outbox}))
         self.commits += 1
         self.events += sum(len(batch.events) for batch in batches)
         return envelopes
@@ -74,6 +78,8 @@ class Transactions:
 
     def _commit(self, batches: Sequence[Batch], envelopes: list[Envelope]) -> Commit:
         commit = Commit(events=envelopes, states=[*self._lines.rows(), *self._generations.rows()])
+        if self._core.outlets is not None:
+            commit.outbox = outgoing(batches, self._core.outlets, self._core.app_id)
         for batch in batches:
             aggregate = batch.aggregate
             kind, state, version = aggregate.kind, aggregate.state, aggregate.version

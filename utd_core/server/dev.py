@@ -18,14 +18,15 @@ DEV_FILE = ".utd-dev.toml"
 
 
 def dev_defaults(folder: Path) -> dict[str, Any]:
-    """Settings of `utd serve --dev` that nobody has to give: state in memory, and a project whose people sign in as
-    whoever they like.
+    """Settings of `utd serve --dev` that nobody has to give: state in memory, webhooks to this machine, and a project
+    whose people sign in as whoever they like.
 
     Its credentials are those in `.utd-dev.toml` in the folder, which is made the first time; where it cannot be made,
     they are new each time. Raises `InvalidInput` where it cannot be read.
     """
     flags = {"allow_app_key_identity_mint": True}
-    return {"store": ":memory:", "project": {**_credentials(folder / DEV_FILE), "flags": flags}}
+    webhooks = {"allow_http": True, "allow_private": True}
+    return {"store": ":memory:", "project": {**_credentials(folder / DEV_FILE), "flags": flags}, "webhooks": webhooks}
 
 
 def _credentials(file: Path) -> Mapping[str, Any]:

@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
 
 from ..concurrency import Clock, SystemClock, TaskScope
 from ..engine import Engine, EngineSettings
 from ..engine.instruments import Instrument
+from ..errors import Closed, UTDStreamException
+from ..hooks import default_manager
 from ..media.backend import MediaBackend
 from ..store.projects import StoredProject, StoredProjects
 from ..store.sql_store import SqlStore
 from .projects import Hosted, Project
+from .registry import project_of
 from .vault import Vault
 
 log = logging.getLogger("utd_core.server")
@@ -32,14 +36,16 @@ _MISS_INTERVAL = 0.5
 
 
 class _Place:
-    """A project: the row as last seen, and its engine once that is open."""
+    """A project: its row as last seen, its engine once that is open, and both together as they are handed out."""
 
-    __slots__ = ("hosted", "opening", "row")
+    __slots__ = ("engine", "hosted", "is_troubled", "opening", "row")
 
     def __init__(self, row: StoredProject) -> None:
         self.row = row
-        self.hosted: Hosted | None = None
+        self.engine: Engine | None = None
         self.opening: asyncio.Future[Engine] | None = None
+        self.hosted: Hosted | None = None
+        self.is_troubled = False
 
 
 class Hosting:
@@ -99,24 +105,26 @@ class Hosting:
             await asyncio.to_thread(manager.load)
             self._backend = manager.create_backend(self._media, self._media_settings, self._clock)
         await self._scope.open()
+        self._looked_at = self._clock.monotonic()
         for row in await self._stored.all():
             self._see(row)
-        self._scope.start(self._watch)
+        self._scope.start(self._every_interval, self._look, name="changes")
+        self._scope.start(self._every_interval, self._wake_those_due, name="deadlines")
 
     async def aclose(self) -> None:
         """Close every engine. Idempotent."""
         self._closed = True
-        # Engines that are just being opened are cancelled, and clean up by themselves.
+        # An engine that is just being opened cleans up by itself.
         await self._scope.aclose()
-        places, self._places = list(self._places.values()), {}
-        await asyncio.gather(*(place.hosted.engine.aclose() for place in places if place.hosted is not None))
+        await asyncio.gather(*(engine.aclose() for engine in self.engines.values()))
+        self._places.clear()
         if self._backend is not None and self._backend is not self._media:
             await self._backend.aclose()
 
     @property
     def engines(self) -> dict[str, Engine]:
         """Those that are open now, by app id."""
-        return {app_id: place.hosted.engine for app_id, place in self._places.items() if place.hosted is not None}
+        return {app_id: place.engine for app_id, place in self._places.items() if place.engine is not None}
 
     async def find(self, app_id: str) -> Hosted | None:
         self._check_open()
@@ -133,43 +141,112 @@ class Hosting:
         app_id = self._app_ids.get(key)
         return None if app_id is None else await self.find(app_id)
 
-    # Engines
-
-    async def _host(self, place: _Place) -> Hosted:
-        """The project with its engine, which is opened where it is not."""
+    async def _host(self, place: _Place) -> Hosted | None:
+        """The project as it is now, with its engine, which is opened where it is not."""
         project = project_of(place.row, self._vault)
+        if place.engine is None:
+            await self._engine(place, project)
+            # It may have been changed, or deleted, meanwhile.
+            return await self.find(project.app_id)
+        place.hosted = Hosted(project, place.engine)
+        return place.hosted
+
+    async def _engine(self, place: _Place, project: Project) -> Engine:
         if place.opening is None:
             place.opening = asyncio.get_running_loop().create_future()
             # Not in the task of whoever asked first: that may be cancelled, and others wait as well.
             self._scope.start(self._open_engine, place, project, place.opening)
-        engine = await asyncio.shield(place.opening)
-        # It may have been changed, or deleted, meanwhile.
-        if self._places.get(project.app_id) is not place:
-            raise Closed(f"project {project.app_id!r} was deleted")
-        if place.hosted is None:
-            place.hosted = Hosted(project_of(place.row, self._vault), engine)
-        return place.hosted
+        return await asyncio.shield(place.opening)
 
     async def _open_engine(self, place: _Place, project: Project, opening: asyncio.Future[Engine]) -> None:
-        assert self._backend is not None
-        settings = self._settings if isinstance(self._settings, EngineSettings) else self._settings(project)
-        engine = Engine(
-            self._backend,
-            store=self._store.scoped(project.app_id),
-            clock=self._clock,
-            app_id=project.app_id,
-            settings=settings,
-            instrument=self._instrument,
-            token_key=self._vault.unseal(project.app_id, place.row.secrets).token_key.encode(),
-        )
         try:
+            engine = self._make_engine(place.row, project)
             await engine.__aenter__()
         except BaseException as error:
-            place.opening = None
-            failure = error if isinstance(error, Exception) else Closed("the server is closing")
-            opening.set_exception(failure)
+            opening.set_exception(error if isinstance(error, Exception) else Closed("the server is closing"))
             opening.exception()  # seen, whether anybody waits for it or not
             if not isinstance(error, Exception):
                 raise
         else:
+            place.engine = engine
             opening.set_result(engine)
+            if self._places.get(project.app_id) is not place:
+                await engine.aclose()
+        finally:
+            place.opening = None
+
+    def _make_engine(self, row: StoredProject, project: Project) -> Engine:
+        assert self._backend is not None
+        return Engine(
+            self._backend,
+            store=self._store.scoped(project.app_id),
+            clock=self._clock,
+            app_id=project.app_id,
+            settings=self._settings if isinstance(self._settings, EngineSettings) else self._settings(project),
+            instrument=self._instrument,
+            token_key=self._vault.unseal(row.app_id, row.secrets).token_key.encode(),
+        )
+
+    async def _every_interval(self, look: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._clock.sleep(self._interval)
+            try:
+                await look()
+            except Closed:
+                return
+            except UTDStreamException as error:
+                log.warning("the projects could not be looked at; again in %s s: %s", self._interval, error)
+
+    async def _look_again(self) -> None:
+        """Look, unless somebody has done it a moment ago; however many ask for what is not there."""
+        async with self._looking:
+            if self._clock.monotonic() - self._looked_at >= _MISS_INTERVAL:
+                await self._look()
+
+    async def _look(self) -> None:
+        """Notice what has changed."""
+        began = self._clock.monotonic()
+        present = await self._stored.versions()
+        for app_id in self._places.keys() - present.keys():
+            self._forget(app_id)
+        for app_id, version in present.items():
+            place = self._places.get(app_id)
+            if place is None or (place.row.version, place.row.key) != version:
+                row = await self._stored.load(app_id)
+                if row is not None:
+                    self._see(row)
+        self._looked_at = began
+
+    def _see(self, row: StoredProject) -> None:
+        place = self._places.get(row.app_id)
+        if place is not None and place.row.key != row.key:
+            # Deleted and made anew under the same name.
+            self._forget(row.app_id)
+            place = None
+        if place is None:
+            place = self._places[row.app_id] = _Place(row)
+        place.row, place.hosted, place.is_troubled = row, None, False
+        self._app_ids[row.key] = row.app_id
+
+    def _forget(self, app_id: str) -> None:
+        place = self._places.pop(app_id)
+        self._app_ids.pop(place.row.key, None)
+        if place.engine is not None:
+            self._scope.start(place.engine.aclose)
+
+    async def _wake_those_due(self) -> None:
+        """Open the engines of projects whose deadlines have come; nobody may be there to ask for them."""
+        for app_id in await self._stored.due(self._clock.now()):
+            place = self._places.get(app_id)
+            if place is None or place.engine is not None or place.row.suspended:
+                continue
+            try:
+                await self._host(place)
+            except UTDStreamException as error:
+                if not place.is_troubled:
+                    log.warning("project %s has something to do and cannot be opened: %s", app_id, error)
+                place.is_troubled = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed("the server was closed")

@@ -23,6 +23,7 @@ from .pusher import PusherMount
 from .readings import Reading
 from .settings import ServerSettings
 from .tracing import Export
+from .webhooks import Webhooks
 
 _ASKED_OFTEN = frozenset({"/health", READY, METRICS})
 
@@ -44,6 +45,8 @@ class Node:
         self._export = None if settings.traces == "off" else Export(settings.traces)
         self._metrics = Metrics() if settings.metrics else None
         self._database = open_store(settings.store)
+        endpoints = [endpoint.as_endpoint() for endpoint in settings.project.webhooks]
+        self.webhooks = Webhooks(endpoints, settings.webhooks, clock=self._clock) if endpoints else None
         self.engine = Engine(
             settings.media,
             store=self._database.scoped(self.project.app_id),
@@ -52,6 +55,7 @@ class Node:
             app_id=self.project.app_id,
             settings=settings.engine,
             instrument=self._instrument(),
+            outlets=self.webhooks,
         )
         self.readiness = Readiness(self._clock, {"engine": self._check_engine, "store": self._check_store})
         self._sockets = PusherMount(SingleHost(self.engine, self.project), settings=settings.sockets)
@@ -74,6 +78,9 @@ class Node:
                 await opening.enter_async_context(self._export)
             await opening.enter_async_context(self._database)
             await opening.enter_async_context(self.engine)
+            if self.webhooks is not None:
+                # Left before the engine, and after the last request.
+                await opening.enter_async_context(self.webhooks)
             await opening.enter_async_context(self._app)
             self._open = opening.pop_all()
         return self
@@ -91,10 +98,11 @@ class Node:
         await self._sockets.drain()
 
     async def read(self) -> Reading:
-        """What there is to tell at this moment. Raises `Closed` before it was opened."""
+        """What there is to tell at this moment. Raises `StoreFailed`, and `Closed` before it was opened."""
         return Reading(
             engines={self.project.app_id: self.engine.statistics()},
             sockets=self._sockets.statistics(),
+            webhooks={} if self.webhooks is None else {self.project.app_id: await self.webhooks.statistics()},
             log_dropped=0 if self._logs is None else self._logs.dropped,
             is_ready=not self.readiness.draining,
         )

@@ -11,17 +11,19 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from ..engine.statistics import EngineStatistics
 from ..version import __version__
 from .pusher import CloseCode, HubStatistics, PusherStatistics
+from .webhooks.statistics import EndpointStatistics
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Figures of this moment, and counters since the node began. `engines` are by app id.
-    `log_dropped`: lines that did not fit into the log's queue. `is_ready`: the node takes requests."""
+    """Figures of this moment, and counters since the node began. `engines` are by app id, `webhooks` by app id and
+    endpoint. `log_dropped`: lines that did not fit into the log's queue. `is_ready`: the node takes requests."""
 
     engines: Mapping[str, EngineStatistics] = field(default_factory=dict)
     sockets: PusherStatistics = field(default_factory=lambda: PusherStatistics({}, {}))
+    webhooks: Mapping[str, Mapping[str, EndpointStatistics]] = field(default_factory=dict)
     log_dropped: int = 0
     is_ready: bool = True
 
@@ -35,6 +37,15 @@ class Reading:
         hubs = [((app_id,), statistics) for app_id, statistics in self.sockets.projects.items()]
         yield from (figure.family(("project",), hubs) for figure in _SOCKETS)
         yield from self._closed()
+        yield from self._told()
+
+    def _told(self) -> Iterator[Metric]:
+        endpoints = [
+            ((app_id, endpoint), statistics)
+            for app_id, by_endpoint in self.webhooks.items()
+            for endpoint, statistics in by_endpoint.items()
+        ]
+        return (figure.family(("project", "endpoint"), endpoints) for figure in _WEBHOOKS)
 
     def _closed(self) -> Iterator[Metric]:
         closed = CounterMetricFamily(
@@ -105,4 +116,12 @@ _SOCKETS: tuple[_Figure[HubStatistics], ...] = (
         lambda each: each.closed.get(CloseCode.TOO_SLOW, 0),
         counts=True,
     ),
+)
+
+_WEBHOOKS: tuple[_Figure[EndpointStatistics], ...] = (
+    _Figure("utd_outbox_waiting", "Events that a webhook has not taken yet.", lambda each: each.waiting),
+    _Figure("utd_outbox_age_seconds", "Since the oldest of them happened.", lambda each: each.age),
+    _Figure("utd_webhook_dead", "Events that were given up and are kept.", lambda each: each.dead),
+    _Figure("utd_webhook_delivered", "Events that a webhook took.", lambda each: each.delivered, counts=True),
+    _Figure("utd_webhook_failed", "Tries that failed.", lambda each: each.failed, counts=True),
 )

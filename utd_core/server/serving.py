@@ -5,7 +5,8 @@ SIGTERM or SIGINT drains it:
 1. `/ready` says no, for `drain_delay` seconds in which load balancers find out;
 2. every socket is told to come back at once (4200), which brings it to another node;
 3. nobody is taken in any more, and requests under way are answered;
-4. the engine commits what it has decided, and everything is closed; the exit status is 0.
+4. the engine commits what it has decided, webhooks that are due are delivered, and everything is closed; the exit
+   status is 0.
 
 Steps 2 to 4 take `drain_timeout` seconds at the most; whatever is left then is cut off, and the status is 1. A second
 signal ends the process at once.

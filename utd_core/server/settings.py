@@ -27,17 +27,38 @@ from .app_settings import AppSettings
 from .logs import BLANK, LogFormat, LogLevel
 from .projects import Project, ProjectFlags, ProjectLimits
 from .pusher import PusherSettings
+from .webhooks import WebhookEndpoint, WebhookSettings
 
 DEFAULT_FILE = "utd.toml"
 PREFIX = "UTD_"
 
-_NOT_SETTINGS = frozenset({"UTD_CONFIG", "UTD_PLUGINS"})
+_NOT_SETTINGS = frozenset({"UTD_CONFIG", "UTD_PLUGINS", "UTD_SECRET_KEY", "UTD_WEBHOOK_SECRET"})
 """Variables with our prefix that say something else."""
 _PASSWORD = re.compile(r"(?<=://)([^\s/@:]*):([^\s/@]*)(?=@)")
 
+_QUERY = re.compile(r"(?<=\?)\S+")
+"""Of a URL; it may be a token."""
+
+
+class EndpointSettings(BaseModel):
+    """See `WebhookEndpoint`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    url: str
+    secrets: tuple[SecretStr, ...]
+    types: tuple[str, ...] = ()
+
+    def as_endpoint(self) -> WebhookEndpoint:
+        """Raises `InvalidInput`."""
+        secrets = tuple(secret.get_secret_value() for secret in self.secrets)
+        return WebhookEndpoint(self.name, self.url, secrets, self.types)
+
 
 class ProjectSettings(BaseModel):
-    """The project that the server works for. `secrets`: the first signs, the others are accepted while one rotates."""
+    """The project that the server works for. `secrets`: the first signs, the others are accepted while one rotates.
+    `webhooks`: who is told what happens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,6 +68,7 @@ class ProjectSettings(BaseModel):
     name: str = ""
     flags: ProjectFlags = ProjectFlags()
     limits: ProjectLimits = ProjectLimits()
+    webhooks: tuple[EndpointSettings, ...] = ()
 
     def as_project(self) -> Project:
         secrets = tuple(secret.get_secret_value() for secret in self.secrets)
@@ -60,7 +82,7 @@ class ServerSettings(BaseSettings):
     - `store`: a file for SQLite, or ":memory:", which ends with the server.
     - `media`: the media backend; `media_settings` are its own.
     - `project`: whom the server works for.
-    - `engine`, `http`, `sockets`: see `EngineSettings`, `AppSettings`, `PusherSettings`.
+    - `engine`, `http`, `sockets`, `webhooks`: see `EngineSettings`, `AppSettings`, `PusherSettings`, `WebhookSettings`.
     - `metrics`: whether there is /metrics; with a `metrics_token`, for those who send it as a bearer.
     - `traces`: where OpenTelemetry spans go; needs the extra `otel`.
     - `drain_delay`: how long a server that is about to end still takes requests, having said at /ready that it is not
@@ -79,6 +101,7 @@ class ServerSettings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     http: AppSettings = AppSettings()
     sockets: PusherSettings = PusherSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log_format: LogFormat = "auto"
     log_level: LogLevel = "info"
     metrics: bool = True
@@ -131,6 +154,8 @@ class ServerSettings(BaseSettings):
         """Every secret in them, for whoever has to keep them out of something."""
         if self.project is not None:
             yield from (secret.get_secret_value() for secret in self.project.secrets)
+            for endpoint in self.project.webhooks:
+                yield from (secret.get_secret_value() for secret in endpoint.secrets)
         if self.metrics_token is not None:
             yield self.metrics_token.get_secret_value()
         yield from _texts(self.media_settings)
@@ -226,18 +251,24 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _toml(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Lines of TOML; what is None is left out, as TOML has no word for it."""
-    tables = {}
+    inner: list[tuple[str, Mapping[str, Any]]] = []
     for name, value in table.items():
-        if isinstance(value, BaseModel):
-            tables[name] = {field: getattr(value, field) for field in type(value).model_fields}
-        elif is_dataclass(value) and not isinstance(value, type):
-            tables[name] = {field.name: getattr(value, field.name) for field in fields(value)}
-        elif isinstance(value, Mapping):
-            tables[name] = dict(value)
+        if (found := _as_table(value)) is not None:
+            inner.append((f"[{prefix}{name}]", found))
+        elif isinstance(value, tuple) and value and all(isinstance(each, BaseModel) for each in value):
+            inner += [(f"[[{prefix}{name}]]", _as_table(each) or {}) for each in value]
         elif value is not None:
             yield f"{name} = {_literal(value)}"
-    for name, inner in tables.items():
-        yield from ("", f"[{prefix}{name}]", *_toml(inner, f"{prefix}{name}."))
+    for title, found in inner:
+        yield from ("", title, *_toml(found, f"{title.strip('[]')}."))
+
+
+def _as_table(value: Any) -> Mapping[str, Any] | None:
+    if isinstance(value, BaseModel):
+        return {field: getattr(value, field) for field in type(value).model_fields}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return value if isinstance(value, Mapping) else None
 
 
 def _literal(value: Any) -> str:
@@ -247,4 +278,5 @@ def _literal(value: Any) -> str:
         return json.dumps(value)
     if isinstance(value, SecretStr):
         return json.dumps(BLANK)
-    return json.dumps(_PASSWORD.sub(rf"\1:{BLANK}", str(value)), ensure_ascii=False)
+    shown = _PASSWORD.sub(rf"\1:{BLANK}", str(value))
+    return json.dumps(_QUERY.sub(BLANK, shown) if "://" in shown else shown, ensure_ascii=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Self
@@ -17,6 +18,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from ..errors import InvalidInput, Unavailable
 
 VARIABLE = "UTD_SECRET_KEY"
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}=\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,10 @@ class Vault:
     """Encrypts and decrypts. `keys` are as `new_key` makes them. Raises `InvalidInput` for others."""
 
     def __init__(self, keys: str) -> None:
-        try:
-            self._cipher = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
-        except ValueError:
-            raise InvalidInput(f"{VARIABLE} is no key; make one with `utd project keygen`") from None
+        each = [key.strip() for key in keys.split(",")]
+        if not all(_KEY.match(key) for key in each):
+            raise InvalidInput(f"{VARIABLE} is no key; make one with `utd project keygen`")
+        self._cipher = MultiFernet([Fernet(key) for key in each])
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

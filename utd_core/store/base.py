@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..model.event import Event
+from .outbox import Outbox, Outgoing
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Commit:
     states: list[tuple[StoredState, int]] = field(default_factory=list)
     events: list[Envelope] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    outbox: list[Outgoing] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,11 @@ class Store(Protocol):
     A cancelled caller does not undo a `commit` that it began: it may hold or not, as after a crash. What is read later
     tells which.
     """
+
+    @property
+    def outbox(self) -> Outbox:
+        """What was committed for others, and is on its way to them."""
+        ...
 
     async def open(self) -> None:
         """Connect and migrate. Idempotent."""

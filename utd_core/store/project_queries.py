@@ -19,8 +19,8 @@ async def load_all(session: Session) -> list[StoredProject]:
     return [_project(row) for row in await session.read(sql.PROJECTS, {})]
 
 
-async def versions(session: Session) -> dict[str, int]:
-    return {row[0]: row[1] for row in await session.read(sql.PROJECT_VERSIONS, {})}
+async def versions(session: Session) -> dict[str, tuple[int, str]]:
+    return {app_id: (version, key) for app_id, version, key in await session.read(sql.PROJECT_VERSIONS, {})}
 
 
 async def load(session: Session, app_id: str) -> StoredProject | None:

@@ -46,8 +46,8 @@ class StoredProjects:
         """Every project, by app id."""
         return await self._driver.read(self._queries.load_all)
 
-    async def versions(self) -> dict[str, int]:
-        """The version of every project, by app id."""
+    async def versions(self) -> dict[str, tuple[int, str]]:
+        """Version and key of every project, by app id: if these are the same, it is."""
         return await self._driver.read(self._queries.versions)
 
     async def load(self, app_id: str) -> StoredProject | None:

@@ -5,7 +5,7 @@ are coroutines because a session on the network waits for its answers; SQLite's 
 waits is just a function (`sqlite.at_once`).
 
 Rows are locked in one order everywhere, so that no two transactions wait for each other: states, then channels, each
-in the order of their names; then events and answers, which nobody else has.
+in the order of their names; then events and answers, which nobody else has; then lanes of the outbox, by name too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..errors import Conflict
 from . import statements as sql
 from .base import Answer, Envelope, Head, Remains, StoredState
 from .faults import LOST_RACE
+from .outbox_queries import OutboxQueries, put_out
 from .rows import Row, Rows, envelope_of
 
 T = TypeVar("T")
@@ -63,6 +64,8 @@ async def commit(session: Session, rows: Rows) -> None:
         await session.write_many(sql.INSERT_EVENT, rows.events)
     if rows.answers:
         await session.write_many(sql.INSERT_ANSWER, rows.answers)
+    if rows.outbox:
+        await put_out(session, rows.outbox)
 
 
 async def holds(session: Session, rows: Rows) -> bool:
@@ -127,6 +130,10 @@ class Queries:
         self._session = session
         self._project = project
         self._epoch = epoch
+
+    @property
+    def outbox(self) -> OutboxQueries:
+        return OutboxQueries(self._session, self._project)
 
     async def load(self, kind: str, key: str) -> StoredState | None:
         guard = {"of_project": self._project, "of_kind": kind, "of_key": key}

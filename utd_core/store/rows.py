@@ -11,6 +11,7 @@ from ..errors import Conflict, InvalidInput, StoreFailed
 from ..model.codec import dump, load_event
 from ..model.event import Event
 from .base import Answer, Commit, Envelope, StoredState
+from .outbox import Outgoing
 
 Row = dict[str, Any]
 """Parameters of a statement, by name."""
@@ -29,6 +30,7 @@ class Rows:
     channels: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     answers: list[Row] = field(default_factory=list)
+    outbox: list[Row] = field(default_factory=list)
 
 
 def together(commits: Sequence[Rows]) -> Rows:
@@ -61,7 +63,21 @@ def rows_of(commit: Commit, project: str) -> Rows:
             rows.states.append(_next_state(state, expected, project))
     _write_events(rows, commit.events, project)
     rows.answers = [_answer(answer, project) for answer in commit.answers]
+    rows.outbox = [outgoing_row(outgoing, project) for outgoing in commit.outbox]
     return rows
+
+
+def outgoing_row(outgoing: Outgoing, project: str) -> Row:
+    return {
+        "project": project,
+        "endpoint": outgoing.endpoint,
+        "kind": outgoing.kind,
+        "key": outgoing.key,
+        "id": outgoing.id,
+        "type": outgoing.type,
+        "at": outgoing.at,
+        "payload": outgoing.payload,
+    }
 
 
 _ORDER: Mapping[str, Callable[[Row], Any] | None] = {
@@ -72,6 +88,8 @@ _ORDER: Mapping[str, Callable[[Row], Any] | None] = {
     # Who moved the channel's head is alone with its new events.
     "events": None,
     "answers": itemgetter("project", "actor", "key"),
+    # What is in one lane stays in the order of the commits.
+    "outbox": None,
 }
 
 

@@ -13,6 +13,7 @@ from ..model.identifiers import DEFAULT_PROJECT
 from .base import Answer, Commit, Envelope, Head, Remains, StoredState
 from .projects import StoredProjects
 from .rows import Rows, rows_of
+from .sql_outbox import SqlOutbox
 
 if TYPE_CHECKING:
     from .queries import Operation, Queries, Session
@@ -92,6 +93,10 @@ class SqlStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    @property
+    def outbox(self) -> SqlOutbox:
+        return SqlOutbox(self._read, self._write)
 
     async def load(self, kind: str, key: str) -> StoredState | None:
         return await self._read(lambda queries: queries.load(kind, key))

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Double,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
@@ -22,7 +23,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The newest revision in `migrations/versions`."""
 
 metadata = MetaData()
@@ -102,6 +103,59 @@ answer = Table(
     Column("at", Double, nullable=False),
 )
 Index("utd_answer_at", answer.c.project, answer.c.at)
+
+# What was committed for endpoints of the application and is on its way: parcels, in lanes of which only the first one
+# is worked on, and those that were given up. A number never comes again, so the dead ones keep theirs.
+Number = BigInteger().with_variant(Integer(), "sqlite")
+outbox = Table(
+    "utd_outbox",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("project", Name, nullable=False),
+    Column("endpoint", Name, nullable=False),
+    Column("kind", Name, nullable=False),
+    Column("key", Name, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("utd_outbox_lane", outbox.c.project, outbox.c.endpoint, outbox.c.kind, outbox.c.key, outbox.c.number)
+
+lane = Table(
+    "utd_lane",
+    metadata,
+    Column("project", Name, primary_key=True),
+    Column("endpoint", Name, primary_key=True),
+    Column("kind", Name, primary_key=True),
+    Column("key", Name, primary_key=True),
+    # When its first parcel is to be tried; in the future, too, while somebody has it.
+    Column("due", Double, nullable=False),
+    # Of its first parcel.
+    Column("tries", BigInteger, nullable=False),
+    Column("first_at", Double),
+    Column("waiting", BigInteger, nullable=False),
+)
+Index("utd_lane_due", lane.c.project, lane.c.endpoint, lane.c.due)
+
+dead_letter = Table(
+    "utd_dead_letter",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("project", Name, nullable=False),
+    Column("endpoint", Name, nullable=False),
+    Column("kind", Name, nullable=False),
+    Column("key", Name, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("tries", BigInteger, nullable=False),
+    Column("died_at", Double, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+Index("utd_dead_letter_listing", dead_letter.c.project, dead_letter.c.number)
 
 # What a server knows of the projects it hosts. An embedded engine needs no row here.
 project = Table(

@@ -1,0 +1,350 @@
+"""Many projects on one server: engines are opened when they are needed, and what others change is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.postgres import PostgresServer
+from utd_core.engine import Engine, EngineSettings
+from utd_core.errors import Closed, InvalidInput, StoreFailed, Unavailable
+from utd_core.media.backend import JoinTicket
+from utd_core.model.call import CallEnded
+from utd_core.model.command import Actor
+from utd_core.model.commands import CreateBan, CreateRoom, CreateSession, GetRoom, JoinRoom, ListRooms, StartCall
+from utd_core.model.stream_type import UTDStreamType
+from utd_core.server import Hosted, Project
+from utd_core.server.hosting import INTERVAL, Hosting
+from utd_core.server.registry import Registry
+from utd_core.server.vault import Vault, new_key
+from utd_core.store import open_store
+from utd_core.store.sql_store import SqlStore
+from utd_core.testing import VirtualClock
+from utd_mock import MockBackend, MockServer
+
+AUDIO_ROOM = UTDStreamType.AUDIO_ROOM
+
+
+class World:
+    """A database with projects in it, one media server, and servers on both."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        self.clock = VirtualClock()
+        self.media = MockServer(self.clock)
+        self.vault = Vault(new_key())
+
+    @property
+    def registry(self) -> Registry:
+        """As `utd project` uses it, in another process."""
+        return Registry(self.store.projects)
+
+    def hosting(self, **options: Any) -> Hosting:
+        given = {"vault": self.vault, "media_settings": {"server": self.media}, "clock": self.clock, **options}
+        return Hosting(self.store, **given)
+
+    async def create(self, app_id: str, **options: Any) -> Project:
+        return await self.registry.create(self.vault, app_id=app_id, **options)
+
+
+@pytest.fixture(params=["memory", "postgresql"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    target = None
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        target = server.url()
+    async with open_store(target) as store:
+        world = World(store)
+        yield world
+        await world.media.aclose()
+
+
+async def found(hosting: Hosting, app_id: str) -> Hosted:
+    hosted = await hosting.find(app_id)
+    assert hosted is not None
+    return hosted
+
+
+async def test_a_project_is_found_by_id_and_by_key_with_its_engine(world: World) -> None:
+    shop, club = await world.create("shop"), await world.create("club")
+    async with world.hosting() as hosting:
+        assert hosting.engines == {}, "nobody has asked yet"
+        hosted = await found(hosting, "shop")
+        assert hosted.project == shop
+        assert hosted.engine.app_id == "shop"
+        assert await hosting.find("shop") is hosted
+        assert await hosting.find_by_key(shop.key) is hosted
+        by_key = await hosting.find_by_key(club.key)
+        assert by_key is not None
+        assert by_key.project == club
+        assert hosting.engines == {"shop": hosted.engine, "club": by_key.engine}
+        assert await hosting.find("nobody") is None
+        assert await hosting.find_by_key("no key") is None
+
+
+async def test_projects_share_database_and_media_and_nothing_else(world: World) -> None:
+    for app_id in ("shop", "club"):
+        await world.create(app_id)
+    async with world.hosting() as hosting:
+        shop, club = (await found(hosting, "shop")).engine, (await found(hosting, "club")).engine
+        assert shop.backend is club.backend
+        for engine, seats in ((shop, 3), (club, 5)):
+            await engine.execute(CreateRoom(room="lobby", type=AUDIO_ROOM, seat_count=seats))
+            join = JoinRoom(room="lobby", type=AUDIO_ROOM)
+            ticket = await engine.execute(join, actor=Actor("ann"))
+            await engine.backend.connect(JoinTicket(ticket.url, ticket.token, ticket.expires_at))
+        await club.execute(CreateBan(identity="guest"))
+        await world.clock.settle()
+        assert len((await shop.execute(GetRoom(room="lobby"))).room.grid.seats) == 3
+        assert [room.participants for room in (await shop.execute(ListRooms())).data] == [1]
+        assert sorted(world.media.rooms) == ["$club/lobby", "$shop/lobby"]
+        session = await shop.execute(CreateSession(identity="guest"))
+        with pytest.raises(Exception, match="no user token of this engine"):
+            club.actor_of(session.user_token)
+
+
+async def test_an_engine_is_opened_once_however_many_ask(world: World) -> None:
+    await world.create("shop")
+    async with world.hosting() as hosting:
+        everybody = await asyncio.gather(*(hosting.find("shop") for _ in range(20)))
+        assert len({id(hosted.engine) for hosted in everybody if hosted is not None}) == 1
+
+
+async def test_who_asked_first_and_went_away_does_not_take_the_engine_along(world: World) -> None:
+    await world.create("shop")
+    async with world.hosting() as hosting:
+        for turns in range(6):
+            first = asyncio.ensure_future(hosting.find("shop"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            first.cancel()
+            assert await hosting.find("shop") is not None
+            await asyncio.wait([first])
+
+
+class TestChanges:
+    """Made by another process, which only has the database in common."""
+
+    async def test_a_new_project_is_there_at_its_first_request(self, world: World) -> None:
+        async with world.hosting() as hosting:
+            assert await hosting.find("shop") is None
+            project = await world.create("shop")
+            await world.clock.advance(0.5)
+            assert (await found(hosting, "shop")).project == project
+
+    async def test_who_asks_for_what_is_not_there_again_and_again_costs_little(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with world.hosting() as hosting:
+            looks = 0
+            look = Hosting._look
+
+            async def counted(self: Hosting) -> None:
+                nonlocal looks
+                looks += 1
+                await look(self)
+
+            monkeypatch.setattr(Hosting, "_look", counted)
+            await world.clock.advance(1.0)
+            await asyncio.gather(*(hosting.find(f"nobody-{number}") for number in range(100)))
+            await asyncio.gather(*(hosting.find_by_key(f"no key {number}") for number in range(100)))
+            assert looks == 1
+
+    async def test_a_suspended_project_is_handed_out_as_that_with_the_same_engine(self, world: World) -> None:
+        await world.create("shop")
+        async with world.hosting() as hosting:
+            before = await found(hosting, "shop")
+            await world.registry.suspend("shop")
+            await world.clock.advance(INTERVAL)
+            after = await found(hosting, "shop")
+            assert (before.project.suspended, after.project.suspended) == (False, True)
+            assert after.engine is before.engine
+
+    async def test_a_new_secret_is_accepted_beside_the_old_one(self, world: World) -> None:
+        old = await world.create("shop")
+        async with world.hosting() as hosting:
+            token = (await (await found(hosting, "shop")).engine.execute(CreateSession(identity="ann"))).user_token
+            new = await world.registry.rotate(world.vault, "shop")
+            assert new is not None
+            await world.clock.advance(INTERVAL)
+            hosted = await found(hosting, "shop")
+            assert hosted.project.has_secret(new.secret)
+            assert hosted.project.has_secret(old.secret)
+            assert hosted.project.secret == new.secret
+            assert hosted.engine.actor_of(token).identity == "ann"
+            await world.registry.finish_rotation(world.vault, "shop")
+            await world.clock.advance(INTERVAL)
+            assert not (await found(hosting, "shop")).project.has_secret(old.secret)
+
+    async def test_a_deleted_project_is_gone_and_its_engine_closed(self, world: World) -> None:
+        project = await world.create("shop")
+        async with world.hosting() as hosting:
+            engine = (await found(hosting, "shop")).engine
+            await world.registry.delete("shop")
+            await world.clock.advance(INTERVAL)
+            assert await hosting.find("shop") is None
+            assert await hosting.find_by_key(project.key) is None
+            assert not engine.is_open
+            with pytest.raises(Closed):
+                await engine.execute(ListRooms())
+            assert await world.registry.purge("shop") > 0
+
+    async def test_one_that_was_made_anew_under_its_name_is_another_project(self, world: World) -> None:
+        await world.create("shop")
+        async with world.hosting() as hosting:
+            before = await found(hosting, "shop")
+            await before.engine.execute(CreateRoom(room="lobby", type=AUDIO_ROOM))
+            token = (await before.engine.execute(CreateSession(identity="ann"))).user_token
+            await before.engine.aclose()
+            await world.registry.delete("shop")
+            await world.registry.purge("shop")
+            project = await world.create("shop")
+            await world.clock.advance(INTERVAL)
+            after = await found(hosting, "shop")
+            assert after.project == project
+            assert after.engine is not before.engine
+            assert (await after.engine.execute(ListRooms())).data == ()
+            with pytest.raises(Exception, match="no user token"):
+                after.engine.actor_of(token)
+
+    async def test_a_database_that_cannot_be_asked_changes_nothing(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await world.create("shop")
+        async with world.hosting() as hosting:
+            hosted = await found(hosting, "shop")
+
+            async def away(*_: object) -> None:
+                raise StoreFailed("away")
+
+            with monkeypatch.context() as patched:
+                patched.setattr("utd_core.store.projects.StoredProjects.versions", away)
+                await world.clock.advance(10 * INTERVAL)
+                assert await hosting.find("shop") is hosted
+                with pytest.raises(StoreFailed):
+                    await hosting.find("another")
+            await world.registry.suspend("shop")
+            await world.clock.advance(INTERVAL)
+            assert (await found(hosting, "shop")).project.suspended
+
+
+async def test_a_deadline_fires_though_nobody_asks_for_the_project(world: World) -> None:
+    await world.create("shop")
+    async with world.hosting() as hosting:
+        engine = (await found(hosting, "shop")).engine
+        start = StartCall(type=UTDStreamType.AUDIO_CALL, callee="bob", ring_timeout=30.0)
+        call = await engine.execute(start, actor=Actor("ann"))
+    async with world.hosting() as hosting:
+        await world.clock.advance(29)
+        assert hosting.engines == {}
+        await world.clock.advance(1 + INTERVAL)
+        assert list(hosting.engines) == ["shop"]
+        engine = hosting.engines["shop"]
+        await world.clock.settle()
+        channel = f"private-call.{call.call_id}"
+        store = engine._store
+        assert store is not None
+        history = await store.history(channel, call.epoch, 0, 9)
+        assert [type(envelope.event) for envelope in history or ()][1:] == [CallEnded]
+
+
+async def test_two_servers_on_one_database_know_the_same(world: World) -> None:
+    await world.create("shop")
+    async with world.hosting() as one, world.hosting() as other:
+        engines = [(await found(each, "shop")).engine for each in (one, other)]
+        await engines[0].execute(CreateRoom(room="lobby", type=AUDIO_ROOM))
+        assert (await engines[1].execute(GetRoom(room="lobby"))).room.name == "lobby"
+        token = (await engines[0].execute(CreateSession(identity="ann"))).user_token
+        assert engines[1].actor_of(token).identity == "ann"
+
+
+async def test_settings_may_be_those_of_the_project(world: World) -> None:
+    await world.create("slow", name="slow")
+    await world.create("fast")
+
+    def settings(project: Project) -> EngineSettings:
+        return EngineSettings(return_grace=60.0 if project.name == "slow" else 5.0)
+
+    async with world.hosting(settings=settings) as hosting:
+        graces = [(await found(hosting, app_id)).engine.settings.return_grace for app_id in ("slow", "fast")]
+        assert graces == [60.0, 5.0]
+
+
+async def test_what_an_embedded_engine_left_is_the_project_s_when_it_is_adopted(world: World) -> None:
+    async with Engine("mock", store=world.store.scoped("rooms"), clock=world.clock, app_id="rooms") as engine:
+        await engine.execute(CreateRoom(room="lobby", type=AUDIO_ROOM))
+    await world.create("rooms", adopt=True)
+    async with world.hosting() as hosting:
+        rooms = (await (await found(hosting, "rooms")).engine.execute(ListRooms())).data
+        assert [room.name for room in rooms] == ["lobby"]
+
+
+class TestTrouble:
+    async def test_secrets_that_this_server_cannot_read_are_one_project_s_trouble(self, world: World) -> None:
+        await world.create("shop")
+        await world.registry.create(Vault(new_key()), app_id="foreign")
+        async with world.hosting() as hosting:
+            with pytest.raises(Unavailable, match="another key"):
+                await hosting.find("foreign")
+            assert await hosting.find("shop") is not None
+
+    async def test_an_engine_that_does_not_open_is_tried_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await world.create("shop")
+
+        async def broken(self: Engine) -> None:
+            raise StoreFailed("the disk is full")
+
+        async with world.hosting() as hosting:
+            with monkeypatch.context() as patched:
+                patched.setattr(Engine, "_open", broken)
+                results = await asyncio.gather(*(hosting.find("shop") for _ in range(3)), return_exceptions=True)
+                assert {type(result) for result in results} == {StoreFailed}
+            assert await hosting.find("shop") is not None
+
+    async def test_a_project_that_is_deleted_while_its_engine_opens_leaves_none(self, world: World) -> None:
+        await world.create("shop")
+        async with world.hosting() as hosting:
+            finding = asyncio.ensure_future(hosting.find("shop"))
+            await asyncio.sleep(0)
+            await world.registry.delete("shop")
+            await hosting._look()
+            assert await finding is None
+            await world.clock.settle()
+            assert hosting.engines == {}
+
+    async def test_closing_while_an_engine_opens(self, world: World) -> None:
+        await world.create("shop")
+        for turns in range(8):
+            hosting = world.hosting()
+            await hosting.open()
+            finding = asyncio.ensure_future(hosting.find("shop"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await asyncio.gather(hosting.aclose(), hosting.aclose())
+            (result,) = await asyncio.gather(finding, return_exceptions=True)
+            assert isinstance(result, Closed | Hosted)
+            with pytest.raises(Closed):
+                await hosting.find("shop")
+
+    async def test_a_backend_that_is_handed_in_stays_open(self, world: World) -> None:
+        backend = MockBackend({"server": world.media}, world.clock)
+        await world.create("shop")
+        async with world.hosting(media=backend, media_settings=None) as hosting:
+            assert (await found(hosting, "shop")).engine.backend is backend
+        await backend.control.create_room("still open")
+        await backend.aclose()
+
+    async def test_without_the_media_plugin_nothing_is_opened(self, world: World) -> None:
+        with pytest.raises(Exception, match="nonsense"):
+            async with world.hosting(media="nonsense"):
+                pass
+
+
+def test_a_host_needs_a_key() -> None:
+    with pytest.raises(InvalidInput, match="is no key"):
+        Vault("secret")

@@ -1,0 +1,206 @@
+"""What `Outbox` promises, on every kind of store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from utd_core.errors import Conflict
+from utd_core.store import Commit
+from utd_core.store.outbox import OutboxFigures, Outgoing, Parcel
+from utd_core.store.sql_store import SqlStore
+
+from .rows import put, state
+
+HOOK = "hook"
+HELD = 100.0
+"""Seconds that a claim lasts."""
+
+
+def outgoing(id: str, key: str = "lobby", *, at: float = 1.0, endpoint: str = HOOK) -> Outgoing:
+    return Outgoing(endpoint, "room", key, id, "seat_taken", at, b'{"id":"%s"}' % id.encode())
+
+
+async def put_out(store: SqlStore, *parcels: Outgoing) -> None:
+    await store.commit(Commit(outbox=list(parcels)))
+
+
+async def claim(store: SqlStore, now: float = 10.0, limit: int = 10) -> list[Parcel]:
+    return await store.outbox.claim(HOOK, now, now + HELD, limit)
+
+
+async def take(store: SqlStore, now: float = 10.0) -> Parcel:
+    (parcel,) = await claim(store, now)
+    return parcel
+
+
+def ids(parcels: Sequence[Parcel]) -> list[str]:
+    return [parcel.outgoing.id for parcel in parcels]
+
+
+async def test_nothing_is_there_at_first(store: SqlStore) -> None:
+    assert await claim(store) == []
+    assert await store.outbox.next_due(HOOK) is None
+    assert await store.outbox.dead() == []
+    assert await store.outbox.figures() == {}
+
+
+async def test_what_was_committed_is_handed_out_as_it_was(store: SqlStore) -> None:
+    written = outgoing("a", "café")
+    await put_out(store, written)
+    parcel = await take(store)
+    assert (parcel.outgoing, parcel.tries, parcel.first_at, parcel.held_until) == (written, 0, 10.0, 110.0)
+
+
+async def test_what_belongs_to_a_commit_that_failed_is_not_there(store: SqlStore) -> None:
+    await put(store, state())
+    with pytest.raises(Conflict):
+        await store.commit(Commit(states=[(state(), 0)], outbox=[outgoing("a")]))
+    assert await claim(store) == []
+
+
+class TestALane:
+    async def test_goes_one_by_one_in_the_order_of_the_commits(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b"))
+        await put_out(store, outgoing("c"))
+        parcel: Parcel | None = await take(store)
+        gone = []
+        while parcel is not None:
+            assert await claim(store) == []
+            gone.append(parcel.outgoing.id)
+            parcel = await store.outbox.delivered(parcel, 10.0, 110.0)
+        assert gone == ["a", "b", "c"]
+        assert await store.outbox.figures() == {}
+
+    async def test_does_not_wait_for_another(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b", "attic"), outgoing("c", endpoint="other"))
+        assert sorted(ids(await claim(store))) == ["a", "b"]
+
+    async def test_of_a_call_is_not_that_of_a_room_of_its_name(self, store: SqlStore) -> None:
+        call = Outgoing(HOOK, "call", "lobby", "b", "call_ended", 1.0, b"{}")
+        await put_out(store, outgoing("a"), call)
+        assert sorted(ids(await claim(store))) == ["a", "b"]
+
+    async def test_that_was_tried_in_vain_waits_with_all_behind_it(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b"))
+        await store.outbox.postpone(await take(store), 20.0)
+        assert await claim(store, 19.0) == []
+        assert await store.outbox.next_due(HOOK) == 20.0
+        parcel = await take(store, 20.0)
+        assert (parcel.outgoing.id, parcel.tries, parcel.first_at) == ("a", 1, 10.0)
+        behind = await store.outbox.delivered(parcel, 21.0, 121.0)
+        assert behind is not None
+        assert (behind.outgoing.id, behind.tries, behind.first_at) == ("b", 0, 21.0)
+
+    async def test_of_somebody_who_is_gone_is_anybodys_after_a_while(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"))
+        lost = await take(store)
+        assert await claim(store, 109.0) == []
+        again = await take(store, 110.0)
+        assert (again.number, again.first_at) == (lost.number, 10.0)
+        # The first one comes back after all: it can do no harm.
+        await store.outbox.postpone(lost, 0.0)
+        await store.outbox.hand_back(lost, 0.0)
+        assert await claim(store, 111.0) == []
+        assert await store.outbox.delivered(again, 111.0, 211.0) is None
+        assert await store.outbox.delivered(lost, 111.0, 211.0) is None
+        assert await store.outbox.figures() == {}
+
+    async def test_that_two_had_is_in_the_hands_of_the_later_one(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b"))
+        lost, again = await take(store), await take(store, 110.0)
+        assert await store.outbox.delivered(lost, 111.0, 211.0) is None
+        assert await claim(store, 112.0) == []
+        assert await store.outbox.delivered(again, 112.0, 212.0) is None
+        assert (await take(store, 210.0)).outgoing.id == "b"
+
+    async def test_that_is_handed_back_is_due_at_once(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"))
+        await store.outbox.hand_back(await take(store), 11.0)
+        assert (await take(store, 11.0)).tries == 0
+
+    async def test_that_ended_begins_anew(self, store: SqlStore) -> None:
+        for id in ("a", "b"):
+            await put_out(store, outgoing(id))
+            parcel = await take(store)
+            assert parcel.outgoing.id == id
+            assert await store.outbox.delivered(parcel, 10.0, 110.0) is None
+
+    async def test_the_longest_due_come_first(self, store: SqlStore) -> None:
+        await put_out(store, *(outgoing(name, name, at=at) for name, at in (("a", 3.0), ("b", 1.0), ("c", 2.0))))
+        assert sorted(ids(await claim(store, limit=2))) == ["b", "c"]
+
+
+class TestTheDead:
+    async def test_are_kept_with_the_reason_and_the_lane_goes_on(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b"))
+        parcel = await take(store)
+        behind = await store.outbox.bury(parcel, "it answered 500", 12.0, 112.0)
+        assert behind is not None
+        assert behind.outgoing.id == "b"
+        (dead,) = await store.outbox.dead()
+        assert (dead.outgoing, dead.tries, dead.died_at, dead.reason) == (outgoing("a"), 1, 12.0, "it answered 500")
+        assert await store.outbox.figures() == {HOOK: OutboxFigures(1, 1.0, 1)}
+
+    async def test_are_listed_by_page_and_endpoint(self, store: SqlStore) -> None:
+        await put_out(store, *(outgoing(str(n), str(n)) for n in range(3)), outgoing("x", endpoint="other"))
+        for parcel in [*await claim(store), *await store.outbox.claim("other", 10.0, 110.0, 1)]:
+            await store.outbox.bury(parcel, "no", 12.0, 112.0)
+        everything = await store.outbox.dead()
+        assert len(everything) == 4
+        assert await store.outbox.dead(limit=2) == everything[:2]
+        assert await store.outbox.dead(after=everything[1].number) == everything[2:]
+        assert [dead.outgoing.endpoint for dead in await store.outbox.dead("other")] == ["other"]
+
+    async def test_can_be_tried_again_as_if_they_had_just_happened(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"))
+        await store.outbox.bury(await take(store), "no", 12.0, 112.0)
+        (dead,) = await store.outbox.dead()
+        assert await store.outbox.revive(dead.number, 500.0)
+        assert not await store.outbox.revive(dead.number, 500.0)
+        parcel = await take(store, 500.0)
+        assert (parcel.outgoing.id, parcel.outgoing.at, parcel.tries) == ("a", 500.0, 0)
+        assert await store.outbox.dead() == []
+
+    async def test_numbers_never_come_again(self, store: SqlStore) -> None:
+        for _ in range(3):
+            await put_out(store, outgoing("a"))
+            await store.outbox.bury(await take(store), "no", 12.0, 112.0)
+        assert len({dead.number for dead in await store.outbox.dead()}) == 3
+
+    async def test_are_forgotten_after_a_time(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b", "attic"))
+        for died_at, parcel in enumerate(await claim(store)):
+            await store.outbox.bury(parcel, "no", float(died_at), 112.0)
+        assert await store.outbox.prune_dead(1.0) == 1
+        assert len(await store.outbox.dead()) == 1
+
+
+class TestBesideEachOther:
+    async def test_of_many_who_claim_one_lane_one_has_it(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b"))
+        claims = await asyncio.gather(*(claim(store) for _ in range(8)))
+        assert sorted(map(len, claims)) == [0] * 7 + [1]
+
+    async def test_what_is_put_behind_one_that_is_being_taken_is_never_left_behind(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("0"))
+        taken = []
+        parcel: Parcel | None = await take(store)
+        for n in range(1, 40):
+            if parcel is None:
+                parcel = await take(store)
+            taken.append(parcel.outgoing.id)
+            parcel, _ = await asyncio.gather(
+                store.outbox.delivered(parcel, 10.0, 110.0), put_out(store, outgoing(str(n)))
+            )
+        assert taken == [str(n) for n in range(39)]
+        assert (await store.outbox.figures())[HOOK].waiting == 1
+
+    async def test_no_project_has_anothers(self, store: SqlStore) -> None:
+        async with store.scoped("other") as other:
+            await put_out(other, outgoing("a"))
+            assert await claim(store) == []
+            assert await store.outbox.figures() == {}
+            assert len(await claim(other)) == 1

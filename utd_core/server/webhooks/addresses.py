@@ -1,0 +1,62 @@
+"""Which addresses a server may be made to call by whoever configures a webhook.
+
+A name is resolved here, each of its addresses is looked at, and then exactly what was looked at is connected to: a name
+that answers otherwise a moment later changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+import httpx
+
+from ...errors import Forbidden
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+def is_public(address: str) -> bool:
+    """Whether it is on the public internet, also when it is written as one that is."""
+    found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        teredo = found.teredo
+        inner = found.ipv4_mapped or found.sixtofour or (teredo[1] if teredo is not None else None)
+        if found in _NAT64:
+            inner = IPv4Address(int(found) & 0xFFFF_FFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """Connects to public addresses only, unless it `allow_private`; raises `Forbidden` otherwise.
+
+    For one host: connections are kept by address, and must not be shared by names with certificates of their own.
+    """
+
+    def __init__(self, *, allow_private: bool, inner: httpx.AsyncBaseTransport | None = None) -> None:
+        self._allow_private = allow_private
+        self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        address = await self._resolve(host, request.url.port or (443 if request.url.scheme == "https" else 80))
+        request.url = request.url.copy_with(host=address)
+        # The certificate is that of the name; so is the header, which was made before.
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def _resolve(self, host: str, port: int) -> str:
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpx.ConnectError(f"{host} has no address: {error.strerror or error}") from None
+        addresses = [str(address[0]) for *_, address in found]
+        if not self._allow_private and not all(map(is_public, addresses)):
+            raise Forbidden(f"{host} is not on the public internet; allow_private lets it be called")
+        return addresses[0]

@@ -1,0 +1,78 @@
+"""How a delivery is signed, and how an application finds out that it is real.
+
+- The header `X-UTD-Signature` is `sha256=` and the HMAC-SHA256 of the raw body, in hex, with the endpoint's secret.
+- The body holds the time of this very try (`sent_at`), so what somebody recorded cannot be sent again later.
+- The event's `id` is the same in every try. Deliver-at-least-once means: an application remembers those it has seen, at
+  least for as long as `verify` lets an old one through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import Unauthenticated
+
+SIGNATURE = "X-UTD-Signature"
+TOLERANCE = 300.0
+"""Seconds."""
+
+_SCHEME = "sha256="
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event, as an endpoint is told it. Times are in seconds since the Unix epoch.
+
+    `room` or `call` is where it happened; neither, for the bans of a project. Events of one room come in the order of
+    `sequence`; a room that begins anew long after it ended counts anew, in another `epoch`. `data` holds the fields of
+    the event. `attempt` counts the tries from 1.
+    """
+
+    id: str
+    type: str
+    app_id: str
+    sequence: int
+    epoch: str | None
+    at: float
+    sent_at: float
+    attempt: int
+    room: str | None
+    call: str | None
+    data: Mapping[str, Any]
+
+
+def sign(body: bytes, secret: str) -> str:
+    """The value of the header."""
+    return _SCHEME + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def verify(
+    body: bytes,
+    signature: str | None,
+    secrets: str | Sequence[str],
+    *,
+    tolerance: float = TOLERANCE,
+    now: float | None = None,
+) -> Delivery:
+    """The delivery of a request with this raw body and this header.
+
+    `secrets`: the endpoint's, or several while one is being changed. `tolerance`: seconds that its time may be off.
+    Compares in constant time. Raises `Unauthenticated` for everything that is not a fresh delivery of ours.
+    """
+    known = (secrets,) if isinstance(secrets, str) else secrets
+    given = (signature or "").encode()
+    if sum(hmac.compare_digest(given, sign(body, secret).encode()) for secret in known) == 0:
+        raise Unauthenticated("this is not signed with the endpoint's secret; refuse it")
+    try:
+        delivery = Delivery(**{"epoch": None, "room": None, "call": None, **json.loads(body)})
+    except (ValueError, TypeError):
+        raise Unauthenticated("this is signed, but no delivery; refuse it") from None
+    if abs((time.time() if now is None else now) - delivery.sent_at) > tolerance:
+        raise Unauthenticated("this was sent too long ago, or will be; refuse it, or set the clock")
+    return delivery
