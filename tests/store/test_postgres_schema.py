@@ -16,10 +16,10 @@ from utd_core.errors import StoreFailed
 from utd_core.store import Head
 from utd_core.store.postgres import PostgresStore
 from utd_core.store.postgres.link import connect
-from utd_core.store.postgres.schema import migrate, revision
+from utd_core.store.postgres.schema import IS_THERE, migrate, revision
 from utd_core.store.postgres.session import Connection, compiled
 from utd_core.store.schema import alembic_config
-from utd_core.store.tables import SCHEMA, metadata
+from utd_core.store.tables import SCHEMA, metadata, version
 
 from .rows import ROOM, answer, put, state
 
@@ -117,11 +117,25 @@ async def test_nodes_that_open_a_new_database_at_one_instant_migrate_it_once(
 ) -> None:
     for _ in range(3):
         stores = [PostgresStore(postgres_server.url()) for _ in range(4)]
-        await asyncio.gather(*(store.open() for store in stores))
-        assert len({(await store.head("any")).epoch for store in stores}) == 1
-        await asyncio.gather(*(store.aclose() for store in stores))
+        try:
+            await asyncio.gather(*(store.open() for store in stores))
+            assert len({(await store.head("any")).epoch for store in stores}) == 1
+        finally:
+            await asyncio.gather(*(store.aclose() for store in stores))
         assert await revision(connection) == SCHEMA
         await migrate(connection, "base")
+
+
+async def test_who_waits_with_an_open_transaction_sees_a_table_that_was_made_meanwhile(
+    postgres_server: PostgresServer, connection: Connection
+) -> None:
+    async with connected(postgres_server) as waiting:
+        assert await revision(waiting) is None
+        async with waiting.transaction():
+            await waiting.execute("SELECT 1")
+            # No more than this: so many changes as a migration makes, the database tells a session of its own accord.
+            await connection.execute(compiled(CreateTable(version))[0])
+            assert await waiting.fetchval(IS_THERE, version.name)
 
 
 async def test_a_schema_of_the_application_s_choice(postgres_server: PostgresServer, connection: Connection) -> None:

@@ -41,7 +41,7 @@ class Notifier:
 
     def __init__(self, agenda: Agenda) -> None:
         self._agenda = agenda
-        self._streams: list[weakref.ref[NotificationStream]] = []
+        self._streams: weakref.WeakSet[NotificationStream] = weakref.WeakSet()
         self._numbers = itertools.count(1)
         self._disturbances: dict[str, list[_Disturbance]] = {}
         self._closed = False
@@ -52,7 +52,7 @@ class Notifier:
         if self._closed:
             stream.close()
         else:
-            self._streams.append(weakref.ref(stream, self._streams.remove))
+            self._streams.add(stream)
         return stream
 
     def disturb(self, room: str, fault: Fault, times: int, seconds: float) -> None:
@@ -88,7 +88,7 @@ class Notifier:
     def close(self) -> None:
         """End every stream. Idempotent."""
         self._closed = True
-        for stream in self._listening():
+        for stream in list(self._streams):
             stream.close()
         self._streams.clear()
         self._disturbances.clear()
@@ -112,8 +112,5 @@ class Notifier:
             self._emit(disturbance.held.pop())
 
     def _emit(self, notification: Notification) -> None:
-        for stream in self._listening():
+        for stream in list(self._streams):
             stream.put(notification)
-
-    def _listening(self) -> list[NotificationStream]:
-        return [stream for weak in self._streams if (stream := weak()) is not None]

@@ -16,9 +16,14 @@ _LOCK = 0x7574645F_636F7265
 """For `pg_advisory_lock`: whoever migrates this database holds it."""
 
 
+# Not `to_regclass`: within a transaction that answers from what the session knew when it began, and whoever waited for
+# the lock would not see what its holder made. A query of a table, as this one of the catalogue, looks again.
+IS_THERE = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = $1 AND pg_table_is_visible(oid))"
+
+
 async def revision(connection: Connection) -> str | None:
     """The revision of the tables, None where there are none."""
-    if await connection.fetchval("SELECT to_regclass($1)", version.name) is None:
+    if not await connection.fetchval(IS_THERE, version.name):
         return None
     found: str | None = await connection.fetchval(compiled(version.select())[0])
     return found
