@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from utd_core.engine import Engine
+from utd_core.engine.machinery import Machinery
 from utd_core.errors import BackendNotFound, Closed, MediaError, StoreFailed, UTDStreamException
 from utd_core.media.backend import JoinTicket
 from utd_core.media.events import ConnectionState
@@ -253,6 +255,24 @@ async def test_cancel_while_it_opens(turns: int, tmp_path: Path) -> None:
     task.cancel()
     await asyncio.wait([task])
     await engine.aclose()
+    await assert_no_leaks(before)
+
+
+async def test_cancel_by_a_scope_while_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scope of anyio cancels every await in it, also those of a clean-up that does not mind."""
+    before, nearly = Snapshot.take(), asyncio.Event()
+    whole = Machinery.open
+
+    async def never_ends(machinery: Machinery) -> None:
+        await whole(machinery)
+        nearly.set()
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(Machinery, "open", never_ends)
+    async with anyio.create_task_group() as group:
+        group.start_soon(Engine("mock").__aenter__)
+        await nearly.wait()
+        group.cancel_scope.cancel()
     await assert_no_leaks(before)
 
 

@@ -22,6 +22,7 @@ from utd_core.model.room import Room
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.store import open_store
 from utd_core.store.base import Answer, Commit, Envelope, Head, Remains, Store, StoredState
+from utd_core.store.outbox import Outbox
 from utd_core.testing import VirtualClock
 from utd_mock import MockBackend, MockServer
 
@@ -239,6 +240,10 @@ class GatedStore:
             raise self.failures.pop(0)
         await self.inner.commit(commit)
         self.commits.append(commit)
+
+    @property
+    def outbox(self) -> Outbox:
+        return self.inner.outbox
 
     async def open(self) -> None:
         await self.inner.open()

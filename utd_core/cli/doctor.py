@@ -38,7 +38,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "uvloop",
         "websockets",
     ),
-    "remote": ("httpx", "websockets"),
+    "remote": ("httpx", "sniffio", "websockets"),
     "postgres": ("asyncpg",),
     "redis": ("redis",),
     "otel": ("opentelemetry.exporter.otlp.proto.http", "opentelemetry.sdk"),

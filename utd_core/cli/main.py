@@ -21,7 +21,10 @@ from ..version import __version__
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """`module`, in this package, has the function `function`; `summary` is its line in `utd --help`."""
+    """`module`, in this package, has `function`: a function, or a `typer.Typer` with subcommands of its own.
+
+    `summary` is its line in `utd --help`.
+    """
 
     module: str
     function: str
@@ -29,14 +32,18 @@ class Subcommand:
 
     def load(self, name: str) -> Any:
         """Import the module and make the command (click's, which typer may bring along under a name of its own)."""
+        found = getattr(import_module(f"{__package__}.{self.module}"), self.function)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(name)(getattr(import_module(f"{__package__}.{self.module}"), self.function))
+        app.command(name)(found)
         return typer.main.get_command(app)
 
 
 COMMANDS: Mapping[str, Subcommand] = {
     "demo": Subcommand("demo", "demo", "A room full of people hears a real voice, in this terminal."),
     "serve": Subcommand("serve", "serve", "Serve the engine over HTTP and WebSocket."),
+    "webhook": Subcommand("webhook", "webhook", "See what webhooks tell, and what was never taken."),
     "contract": Subcommand("contract", "contract", "Run the contract suite against a media backend."),
     "plugins": Subcommand("plugins", "plugins", "Show the installed plugins, their backends and what those can do."),
     "doctor": Subcommand("doctor", "doctor", "Say what works on this machine, and how to get the rest."),

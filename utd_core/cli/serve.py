@@ -62,13 +62,14 @@ def serve(
 
 def _run(settings: ServerSettings, *, dev: bool) -> None:
     from ..server.dev import banner
+    from ..server.listening import address_of, listening
     from ..server.logs import Logs
     from ..server.node import Node
-    from ..server.serving import address_of, listener, serve
+    from ..server.serving import serve
 
     with Logs(settings.log_format, settings.log_level, secrets=settings.secrets()) as logs:
         node = Node(settings, logs=logs)
-        with listener(settings) as bound:
+        with listening(settings.host, settings.port, settings.uds) as bound:
 
             def started() -> None:
                 if dev:

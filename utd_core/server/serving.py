@@ -22,46 +22,18 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 import anyio
 import uvicorn
 
-from ..errors import InvalidInput
 from .node import Node
 from .pusher import UVICORN_OPTIONS
 from .settings import ServerSettings
 
 log = logging.getLogger("utd_core.server")
 
-BACKLOG = 2_048
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-@contextmanager
-def listener(settings: ServerSettings) -> Iterator[socket.socket]:
-    """The socket that the settings name, bound. Raises `InvalidInput` where that is not possible."""
-    where = str(settings.uds or f"{settings.host}:{settings.port}")
-    try:
-        bound = _bind_unix(settings.uds) if settings.uds is not None else _bind(settings.host, settings.port)
-    except OSError as error:
-        raise InvalidInput(f"cannot listen on {where}: {error.strerror or error}; choose another place") from None
-    try:
-        yield bound
-    finally:
-        bound.close()
-        if settings.uds is not None:
-            settings.uds.unlink(missing_ok=True)
-
-
-def address_of(bound: socket.socket) -> str:
-    """Where a listening socket is reached, for people: an URL, or the path of a Unix socket."""
-    if bound.family == socket.AF_UNIX:
-        return str(bound.getsockname())
-    host, port = bound.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
 
 
 async def serve(node: Node, bound: socket.socket, settings: ServerSettings, *, started: Callable[[], None]) -> None:
@@ -82,8 +54,9 @@ async def _end(stop: asyncio.Event, server: _Server, node: Node, settings: Serve
     await stop.wait()
     log.info("ending: no new work is taken, what is under way is finished")
     await node.drain()
-    # Requests get what the deadline leaves them; closing the node takes a moment, too.
-    server.config.timeout_graceful_shutdown = max(1, int(settings.drain_timeout) - 1)
+    # Requests get what the deadline leaves them: webhooks and the closing of the node take a while, too.
+    afterwards = 1 + (0 if node.webhooks is None else settings.webhooks.flush_timeout)
+    server.config.timeout_graceful_shutdown = max(1, int(settings.drain_timeout - afterwards))
     server.should_exit = True
 
 
@@ -146,23 +119,3 @@ def _give_up(patience: float) -> None:
     log.error("the server did not end within %s s; it ends now, and what was acknowledged is kept", patience)
     logging.shutdown()
     os._exit(1)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-
-
-def _bind_unix(path: Path) -> socket.socket:
-    if path.is_socket():
-        # Of a server that was killed.
-        path.unlink()
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        bound.bind(str(path))
-        path.chmod(0o660)
-        bound.listen(BACKLOG)
-    except BaseException:
-        bound.close()
-        raise
-    return bound

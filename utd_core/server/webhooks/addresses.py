@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 import httpx
 
 from ...errors import Forbidden
 
 _NAT64 = IPv6Network("64:ff9b::/96")
+_ALSO_SPECIAL = [
+    ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001::/23", "3fff::/20", "5f00::/16")
+]
+"""Special by the registries of IANA, and not known as such by every Python that this runs on."""
 
 
 def is_public(address: str) -> bool:
@@ -27,7 +32,8 @@ def is_public(address: str) -> bool:
             inner = IPv4Address(int(found) & 0xFFFF_FFFF)
         if inner is not None:
             return is_public(str(inner))
-    return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
+    is_special = found.is_multicast or found.is_reserved or any(found in network for network in _ALSO_SPECIAL)
+    return found.is_global and not is_special
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):

@@ -1,0 +1,265 @@
+"""Webhooks of `utd serve`, told over a real network to an application that is really somewhere else."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server.serving.process import PATIENCE, UTD, Served, clean_environment, run, served
+from utd_core.server.webhooks import SIGNATURE, Delivery, sign, verify
+
+from .world import SECRET
+
+LOBBY = {"room": "lobby", "type": "audio_room", "owner": "ann"}
+
+
+class Application:
+    """An HTTP server in threads: `taken` are the deliveries that it answered 200."""
+
+    def __init__(self) -> None:
+        self.taken: list[Delivery] = []
+        self.tried = 0
+        self.status = 200
+        self._told = threading.Condition()
+        self.listens = threading.Event()
+        self.listens.set()
+        application = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                application.listens.wait(PATIENCE)
+                delivery = verify(body, self.headers[SIGNATURE], SECRET)
+                with application._told:
+                    application.tried += 1
+                    if application.status == 200:
+                        application.taken.append(delivery)
+                    application._told.notify_all()
+                self.send_response(application.status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+
+    def wait_for(self, condition: Any, what: str) -> None:
+        with self._told:
+            assert self._told.wait_for(condition, PATIENCE), f"{what}: {self.taken}"
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    application = Application()
+    thread = threading.Thread(target=application.server.serve_forever, args=(0.05,))
+    thread.start()
+    yield application
+    application.listens.set()
+    application.server.shutdown()
+    application.server.server_close()
+    thread.join(PATIENCE)
+
+
+def endpoint(application: Application, **fields: Any) -> str:
+    """The settings of one endpoint, as the environment has them."""
+    return json.dumps([{"name": "hook", "url": application.url, "secrets": [SECRET], **fields}])
+
+
+@contextmanager
+def serving(folder: Path, application: Application, *arguments: str) -> Iterator[Served]:
+    with served(folder, "--store", "utd.db", *arguments, UTD_PROJECT__WEBHOOKS=endpoint(application)) as server:
+        yield server
+
+
+def create(server: Served, *rooms: str) -> None:
+    for room in rooms:
+        made = httpx.post(f"{server.address}/api/v1/rooms", json={**LOBBY, "room": room}, headers=server.headers)
+        assert made.status_code == 201
+
+
+def test_an_event_is_told_and_counted(tmp_path: Path, application: Application) -> None:
+    with serving(tmp_path, application) as server:
+        create(server, "lobby")
+        application.wait_for(lambda: application.taken, "the event")
+        assert (application.taken[0].type, application.taken[0].room) == ("room_created", "lobby")
+        server.end()
+        assert SECRET not in server.output
+
+
+def test_what_was_acknowledged_when_the_process_was_killed_is_told_by_the_next_one(
+    tmp_path: Path, application: Application
+) -> None:
+    application.listens.clear()
+    with serving(tmp_path, application) as server:
+        create(server, "one", "two", "three")
+        assert server.end(signal.SIGKILL) == -signal.SIGKILL
+    application.listens.set()
+    with serving(tmp_path, application):
+        application.wait_for(lambda: {each.room for each in application.taken} == {"one", "two", "three"}, "all rooms")
+
+
+def test_a_server_that_ends_tells_first_what_is_due(tmp_path: Path, application: Application) -> None:
+    application.listens.clear()
+    with serving(tmp_path, application) as server:
+        create(server, "lobby")
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("ending")
+        application.listens.set()
+        assert server.wait() == 0
+    assert [each.room for each in application.taken] == ["lobby"]
+
+
+def test_a_server_that_ends_does_not_wait_for_ever(tmp_path: Path, application: Application) -> None:
+    application.listens.clear()
+    with serving(tmp_path, application, "--set", "webhooks.flush_timeout=0.2") as server:
+        create(server, "lobby")
+        assert server.end() == 0
+        assert "what is left is in the store" in server.output
+
+
+def test_without_a_word_it_calls_nobody_on_this_machine(tmp_path: Path, application: Application) -> None:
+    refused = ("--set", "webhooks.allow_private=false", "--set", "webhooks.flush_timeout=0.2")
+    with serving(tmp_path, application, *refused, "--set", "log_level=info") as server:
+        create(server, "lobby")
+        server.wait_for("is not on the public internet")
+    assert application.tried == 0
+
+
+def test_settings_show_neither_secrets_nor_tokens_in_urls(tmp_path: Path, application: Application) -> None:
+    application.url += "?token=planted-token"
+    ran = run(tmp_path, "--dev", "--print-settings", UTD_PROJECT__WEBHOOKS=endpoint(application, types=["room_*"]))
+    assert ran.returncode == 0
+    assert "[[project.webhooks]]" in ran.stdout
+    assert 'types = ["room_*"]' in ran.stdout
+    assert SECRET not in ran.stdout
+    assert "planted-token" not in ran.stdout
+
+
+@pytest.mark.parametrize("wrong", [{"url": "ftp://x"}, {"types": ["no_such"]}, {"secrets": ["short"]}, {"name": "a b"}])
+def test_an_endpoint_that_is_none_is_told_before_anything_listens(
+    tmp_path: Path, application: Application, wrong: dict[str, Any]
+) -> None:
+    ran = run(tmp_path, "--dev", UTD_PROJECT__WEBHOOKS=endpoint(application, **wrong))
+    assert ran.returncode == 1
+    assert "webhook" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+class TestListen:
+    @contextmanager
+    def listening(self, *arguments: str) -> Iterator[tuple[Served, str]]:
+        process = subprocess.Popen(
+            [UTD, "webhook", "listen", "--port", "0", *arguments],
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        listener = Served(process)
+        try:
+            yield listener, listener.wait_for(r"Listening at (http\S+)/")[1]
+        finally:
+            process.kill()
+            listener.wait()
+
+    def test_prints_what_comes_and_verifies_it(self, tmp_path: Path) -> None:
+        with self.listening() as (listener, url):
+            secret = listener.wait_for(r"secret for it: (\S+)")[1]
+            told = json.dumps([{"name": "dev", "url": f"{url}/hook", "secrets": [secret]}])
+            with served(tmp_path, UTD_PROJECT__WEBHOOKS=told) as server:
+                create(server, "lobby")
+                listener.wait_for(r"lobby #1 room_created \{")
+
+    def test_says_what_is_not_signed(self) -> None:
+        with self.listening("--secret", SECRET) as (listener, url):
+            assert httpx.post(url, content=b"{}", headers={SIGNATURE: sign(b"{}", "x" * 20)}).status_code == 401
+            listener.wait_for("^REFUSED: this is not signed")
+
+    def test_says_what_came_before(self, tmp_path: Path) -> None:
+        with self.listening("--secret", SECRET, "--status", "500") as (listener, url):
+            told = json.dumps([{"name": "dev", "url": url, "secrets": [SECRET]}])
+            with served(tmp_path, UTD_PROJECT__WEBHOOKS=told) as server:
+                create(server, "lobby")
+                listener.wait_for(r"room_created \(attempt 2\) \(again\)")
+
+
+class TestTheDead:
+    def test_are_listed_and_tried_again(self, tmp_path: Path, application: Application) -> None:
+        settings = f"""
+            store = "utd.db"
+            [project]
+            app_id = "shop"
+            key = "key-of-the-shop-1"
+            secrets = ["secret-of-the-shop"]
+            [[project.webhooks]]
+            name = "hook"
+            url = "{application.url}"
+            secrets = ["{SECRET}"]
+            [webhooks]
+            allow_http = true
+            allow_private = true
+        """
+        (tmp_path / "utd.toml").write_text(settings)
+        bury(tmp_path)
+        listed = utd(tmp_path, "dead").stdout.splitlines()
+        assert [line.partition(" ")[2] for line in listed] == [
+            "hook 2023-11-14 22:13:20 room 'lobby' room_ended: it answered 500",
+            "hook 2023-11-14 22:13:20 room 'attic' room_ended: it answered 500",
+        ]
+        number = listed[0].partition(" ")[0]
+        (told,) = utd(tmp_path, "dead", "--json", "--after", number).stdout.splitlines()
+        assert json.loads(told)["id"] == "attic"
+        assert utd(tmp_path, "redeliver", number).stdout == "1 will be tried again\n"
+        with served(tmp_path, dev=False):
+            application.wait_for(lambda: application.taken, "the dead one")
+        assert [each.id for each in application.taken] == ["lobby"]
+        assert utd(tmp_path, "redeliver", "--all").stdout == "1 will be tried again\n"
+        assert utd(tmp_path, "dead").stdout == ""
+        assert utd(tmp_path, "redeliver", check=False).returncode == 1
+
+
+def utd(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [UTD, "webhook", *arguments],
+        cwd=folder,
+        env={**clean_environment(), "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+        check=check,
+        timeout=PATIENCE,
+    )
+
+
+def bury(folder: Path) -> None:
+    """Put two dead letters into the store, as a day of failures would."""
+    program = """
+import asyncio, json
+from utd_core.store import Commit, open_store
+from utd_core.store.outbox import Outgoing
+
+async def main():
+    async with open_store("utd.db") as database, database.scoped("shop") as store:
+        for key in ("lobby", "attic"):
+            told = {"id": key, "type": "room_ended", "app_id": "shop", "sequence": 1, "epoch": "e", "at": 1.7e9,
+                    "room": key, "data": {}}
+            parcel = Outgoing("hook", "room", key, key, "room_ended", 1.7e9, json.dumps(told).encode())
+            await store.commit(Commit(outbox=[parcel]))
+            (claimed,) = await store.outbox.claim("hook", 2e9, 2e9, 1)
+            await store.outbox.bury(claimed, "it answered 500", 2e9, 2e9)
+
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True, env=clean_environment())
