@@ -27,6 +27,8 @@ from types import FrameType
 import anyio
 import uvicorn
 
+from .collector import short_pauses
+from .listening import BACKLOG
 from .node import Node
 from .pusher import UVICORN_OPTIONS
 from .settings import ServerSettings
@@ -46,7 +48,8 @@ async def serve(node: Node, bound: socket.socket, settings: ServerSettings, *, s
         async with node, anyio.create_task_group() as group:
             server = _Server(node, started)
             group.start_soon(_end, stop, server, node, settings)
-            await server.serve(sockets=[bound])
+            with short_pauses():
+                await server.serve(sockets=[bound])
             group.cancel_scope.cancel()
 
 
@@ -74,6 +77,7 @@ class _Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 http="httptools",
+                backlog=BACKLOG,
                 **UVICORN_OPTIONS,
             )
         )
