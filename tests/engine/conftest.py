@@ -5,21 +5,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.postgres import Database, postgres  # noqa: F401  # a fixture
 from utd_core.store import Store
 
-from .world import GatedStore, World
+from .world import GatedStore, Way, World
 
 MakeWorld = Callable[..., Awaitable[World]]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """People reach the engine in both ways, but in tests with the mark `embedded`."""
+    if "way" in metafunc.fixturenames:
+        is_embedded = metafunc.definition.get_closest_marker("embedded") is not None
+        metafunc.parametrize("way", ["embedded"] if is_embedded else ["embedded", "remote"])
+
+
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world(way: Way) -> AsyncIterator[World]:
     """An engine with its store in memory."""
-    async with World() as world:
+    async with World(way=way) as world:
         yield world
 
 
@@ -28,7 +36,7 @@ async def world_on(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     """`await world_on(kind, **settings)`: an engine with its store in memory, in a file, or on PostgreSQL."""
     async with AsyncExitStack() as stack:
 
-        async def make(kind: str, **settings: float) -> World:
+        async def make(kind: str, **settings: Any) -> World:
             store: Callable[[], Store] | Path | None = None
             if kind == "postgresql":
                 database: Database = request.getfixturevalue("postgres")

@@ -14,6 +14,8 @@ from utd_core.model.stream_type import UTDStreamType
 from .conftest import MakeWorld
 from .world import ROOM, World, codes, outcome, outcomes
 
+pytestmark = pytest.mark.embedded("tokens are shown to the engine itself")
+
 JOIN = JoinRoom(room=ROOM, type=UTDStreamType.AUDIO_ROOM)
 
 

@@ -152,6 +152,7 @@ async def test_kick_during_the_join(world: World, order: Sequence[int]) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 async def test_end_and_reject_at_once(world: World, order: Sequence[int]) -> None:
     ann, bob = world.person("ann"), world.person("bob")
+    await world.sign_in(ann, bob)
     call = await ann.call("bob")
     results = await at_once(
         world, order, lambda: ann.do(EndCall(id=call.call_id)), lambda: bob.do(RejectCall(id=call.call_id))
@@ -167,6 +168,7 @@ async def test_end_and_reject_at_once(world: World, order: Sequence[int]) -> Non
 @pytest.mark.parametrize("order", ORDERS)
 async def test_cancel_while_the_callee_accepts(world: World, order: Sequence[int]) -> None:
     ann, bob = world.person("ann"), world.person("bob")
+    await world.sign_in(ann, bob)
     call = await ann.call("bob")
     results = await at_once(
         world, order, lambda: ann.do(CancelCall(id=call.call_id)), lambda: bob.do(AcceptCall(id=call.call_id))

@@ -33,6 +33,8 @@ from utd_core.testing.wait import within
 
 from .world import ROOM, GatedStore, World, codes, events, outcome, waiting
 
+pytestmark = pytest.mark.embedded("what is kept is looked at, not how people reach it")
+
 AUDIO_ROOM = UTDStreamType.AUDIO_ROOM
 CHANNEL = f"private-room.{ROOM}"
 KEPT = 1_000.0

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from utd_core.engine import EngineStatistics
 from utd_core.model.commands import GetRoom, LeaveSeat, TakeSeat
 
@@ -15,6 +17,7 @@ async def test_a_new_engine_has_done_nothing(world: World) -> None:
     assert statistics.commands == {}
 
 
+@pytest.mark.embedded("a client's keys make transactions of their own")
 async def test_it_counts_what_is_there_and_what_was_done(world: World) -> None:
     host = await world.room()
     await world.guest("guest")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from utd_core.broker.base import Subscription
+from utd_core.broker.base import Recover, Subscription
 from utd_core.engine import Engine, EngineSettings
 from utd_core.errors import UTDStreamException
 from utd_core.media.backend import JoinTicket, MediaConnection
@@ -24,9 +24,14 @@ from utd_core.store import open_store
 from utd_core.store.base import Answer, Commit, Envelope, Head, Remains, Store, StoredState
 from utd_core.store.outbox import Outbox
 from utd_core.testing import VirtualClock
+from utd_core.testing.wait import within
 from utd_mock import MockBackend, MockServer
 
+from .network import Network
+
 T = TypeVar("T")
+
+Way = Literal["embedded", "remote"]
 
 ROOM = "room"
 MICROPHONE = TrackSource.MICROPHONE
@@ -35,17 +40,22 @@ MICROPHONE = TrackSource.MICROPHONE
 class World:
     """One media server, which outlives the engines on it, and the people who are connected to it.
 
-    `store` is what the engines are on, or makes a store for each of them, as several nodes have it.
+    `store` is what the engines are on, or makes a store for each of them, as several nodes have it. `way` is how people
+    and the application's server reach the engine: in the process, or as a server.
     """
 
-    def __init__(self, store: Store | Path | Callable[[], Store] | None = None, **settings: Any) -> None:
+    def __init__(
+        self, store: Store | Path | Callable[[], Store] | None = None, *, way: Way = "embedded", **settings: Any
+    ) -> None:
         self.clock = VirtualClock()
         self.server = MockServer(self.clock)
         self.media = MockBackend({"server": self.server}, self.clock)
         self.store = store
         self.settings = EngineSettings(**settings)
         self._stores: list[Store] = []
+        self._way = way
         self.engine = self.make_engine()
+        self._network = self._connected()
 
     def make_engine(self) -> Engine:
         """One more engine on the same store and media server."""
@@ -66,7 +76,7 @@ class World:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.engine.aclose()
+        await self.stop()
         for store in self._stores:
             await store.aclose()
         await self.media.aclose()
@@ -74,11 +84,14 @@ class World:
 
     async def stop(self) -> None:
         """End the engine; the media server and everybody's connections stay."""
+        if self._network is not None:
+            await self.run(self._network.aclose())
         await self.engine.aclose()
 
     async def start(self) -> None:
         """A new engine on what the last one left behind."""
         self.engine = self.make_engine()
+        self._network = self._connected()
         await self.engine.__aenter__()
 
     async def restart(self) -> None:
@@ -94,8 +107,36 @@ class World:
         await self.clock.advance(seconds)
         await self.clock.settle()
 
+    async def sign_in(self, *people: Person) -> None:
+        """Let them sign in, where that is a step of its own, before something that depends on who is first."""
+        if self._network is not None:
+            for person in people:
+                await self._network.sign_in(person.actor)
+
+    async def execute(self, command: Command, actor: Actor, key: str | None = None) -> Any:
+        """Give a command, the way that people have here."""
+        if self._network is not None:
+            return await self._network.give(command, actor, key)
+        return await self.engine.execute(command, actor=actor, idempotency_key=key)
+
+    async def subscribe(self, channel: str, actor: Actor, recover: Recover | None = None) -> Subscription:
+        """Follow a channel, the way that people have here."""
+        if self._network is not None:
+            return await self._network.follow(channel, actor, recover)
+        return await self.engine.subscribe(channel, actor=actor, recover=recover)
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        if self._network is not None:
+            self._network.unfollow(subscription)
+        else:
+            self.engine.unsubscribe(subscription)
+
+    async def run(self, operation: Awaitable[T], timeout: float = 60.0) -> T:
+        """Move time until an operation ends."""
+        return await within(operation, timeout, clock=self.clock)
+
     async def server_does(self, command: Command, key: str | None = None) -> Any:
-        return await self.engine.execute(command, actor=THE_SERVER, idempotency_key=key)
+        return await self.execute(command, THE_SERVER, key)
 
     def person(self, identity: str, device: str = "default") -> Person:
         return Person(self, identity, device)
@@ -121,6 +162,9 @@ class World:
         """How many are in a room, as the engine has it."""
         count: int = (await self.server_does(GetRoom(room=room))).participants
         return count
+
+    def _connected(self) -> Network | None:
+        return None if self._way == "embedded" else Network(self.engine, self.clock)
 
     def connected(self, room: str = ROOM) -> set[str]:
         """Who is connected to a media room, as the media server has it."""
@@ -153,7 +197,7 @@ class Person:
         self.ticket: UTDTokenResponse | None = None
 
     async def do(self, command: Command, key: str | None = None) -> Any:
-        return await self.world.engine.execute(command, actor=self.actor, idempotency_key=key)
+        return await self.world.execute(command, self.actor, key)
 
     async def join(
         self,
@@ -198,7 +242,7 @@ class Person:
         return call
 
     async def follow(self, channel: str) -> Subscription:
-        return await self.world.engine.subscribe(channel, actor=self.actor)
+        return await self.world.subscribe(channel, self.actor)
 
     def is_connected(self) -> bool:
         return self.connection is not None and self.connection.state is not ConnectionState.DISCONNECTED
