@@ -23,6 +23,7 @@
     |   `-- BackendNotFound         404  no installed plugin has this name
     +-- StoreFailed                 503  the database failed; nothing was changed
     +-- Unavailable                 503  the server starts or stops, or cannot be reached
+    |   `-- NobodyListens           503  no node answers there; nothing was done
     +-- DeadlineExceeded            504  the answer did not come in time
     +-- Superseded                  409  a later opposite operation won
     `-- Closed                      409  the object was closed
@@ -356,6 +357,10 @@ class StoreFailed(UTDStreamException):
 class Unavailable(UTDStreamException):
     default_status = 503
     default_code = ErrorCode.UNAVAILABLE
+
+
+class NobodyListens(Unavailable):
+    """A question that no node was there to answer, so that nothing was done."""
 
 
 class DeadlineExceeded(UTDStreamException):
