@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import anyio
 
-from ..errors import Superseded
+from ...errors import Superseded
 
 
 class Operations:

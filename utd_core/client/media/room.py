@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from ..concurrency import Clock, Closeable, SystemClock, TaskScope
-from ..errors import Closed, ConnectionLost, ErrorCode, InvalidInput, NotFound
-from ..media.backend import ConnectOptions, MediaBackend, PublishOptions
-from ..media.checks import check_choice
-from ..media.events import DisconnectReason
-from ..media.quality import VideoQuality
-from ..media.sources.base import AudioSource, VideoSource
-from ..model.identifiers import check_identity
-from ..model.permission import AUDIO_SOURCES, Grant, TrackSource
-from ..model.results import UTDTokenResponse
+from ...concurrency import Clock, Closeable, SystemClock, TaskScope
+from ...errors import Closed, ConnectionLost, ErrorCode, InvalidInput, NotFound
+from ...media.backend import ConnectOptions, MediaBackend, PublishOptions
+from ...media.checks import check_choice
+from ...media.events import DisconnectReason
+from ...media.quality import VideoQuality
+from ...media.sources.base import AudioSource, VideoSource
+from ...model.identifiers import check_identity
+from ...model.permission import AUDIO_SOURCES, Grant, TrackSource
+from ...model.results import UTDTokenResponse
+from ..link import BackendLink, MediaLink
+from ..models import LocalParticipant, RemoteParticipant, RoomEvent, RoomStatistics
+from ..state.event_stream import EventSource, EventStream
+from ..state.observable import Observable
 from .devices import Devices, MediaSource, check_no_media
-from .event_stream import EventSource, EventStream
-from .link import BackendLink, MediaLink
-from .models import LocalParticipant, RemoteParticipant, RoomEvent, RoomStatistics
-from .observable import Observable
 from .publishing import Publishing
 from .receiving import Receiving
 from .reception import Reception

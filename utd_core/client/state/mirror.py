@@ -17,12 +17,12 @@ from typing import Generic, Protocol, TypeVar
 
 import anyio
 
-from ..broker.base import Recover, Subscription
-from ..concurrency import Clock
-from ..errors import Closed, Refused, Unauthenticated, UTDStreamException
-from ..store.base import Envelope
-from .link import EngineLink
-from .policy import RetryPolicy
+from ...broker.base import Recover, Subscription
+from ...concurrency import Clock
+from ...errors import Closed, Refused, Unauthenticated, UTDStreamException
+from ...store.base import Envelope
+from ..link import EngineLink
+from ..policy import RetryPolicy
 
 log = logging.getLogger("utd_core.client")
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 from weakref import ref
 
-from ..concurrency import BoundedQueue, Closeable, Overflow, QueueStatistics
+from ...concurrency import BoundedQueue, Closeable, Overflow, QueueStatistics
 
 T = TypeVar("T")
 

@@ -20,15 +20,15 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from ..concurrency import Clock, TaskScope
-from ..errors import Closed, ConnectionLost, ErrorCode, Forbidden, PublishRefused, Superseded, UTDStreamException
-from ..media.backend import PublishOptions
-from ..media.events import GrantChanged, LocalTrackEnded, MediaEvent, TrackInfo
-from ..media.options import publish_options
-from ..model.permission import Grant, TrackSource
+from ...concurrency import Clock, TaskScope
+from ...errors import Closed, ConnectionLost, ErrorCode, Forbidden, PublishRefused, Superseded, UTDStreamException
+from ...media.backend import PublishOptions
+from ...media.events import GrantChanged, LocalTrackEnded, MediaEvent, TrackInfo
+from ...media.options import publish_options
+from ...model.permission import Grant, TrackSource
+from ..models import PublishingEnded, PublishingEndReason, PublishingStatistics
 from .devices import MediaSource, check_media
 from .media_plane import MediaPlane
-from .models import PublishingEnded, PublishingEndReason, PublishingStatistics
 from .publication import Feed, FeedEnd, Publication, close
 
 log = logging.getLogger("utd_core.client")

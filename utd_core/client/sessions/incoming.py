@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from ..broker.base import Subscription
-from ..concurrency import TaskScope
-from ..errors import Closed, UTDStreamException
-from ..model.call import Call, CallStarted, UTDCallStatus, apply
-from ..model.channels import user_channel
-from ..model.command import Aggregate
-from ..model.commands import ListCalls
-from ..model.results import Page, UTDCall
-from ..model.rules import call_view
-from ..store.base import Envelope
-from .call_state import call_of
-from .link import EngineLink
-from .mirror import Mirror, Snapshot
-from .observable import Observable, Variable
-from .policy import RetryPolicy
+from ...broker.base import Subscription
+from ...concurrency import TaskScope
+from ...errors import Closed, UTDStreamException
+from ...model.call import Call, CallStarted, UTDCallStatus, apply
+from ...model.channels import user_channel
+from ...model.command import Aggregate
+from ...model.commands import ListCalls
+from ...model.results import Page, UTDCall
+from ...model.rules import call_view
+from ...store.base import Envelope
+from ..link import EngineLink
+from ..policy import RetryPolicy
+from ..state.call_state import call_of
+from ..state.mirror import Mirror, Snapshot
+from ..state.observable import Observable, Variable
 from .session import log
 
 _RINGING = (UTDCallStatus.INITIATING, UTDCallStatus.RINGING)

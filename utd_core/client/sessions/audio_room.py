@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from ..media.sources.base import AudioSource, VideoSource
-from ..model.commands import (
+from ...media.sources.base import AudioSource, VideoSource
+from ...model.commands import (
     ClearSeat,
     GetSeats,
     LeaveSeat,
@@ -21,16 +21,16 @@ from ..model.commands import (
     UnlockSeat,
     UnmuteSeat,
 )
-from ..model.event import Event
-from ..model.permission import TrackSource
-from ..model.request import Request, RequestKind
-from ..model.room import Room
-from ..model.seats import SeatLeft, SeatMode
-from ..model.stream_type import UTDStreamType
-from .context import ClientContext
-from .devices import Opening
-from .models import UTDSeat, UTDSeatGrid
-from .observable import Observable, Variable
+from ...model.event import Event
+from ...model.permission import TrackSource
+from ...model.request import Request, RequestKind
+from ...model.room import Room
+from ...model.seats import SeatLeft, SeatMode
+from ...model.stream_type import UTDStreamType
+from ..context import ClientContext
+from ..media.devices import Opening
+from ..models import UTDSeat, UTDSeatGrid
+from ..state.observable import Observable, Variable
 from .room_session import UTDRoomSession
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..concurrency import Clock, TaskScope
-from ..media.events import ConnectionState, GrantChanged, MediaEvent, StateChanged
-from ..model.permission import Grant, TrackSource
+from ...concurrency import Clock, TaskScope
+from ...media.events import ConnectionState, GrantChanged, MediaEvent, StateChanged
+from ...model.permission import Grant, TrackSource
+from ..models import RemoteParticipant
+from ..state.observable import Variable
 from .media_plane import MediaPlane
-from .models import RemoteParticipant
-from .observable import Variable
 
 NO_GRANT = Grant(subscribe=False, publish_data=False)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from ..concurrency import TaskScope
-from ..errors import Closed, ConnectionLost, NotFound, UTDStreamException
-from ..media.events import MediaEvent, TrackInfo, TrackSubscribed
-from ..media.quality import VideoQuality
-from ..model.permission import TrackSource
+from ...concurrency import TaskScope
+from ...errors import Closed, ConnectionLost, NotFound, UTDStreamException
+from ...media.events import MediaEvent, TrackInfo, TrackSubscribed
+from ...media.quality import VideoQuality
+from ...model.permission import TrackSource
 from .media_plane import MediaPlane
 
 log = logging.getLogger("utd_core.client")

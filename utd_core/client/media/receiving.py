@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from ..concurrency import Overflow
-from ..media.backend import FrameReader
-from ..media.frames import AudioFrame, Frame, VideoFrame
-from ..model.permission import AudioTrackSource, TrackSource, VideoTrackSource
+from ...concurrency import Overflow
+from ...media.backend import FrameReader
+from ...media.frames import AudioFrame, Frame, VideoFrame
+from ...model.permission import AudioTrackSource, TrackSource, VideoTrackSource
 from .reception import Reception, RemoteFrames
 
 

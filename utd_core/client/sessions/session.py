@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..concurrency import within
-from ..errors import (
+from ...concurrency import within
+from ...errors import (
     Closed,
     ConnectionLost,
     ErrorCode,
@@ -23,21 +23,21 @@ from ..errors import (
     Unauthenticated,
     UTDStreamException,
 )
-from ..media.events import ConnectionState, DisconnectReason, StateChanged
-from ..media.quality import VideoQuality
-from ..media.sinks.base import Sink
-from ..media.sinks.record import RecordStatistics, record
-from ..media.sources.base import AudioSource, VideoSource
-from ..model.command import Command
-from ..model.permission import Grant, TrackSource
-from ..model.results import UTDTokenResponse
-from ..model.session import SessionTrigger
-from ..model.stream_type import UTDStreamType
-from .context import ClientContext
-from .devices import MediaSource, Opening, check_no_media
-from .event_stream import EventSource, EventStream
-from .lifecycle import SessionLifecycle
-from .models import (
+from ...media.events import ConnectionState, DisconnectReason, StateChanged
+from ...media.quality import VideoQuality
+from ...media.sinks.base import Sink
+from ...media.sinks.record import RecordStatistics, record
+from ...media.sources.base import AudioSource, VideoSource
+from ...model.command import Command
+from ...model.permission import Grant, TrackSource
+from ...model.results import UTDTokenResponse
+from ...model.session import SessionTrigger
+from ...model.stream_type import UTDStreamType
+from ..context import ClientContext
+from ..media.devices import MediaSource, Opening, check_no_media
+from ..media.receiving import Receiving
+from ..media.room import RoomHooks, UTDRoom
+from ..models import (
     EndReason,
     LocalParticipant,
     RemoteParticipant,
@@ -48,9 +48,9 @@ from .models import (
     SessionEvent,
     SyncState,
 )
-from .observable import Observable, Variable
-from .receiving import Receiving
-from .room import RoomHooks, UTDRoom
+from ..state.event_stream import EventSource, EventStream
+from ..state.observable import Observable, Variable
+from .lifecycle import SessionLifecycle
 from .visit import Visit, end_of
 
 log = logging.getLogger("utd_core.client")

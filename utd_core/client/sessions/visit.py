@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from ..errors import Closed, DeadlineExceeded, ErrorCode, MediaError, Unavailable, UTDStreamException
-from .models import EndReason, SessionEnd
+from ...errors import Closed, DeadlineExceeded, ErrorCode, MediaError, Unavailable, UTDStreamException
+from ..models import EndReason, SessionEnd
 
 _REASONS = {
     ErrorCode.BANNED: EndReason.BANNED,

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..concurrency import Closeable, Overflow
-from ..errors import ConnectionLost, ErrorCode, NotFound
-from ..media.backend import FrameReader, FrameT_co
-from ..media.events import MediaEvent, TrackInfo, TrackSubscribed, TrackUnsubscribed
-from ..model.permission import TrackSource
+from ...concurrency import Closeable, Overflow
+from ...errors import ConnectionLost, ErrorCode, NotFound
+from ...media.backend import FrameReader, FrameT_co
+from ...media.events import MediaEvent, TrackInfo, TrackSubscribed, TrackUnsubscribed
+from ...model.permission import TrackSource
+from ..state.signal import Signal
 from .media_plane import MediaPlane
-from .signal import Signal
 
 
 @dataclass(eq=False, slots=True)

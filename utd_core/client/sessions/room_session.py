@@ -9,11 +9,11 @@ from typing import Any, Literal, TypedDict
 
 import anyio
 
-from ..broker.base import Subscription
-from ..errors import Banned, ErrorCode, NotFound, UTDStreamException
-from ..model.bans import Ban
-from ..model.channels import room_channel
-from ..model.commands import (
+from ...broker.base import Subscription
+from ...errors import Banned, ErrorCode, NotFound, UTDStreamException
+from ...model.bans import Ban
+from ...model.channels import room_channel
+from ...model.commands import (
     AcceptRequest,
     CancelRequest,
     CreateBan,
@@ -32,23 +32,23 @@ from ..model.commands import (
     StopLive,
     UpdateMetadata,
 )
-from ..model.event import Event
-from ..model.grants import affected, grant_of, why_refused
-from ..model.permission import Grant, TrackSource
-from ..model.request import Request, RequestEnded, RequestKind, RequestMade
-from ..model.results import Page, RoomSnapshot, UTDTokenResponse
-from ..model.roles import Capability, Role
-from ..model.room import DuplicateIdentity, MetadataChanged, ParticipantRemoved, Phase, Room, RoomEnded, apply
-from ..model.seats import SeatMode
-from ..model.stream_type import UTDStreamType
-from ..store.base import Envelope
+from ...model.event import Event
+from ...model.grants import affected, grant_of, why_refused
+from ...model.permission import Grant, TrackSource
+from ...model.request import Request, RequestEnded, RequestKind, RequestMade
+from ...model.results import Page, RoomSnapshot, UTDTokenResponse
+from ...model.roles import Capability, Role
+from ...model.room import DuplicateIdentity, MetadataChanged, ParticipantRemoved, Phase, Room, RoomEnded, apply
+from ...model.seats import SeatMode
+from ...model.stream_type import UTDStreamType
+from ...store.base import Envelope
+from ..context import ClientContext
+from ..media.devices import Opening
+from ..media.room_state import NO_GRANT
+from ..models import EndReason, SessionEnd, SyncState
+from ..state.mirror import Following, Mirror, Snapshot
+from ..state.observable import Observable, Variable
 from .awaited import AwaitedAnswers
-from .context import ClientContext
-from .devices import Opening
-from .mirror import Following, Mirror, Snapshot
-from .models import EndReason, SessionEnd, SyncState
-from .observable import Observable, Variable
-from .room_state import NO_GRANT
 from .session import UTDSession
 from .visit import Visit
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..media.events import ParticipantJoined
-from ..media.sources.base import AudioSource, VideoSource
-from ..model.commands import DemoteFromStage, GetStage, LeaveStage, PromoteToStage
-from ..model.event import Event
-from ..model.permission import TrackSource
-from ..model.request import Request, RequestKind
-from ..model.results import Page, UTDTokenResponse
-from ..model.room import Phase, RoleChanged, Room
-from ..model.stage import StageJoined, StageLeft, StageMember, StageMuteChanged
-from ..model.stream_type import UTDStreamType
-from .context import ClientContext
-from .devices import Opening
-from .models import RoomEvent, UTDStageMember
-from .observable import Observable, Variable
+from ...media.events import ParticipantJoined
+from ...media.sources.base import AudioSource, VideoSource
+from ...model.commands import DemoteFromStage, GetStage, LeaveStage, PromoteToStage
+from ...model.event import Event
+from ...model.permission import TrackSource
+from ...model.request import Request, RequestKind
+from ...model.results import Page, UTDTokenResponse
+from ...model.room import Phase, RoleChanged, Room
+from ...model.stage import StageJoined, StageLeft, StageMember, StageMuteChanged
+from ...model.stream_type import UTDStreamType
+from ..context import ClientContext
+from ..media.devices import Opening
+from ..models import RoomEvent, UTDStageMember
+from ..state.observable import Observable, Variable
 from .room_session import UTDRoomSession
 
 _DEVICES = (TrackSource.MICROPHONE, TrackSource.CAMERA)

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ..concurrency import Overflow, QueueStatistics
-from ..errors import MediaError, UTDStreamException
-from ..media.backend import ConnectionStatistics, FrameReader, LocalTrack, MediaConnection, PublishOptions
-from ..media.events import (
+from ...concurrency import Overflow, QueueStatistics
+from ...errors import MediaError, UTDStreamException
+from ...media.backend import ConnectionStatistics, FrameReader, LocalTrack, MediaConnection, PublishOptions
+from ...media.events import (
     ConnectionState,
     DataReceived,
     MediaEvent,
@@ -30,10 +30,10 @@ from ..media.events import (
     TrackUnpublished,
     TrackUnsubscribed,
 )
-from ..media.frames import Frame
-from ..media.quality import VideoQuality
-from ..model.identifiers import split_media_identity
-from ..model.permission import Grant
+from ...media.frames import Frame
+from ...media.quality import VideoQuality
+from ...model.identifiers import split_media_identity
+from ...model.permission import Grant
 
 
 @contextmanager

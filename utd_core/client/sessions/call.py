@@ -7,25 +7,25 @@ from typing import Any
 
 import anyio
 
-from ..broker.base import Subscription
-from ..errors import ConnectionLost, ErrorCode, InvalidInput, UTDStreamException
-from ..media.sources.base import AudioSource, VideoSource
-from ..model.call import DEFAULT_RING_TIMEOUT, Call, UTDCallStatus
-from ..model.channels import call_channel
-from ..model.commands import AcceptCall, BusyCall, EndCall, GetCall, RejectCall, RingCall, StartCall
-from ..model.grants import call_grant_of, why_refused_in_call
-from ..model.permission import Grant, TrackSource
-from ..model.results import UTDCall, UTDTokenResponse
-from ..model.rules import call_view
-from ..model.stream_type import UTDStreamType
-from ..store.base import Envelope
-from .call_state import apply_call, call_of
-from .context import ClientContext
-from .devices import Opening
-from .mirror import Following, Mirror, Snapshot
-from .models import EndReason, SessionEnd, SyncState
-from .observable import Observable, Variable
-from .room_state import NO_GRANT
+from ...broker.base import Subscription
+from ...errors import ConnectionLost, ErrorCode, InvalidInput, UTDStreamException
+from ...media.sources.base import AudioSource, VideoSource
+from ...model.call import DEFAULT_RING_TIMEOUT, Call, UTDCallStatus
+from ...model.channels import call_channel
+from ...model.commands import AcceptCall, BusyCall, EndCall, GetCall, RejectCall, RingCall, StartCall
+from ...model.grants import call_grant_of, why_refused_in_call
+from ...model.permission import Grant, TrackSource
+from ...model.results import UTDCall, UTDTokenResponse
+from ...model.rules import call_view
+from ...model.stream_type import UTDStreamType
+from ...store.base import Envelope
+from ..context import ClientContext
+from ..media.devices import Opening
+from ..media.room_state import NO_GRANT
+from ..models import EndReason, SessionEnd, SyncState
+from ..state.call_state import apply_call, call_of
+from ..state.mirror import Following, Mirror, Snapshot
+from ..state.observable import Observable, Variable
 from .session import UTDSession
 from .visit import Visit
 

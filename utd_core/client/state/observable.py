@@ -23,8 +23,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ..concurrency import BoundedQueue, Clock, Overflow, TaskScope, within
-from ..errors import Closed
+from ...concurrency import BoundedQueue, Clock, Overflow, TaskScope, within
+from ...errors import Closed
 from .signal import Signal
 
 log = logging.getLogger("utd_core.client")

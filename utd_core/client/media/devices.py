@@ -16,11 +16,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import InvalidInput
-from ..media.sources.base import AudioSource, VideoSource
-from ..media.sources.kinds import is_audio_source, is_video_source
-from ..media.sources.synthetic import SilenceAudioSource
-from ..model.permission import AUDIO_SOURCES, TrackSource
+from ...errors import InvalidInput
+from ...media.sources.base import AudioSource, VideoSource
+from ...media.sources.kinds import is_audio_source, is_video_source
+from ...media.sources.synthetic import SilenceAudioSource
+from ...model.permission import AUDIO_SOURCES, TrackSource
 
 MediaSource = AudioSource | VideoSource
 

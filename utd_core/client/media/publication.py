@@ -9,14 +9,14 @@ from enum import StrEnum
 
 import anyio
 
-from ..concurrency import Clock
-from ..errors import Closed, UTDStreamException
-from ..media.backend import LocalTrack, PublishOptions
-from ..media.events import TrackInfo
-from ..media.frames import Frame
-from ..media.pump import Pump, SourceEnd
+from ...concurrency import Clock
+from ...errors import Closed, UTDStreamException
+from ...media.backend import LocalTrack, PublishOptions
+from ...media.events import TrackInfo
+from ...media.frames import Frame
+from ...media.pump import Pump, SourceEnd
+from ..models import PublishingStatistics
 from .devices import MediaSource
-from .models import PublishingStatistics
 
 log = logging.getLogger("utd_core.client")
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import anyio
 
-from ..concurrency import Clock, Closeable, TaskScope
-from ..errors import Closed, Conflict, ErrorCode, Superseded
-from ..model.session import SESSION, SessionState, SessionTrigger
-from ..model.stream_type import UTDStreamType
-from .context import ClientContext
-from .models import EndReason, SessionEnd
-from .observable import Observable, Variable
+from ...concurrency import Clock, Closeable, TaskScope
+from ...errors import Closed, Conflict, ErrorCode, Superseded
+from ...model.session import SESSION, SessionState, SessionTrigger
+from ...model.stream_type import UTDStreamType
+from ..context import ClientContext
+from ..models import EndReason, SessionEnd
+from ..state.observable import Observable, Variable
+from ..state.signal import Signal
 from .operations import Operations
-from .signal import Signal
 from .visit import Visit
 
 

@@ -8,12 +8,12 @@ from typing import Protocol
 
 import anyio
 
-from ..concurrency import TaskScope
-from ..errors import Closed, Conflict, ConnectionLost, ErrorCode
-from ..media.backend import ConnectOptions
-from ..media.events import ConnectionState, DisconnectReason, MediaEvent, StateChanged
-from ..model.results import UTDTokenResponse
-from .link import MediaLink
+from ...concurrency import TaskScope
+from ...errors import Closed, Conflict, ConnectionLost, ErrorCode
+from ...media.backend import ConnectOptions
+from ...media.events import ConnectionState, DisconnectReason, MediaEvent, StateChanged
+from ...model.results import UTDTokenResponse
+from ..link import MediaLink
 from .media_plane import MediaPlane, own_errors
 from .room_state import RoomState
 

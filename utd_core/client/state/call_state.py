@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..model.call import Call, apply
-from ..model.results import UTDCall
-from ..store.base import Envelope
+from ...model.call import Call, apply
+from ...model.results import UTDCall
+from ...store.base import Envelope
 
 
 def call_of(view: UTDCall) -> Call:

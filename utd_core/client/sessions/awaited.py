@@ -6,11 +6,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from ..concurrency import TaskScope
-from ..errors import UTDStreamException
-from ..model.request import RequestState
-from ..model.room import Room
-from .devices import Opening
+from ...concurrency import TaskScope
+from ...errors import UTDStreamException
+from ...model.request import RequestState
+from ...model.room import Room
+from ..media.devices import Opening
 
 log = logging.getLogger("utd_core.client")
 
