@@ -4,7 +4,8 @@
   the media rooms of its project, and no others.
 - What another process changes (`utd project suspend`, a new secret) is noticed within `interval` seconds; a project
   that was just made, at its first request.
-- A project that is deleted has its engine closed.
+- A project that is deleted has its engine closed. The media rooms of one that is suspended or deleted are emptied;
+  what a suspended one has is kept, and its deadlines fire as ever.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ..store.sql_store import SqlStore
 from .directory import Directory, Entry, Tenant
 from .projects import Hosted, Project
 from .running import Running
+from .silence import Silence
 from .webhooks import Webhooks, WebhookSettings
 
 log = logging.getLogger("utd_core.server")
@@ -82,6 +84,7 @@ class Hosting:
         self._interval = interval
         self._scope = TaskScope("hosting")
         self._backend: MediaBackend | None = None
+        self._silence: Silence
         self._places: dict[str, _Place] = {}
         self._app_ids: dict[str, str] = {}
         # Those of deleted projects too, until they are closed.
@@ -109,12 +112,14 @@ class Hosting:
             manager = default_manager()
             await asyncio.to_thread(manager.load)
             self._backend = manager.create_backend(self._media, self._media_settings, self._clock)
+        self._silence = Silence(self._backend.control, self._clock)
         await self._scope.open()
         self._looked_at = self._clock.monotonic()
         for entry in await self._directory.all():
             self._see(entry)
         self._scope.start(self._every_interval, self._look, name="changes")
         self._scope.start(self._every_interval, self._wake_those_due, name="deadlines")
+        self._scope.start(self._every_interval, self._silence.keep, name="silence")
 
     async def aclose(self) -> None:
         """Deliver what webhooks are due, for a while, and close every engine. Idempotent."""
@@ -230,7 +235,7 @@ class Hosting:
             except Closed:
                 return
             except UTDStreamException as error:
-                log.warning("the projects could not be looked at; again in %s s: %s", self._interval, error)
+                log.warning("the projects could not be looked after; again in %s s: %s", self._interval, error)
 
     async def _look_again(self) -> None:
         """Look, unless somebody has done it a moment ago; however many ask for what is not there."""
@@ -263,6 +268,10 @@ class Hosting:
         if place is None:
             place = self._places[entry.app_id] = _Place(entry)
         place.entry, place.hosted, place.is_troubled = entry, None, False
+        if entry.suspended:
+            self._silence.begin(entry.app_id)
+        else:
+            self._silence.end(entry.app_id)
         self._app_ids[entry.version.key] = entry.app_id
         if place.running is not None:
             try:
@@ -274,6 +283,7 @@ class Hosting:
     def _forget(self, app_id: str) -> None:
         place = self._places.pop(app_id)
         self._app_ids.pop(place.entry.version.key, None)
+        self._silence.begin(app_id, deleted=True)
         if place.running is not None:
             self._scope.start(self._end, place.running)
 

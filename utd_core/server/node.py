@@ -21,6 +21,7 @@ from .exchange import Exchange, Observer, write_to_log
 from .figures import Figures
 from .health import METRICS, READY, OperationsMount, Readiness
 from .hosting import Hosting
+from .http.rates import Rates
 from .logs import Logs
 from .metrics import Metrics
 from .pusher import PusherMount
@@ -61,12 +62,14 @@ class Node:
             instrument=self._instrument(),
         )
         self.readiness = Readiness(self._clock, {"engine": self._check_engines, "store": self._check_store})
-        self._sockets = PusherMount(self.host, settings=settings.sockets)
+        rates = Rates(settings.http.max_buckets)
+        self._sockets = PusherMount(self.host, settings=settings.sockets, rates=rates)
         self._app = App(
             self.host,
             mounts=[self._operations(), self._sockets],
             observers=self._observers(),
             settings=settings.http,
+            rates=rates,
         )
         self._figures = Figures(settings.metrics_projects)
         self._open = AsyncExitStack()

@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any, TypeVar
 
+from ..errors import Unavailable
 from ..model.identifiers import check_app_id
 from ..store.projects import StoredProject, StoredProjects
 from .projects import Project, ProjectFlags, ProjectLimits
-from .vault import Secrets, Vault
+from .vault import VARIABLE, Secrets, Vault
 
 T = TypeVar("T", ProjectFlags, ProjectLimits)
 
@@ -43,6 +45,10 @@ class Registry:
         """Every project, by app id."""
         return [known(row) for row in await self._stored.all()]
 
+    async def find(self, app_id: str) -> Known | None:
+        row = await self._stored.load(app_id)
+        return None if row is None else known(row)
+
     async def create(
         self,
         vault: Vault,
@@ -55,9 +61,11 @@ class Registry:
     ) -> Project:
         """A new project, with new credentials; its app id is made up where none is given.
 
-        `adopt`: what is stored under this app id already becomes the project's. Raises `InvalidInput`, and `Conflict`
-        when there is such a project.
+        `adopt`: what is stored under this app id already becomes the project's. Raises `InvalidInput`, `Conflict` when
+        there is such a project, and `Unavailable` where the vault reads none of the projects that are there: a server
+        has one key for all.
         """
+        await self._check_key(vault)
         project = Project(
             check_app_id(_new_app_id() if app_id is None else app_id),
             secrets.token_hex(10),
@@ -141,6 +149,18 @@ class Registry:
     async def purge(self, app_id: str) -> int:
         """Delete everything that a deleted project has in the database; how many rows that was."""
         return await self._stored.purge(app_id)
+
+    async def _check_key(self, vault: Vault) -> None:
+        rows = await self._stored.all()
+        for row in rows:
+            with suppress(Unavailable):
+                vault.unseal(row.app_id, row.secrets)
+                return
+        if rows:
+            raise Unavailable(
+                f"the projects that are in the database were encrypted with another key than that in {VARIABLE}; a "
+                "server reads all of them with one, so set that"
+            )
 
 
 def known(row: StoredProject) -> Known:
