@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from utd_core.server import Hosted, Project
 from utd_core.server.directory import StoredDirectory
 from utd_core.server.hosting import INTERVAL, Hosting
 from utd_core.server.registry import Registry
-from utd_core.server.vault import Vault, new_key
+from utd_core.server.vault import Secrets, Vault, new_key
 from utd_core.store import open_store
 from utd_core.store.sql_store import SqlStore
 from utd_core.testing import VirtualClock
@@ -288,8 +289,10 @@ async def test_what_an_embedded_engine_left_is_the_project_s_when_it_is_adopted(
 
 class TestTrouble:
     async def test_secrets_that_this_server_cannot_read_are_one_project_s_trouble(self, world: World) -> None:
-        await world.create("shop")
-        await world.registry.create(Vault(new_key()), app_id="foreign")
+        for app_id in ("shop", "foreign"):
+            await world.create(app_id)
+        theirs = Vault(new_key()).seal("foreign", Secrets(("secret",), "key"))
+        await world.store.projects.change("foreign", lambda row: replace(row, secrets=theirs))
         async with world.hosting() as hosting:
             with pytest.raises(Unavailable, match="another key"):
                 await hosting.find("foreign")
