@@ -7,6 +7,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def test_suspended_and_back(utd: Utd) -> None:
 class TestDelete:
     def test_asks_before_it_does(self, utd: Utd, monkeypatch: pytest.MonkeyPatch) -> None:
         created(utd)
-        monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
+        monkeypatch.setattr("sys.stdin", StringIO("n\n"))
         utd("delete", "shop", "--wait", "0", status=1)
         assert shown(utd)["app_id"] == "shop"
 
