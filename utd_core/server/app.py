@@ -19,6 +19,7 @@ from .answers import as_told, failure, refusal
 from .app_settings import AppSettings
 from .exchange import REQUEST_ID, Exchange, Observer, begin, write_to_log
 from .http.api import Api
+from .http.rates import Rates
 from .mounts import EVENTS, Mount
 from .paths import path_of
 from .projects import Host
@@ -34,7 +35,8 @@ class App:
     starts and closes them when it ends. Mounted, it hears of neither: open what it serves yourself, and the application
     too (`async with app:`).
 
-    `mounts` are parts with paths of their own; `observers` hear of every request.
+    `mounts` are parts with paths of their own; `observers` hear of every request. `rates` are those that it shares with
+    them.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class App:
         resources: Sequence[AbstractAsyncContextManager[Any]] = (),
         observers: Sequence[Observer] = (write_to_log,),
         settings: AppSettings | None = None,
+        rates: Rates | None = None,
     ) -> None:
         settings = settings or AppSettings()
         self._mounts = [(prefix, mount) for mount in mounts for prefix in mount.prefixes]
@@ -52,7 +55,8 @@ class App:
         self._resources = tuple(resources)
         self._observers = tuple(observers)
         self._proxies = TrustedProxies(settings.trusted_proxies)
-        self._api = Api(host, settings, events=any(prefix == EVENTS for prefix, _ in self._mounts))
+        rates = rates or Rates(settings.max_buckets)
+        self._api = Api(host, settings, rates, events=any(prefix == EVENTS for prefix, _ in self._mounts))
         self._opened: list[Mount] = []
         self._opening = asyncio.Lock()
         self._ready = False
