@@ -204,3 +204,36 @@ class TestBesideEachOther:
             assert await claim(store) == []
             assert await store.outbox.figures() == {}
             assert len(await claim(other)) == 1
+
+
+class TestDiscarding:
+    async def test_deletes_everything_of_one_endpoint_and_nothing_of_others(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b", "attic"), outgoing("c", endpoint="other"), outgoing("d"))
+        await store.outbox.bury(await first_of(store, "attic"), "gone", 10.0, 110.0)
+        assert await store.outbox.discard(HOOK) == 3
+        assert await store.outbox.discard(HOOK) == 0
+        assert await store.outbox.figures() == {"other": OutboxFigures(1, 1.0, 0)}
+        assert await store.outbox.next_due(HOOK) is None
+
+    async def test_leaves_a_lane_that_works_for_what_comes_afterwards(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b"))
+        under_way = await take(store)
+        await store.outbox.discard(HOOK)
+        await put_out(store, outgoing("c"))
+        # Whoever had the first one in hand when it was deleted changes nothing any more.
+        assert await store.outbox.delivered(under_way, 10.0, 110.0) is None
+        assert ids(await claim(store)) == ["c"]
+
+    async def test_a_commit_at_the_same_time_leaves_no_parcel_without_a_lane(self, store: SqlStore) -> None:
+        for n in range(20):
+            await asyncio.gather(put_out(store, outgoing(f"a{n}")), store.outbox.discard(HOOK))
+        await put_out(store, outgoing("last"))
+        parcel: Parcel | None = await take(store)
+        while parcel is not None:
+            parcel = await store.outbox.delivered(parcel, 10.0, 110.0)
+        assert await store.outbox.figures() == {}
+
+
+async def first_of(store: SqlStore, key: str) -> Parcel:
+    (found,) = [parcel for parcel in await claim(store) if parcel.outgoing.key == key]
+    return found

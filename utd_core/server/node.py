@@ -45,7 +45,7 @@ class Node:
         self._export = None if settings.traces == "off" else Export(settings.traces)
         self._metrics = Metrics() if settings.metrics else None
         self._database = open_store(settings.store)
-        endpoints = [endpoint.as_endpoint() for endpoint in settings.project.webhooks]
+        endpoints = self.project.webhooks
         self.webhooks = Webhooks(endpoints, settings.webhooks, clock=self._clock) if endpoints else None
         self.engine = Engine(
             settings.media,

@@ -7,6 +7,7 @@ from hmac import compare_digest
 from typing import Protocol
 
 from ..engine import Engine
+from .webhooks.endpoints import WebhookEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Project:
     """One application, and its credentials.
 
     `key` is public; `secrets` are not: the first is the one to sign with, the others are still accepted while a
-    rotation is under way.
+    rotation is under way. `webhooks`: who is told what happens.
     """
 
     app_id: str
@@ -51,6 +52,7 @@ class Project:
     flags: ProjectFlags = ProjectFlags()
     limits: ProjectLimits = ProjectLimits()
     suspended: bool = False
+    webhooks: tuple[WebhookEndpoint, ...] = field(default=(), repr=False)
 
     @property
     def secret(self) -> str:

@@ -72,7 +72,8 @@ class ProjectSettings(BaseModel):
 
     def as_project(self) -> Project:
         secrets = tuple(secret.get_secret_value() for secret in self.secrets)
-        return Project(self.app_id, self.key, secrets, self.name, self.flags, self.limits)
+        webhooks = tuple(endpoint.as_endpoint() for endpoint in self.webhooks)
+        return Project(self.app_id, self.key, secrets, self.name, self.flags, self.limits, webhooks=webhooks)
 
 
 class ServerSettings(BaseSettings):
