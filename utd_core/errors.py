@@ -101,6 +101,8 @@ class ErrorCode(StrEnum):
     """No ban with this id holds."""
     BACKEND_NOT_FOUND = "backend_not_found"
     """No installed plugin brings a media backend of this name."""
+    PROJECT_NOT_FOUND = "project_not_found"
+    """The server has no such project."""
     ROUTE_NOT_FOUND = "route_not_found"
     """The server has nothing at this path."""
     TRACK_NOT_FOUND = "track_not_found"
@@ -415,6 +417,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
         ErrorCode.CALL_NOT_FOUND,
         ErrorCode.BAN_NOT_FOUND,
         ErrorCode.ROUTE_NOT_FOUND,
+        ErrorCode.PROJECT_NOT_FOUND,
         ErrorCode.TRACK_NOT_FOUND,
     ),
     MediaError: (ErrorCode.MEDIA_FAILED,),

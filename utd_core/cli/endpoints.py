@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets as random
 from collections.abc import Awaitable, Callable
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from ..errors import InvalidInput, NotFound
-from ..media.extras import needs_extra
+from .database import File, Store, settings_of, with_database
 
 if TYPE_CHECKING:
     from ..server.registry import Registry
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-File = Annotated[Path | None, typer.Option("--config", help="The server's settings; by default utd.toml.")]
 Of = Annotated[str, typer.Option("--project", metavar="APP_ID", help="The project, by its app id.")]
 Name = Annotated[str, typer.Argument(help="What the endpoint is called; what waits, waits for this name.")]
 
@@ -34,6 +32,7 @@ def add(
     project: Of,
     type: Annotated[list[str] | None, typer.Option(help='Only these events: "room_ended", "call_*"; often.')] = None,
     config: File = None,
+    store: Store = None,
 ) -> None:
     """Have an endpoint told what happens in a project; prints the secret that signs, once."""
 
@@ -46,16 +45,17 @@ def add(
         await registry.put_webhook(vault, project, endpoint)
         return endpoint.secrets[0]
 
-    print(f"The secret for it: {_with_registry(config, put)}")
+    print(f"The secret for it: {_with_registry(config, store, put)}")
 
 
 def list_endpoints(
     project: Of,
     config: File = None,
+    store: Store = None,
     json_output: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List a project's endpoints, without their secrets."""
-    for endpoint in _with_registry(config, lambda registry, vault, _: _present(registry, vault, project)):
+    for endpoint in _with_registry(config, store, lambda registry, vault, _: _present(registry, vault, project)):
         wanted = list(endpoint.types)
         if json_output:
             rotating = len(endpoint.secrets) > 1
@@ -69,6 +69,7 @@ def rotate(
     project: Of,
     finish: Annotated[bool, typer.Option("--finish", help="Sign with the new secret alone from now on.")] = False,
     config: File = None,
+    store: Store = None,
 ) -> None:
     """Sign with a new secret beside the present one, until `--finish`; prints it, once."""
 
@@ -79,20 +80,20 @@ def rotate(
         await registry.put_webhook(vault, project, changed)
         return changed.secrets[0]
 
-    secret = _with_registry(config, turn)
+    secret = _with_registry(config, store, turn)
     print("Only the newest secret signs" if finish else f"The new secret for it: {secret}")
 
 
-def remove(name: Name, project: Of, config: File = None) -> None:
+def remove(name: Name, project: Of, config: File = None, store: Store = None) -> None:
     """Tell an endpoint no more; what waits for it is deleted, and so are its dead events."""
 
     async def drop(registry: Registry, vault: Vault, database: SqlStore) -> int:
         await _named(registry, vault, project, name)
         await registry.remove_webhook(vault, project, name)
-        async with database.scoped(project) as store:
-            return await store.outbox.discard(name)
+        async with database.scoped(project) as rows:
+            return await rows.outbox.discard(name)
 
-    print(f"{_with_registry(config, drop)} events for it are deleted")
+    print(f"{_with_registry(config, store, drop)} events for it are deleted")
 
 
 async def _present(registry: Registry, vault: Vault, project: str) -> tuple[WebhookEndpoint, ...]:
@@ -109,22 +110,16 @@ async def _named(registry: Registry, vault: Vault, project: str, name: str) -> W
     raise NotFound(f"project {project!r} has no webhook {name!r}; `utd webhook list` names them")
 
 
-def _with_registry(config: Path | None, operation: Callable[[Registry, Vault, SqlStore], Awaitable[T]]) -> T:
+def _with_registry(
+    config: Path | None, store: str | None, operation: Callable[[Registry, Vault, SqlStore], Awaitable[T]]
+) -> T:
     """The result of an operation on the projects in the database that the settings name."""
-    with needs_extra("utd webhook", "server"):
-        from ..server.registry import Registry
-        from ..server.settings import ServerSettings
-        from ..server.vault import Vault
-    from ..store import open_store
+    settings = settings_of(config, store)
+    from ..server.registry import Registry
+    from ..server.vault import Vault
 
-    settings = ServerSettings.load(file=config)
     vault = Vault.from_environment()
-
-    async def run() -> T:
-        async with open_store(settings.store) as database:
-            return await operation(Registry(database.projects), vault, database)
-
-    return asyncio.run(run())
+    return with_database(settings, lambda database: operation(Registry(database.projects), vault, database))
 
 
 def _new_secret() -> str:

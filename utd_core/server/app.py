@@ -21,6 +21,7 @@ from .app_settings import AppSettings
 from .cors import Cors, Marks
 from .exchange import REQUEST_ID, Exchange, Observer, begin, write_to_log
 from .http.api import Api
+from .http.rates import Rates
 from .mounts import EVENTS, Mount
 from .paths import path_of
 from .patience import PatientReceive
@@ -40,7 +41,8 @@ class App:
     starts and closes them when it ends. Mounted, it hears of neither: open what it serves yourself, and the application
     too (`async with app:`).
 
-    `mounts` are parts with paths of their own; `observers` hear of every request.
+    `mounts` are parts with paths of their own; `observers` hear of every request. `rates` are those that it shares with
+    them.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class App:
         resources: Sequence[AbstractAsyncContextManager[Any]] = (),
         observers: Sequence[Observer] = (write_to_log,),
         settings: AppSettings | None = None,
+        rates: Rates | None = None,
     ) -> None:
         settings = settings or AppSettings()
         self._mounts = [(prefix, mount) for mount in mounts for prefix in mount.prefixes]
@@ -62,7 +65,8 @@ class App:
         self._body_timeout = settings.body_timeout
         self._most_at_once = settings.connections_per_address
         self._under_way: Counter[str] = Counter()
-        self._api = Api(host, settings, events=any(prefix == EVENTS for prefix, _ in self._mounts))
+        rates = rates or Rates(settings.max_buckets)
+        self._api = Api(host, settings, rates, events=any(prefix == EVENTS for prefix, _ in self._mounts))
         self._opened: list[Mount] = []
         self._opening = asyncio.Lock()
         self._ready = False

@@ -25,11 +25,17 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{43}=\Z")
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """What only a project's server may know: `secrets` and `webhooks` as `Project` has them, `token_key` signs its user
-    tokens. Webhooks have secrets too, and their URLs may."""
+    tokens. `kept_until`: when the secrets behind the first are accepted no more, in seconds since the Unix epoch; None:
+    they are until somebody ends that. Webhooks have secrets too, and their URLs may."""
 
     secrets: tuple[str, ...] = field(repr=False)
     token_key: str = field(repr=False)
+    kept_until: float | None = None
     webhooks: tuple[WebhookEndpoint, ...] = field(default=(), repr=False)
+
+    def accepted(self, now: float) -> tuple[str, ...]:
+        """Those of the secrets that are good at this time."""
+        return self.secrets if self.kept_until is None or now < self.kept_until else self.secrets[:1]
 
 
 class Vault:
@@ -68,7 +74,7 @@ class Vault:
         if found.pop("app_id") != app_id:
             raise Unavailable(f"the secrets that project {app_id!r} has are those of another one; rotate them")
         webhooks = tuple(map(_endpoint, found.get("webhooks", ())))
-        return Secrets(tuple(found["secrets"]), found["token_key"], webhooks=webhooks)
+        return Secrets(tuple(found["secrets"]), found["token_key"], found.get("kept_until"), webhooks)
 
     def reseal(self, sealed: bytes) -> bytes:
         """The same, encrypted with the first key. Raises `Unavailable`."""

@@ -30,7 +30,7 @@ class LiveServer:
     settings; the others are those of the sockets."""
 
     def __init__(
-        self, options: dict[str, Any] | None = None, *, http: AppSettings | None = None, **settings: Any
+        self, options: dict[str, Any] | None = None, http: AppSettings | None = None, /, **settings: Any
     ) -> None:
         patient = EngineSettings(ticket_ttl=3_600.0)
         self.engine = Engine("mock", settings=patient, app_id=PROJECT.app_id)

@@ -131,9 +131,9 @@ async def test_does_not_come_back_when_it_is_told_not_to(live: LiveServer, clien
 
 class TestInAPageOfAnotherOrigin:
     async def test_follows_what_it_may_where_its_origin_is_listed(self, live: LiveServer, npm_packages: Path) -> None:
-        lists = {"http": AppSettings(origins=(live.origin,)), "origins": frozenset({live.origin})}
+        listed = AppSettings(origins=(live.origin,))
         async with (
-            LiveServer(**lists) as other,
+            LiveServer(None, listed, origins=frozenset({live.origin})) as other,
             stock_client(other, "chromium", npm_packages, page=live) as client,
         ):
             await client.connect(await other.token("ann"))

@@ -30,7 +30,7 @@ POST = f"POST /api/v1/rooms HTTP/1.1\r\n{HOST}{SECRET}Content-Type: application/
 @asynccontextmanager
 async def live(**http: Any) -> AsyncIterator[LiveServer]:
     settings = AppSettings(**http)
-    async with LiveServer({"http": limited(settings)}, http=settings) as server:
+    async with LiveServer({"http": limited(settings)}, settings) as server:
         yield server
 
 
@@ -161,7 +161,7 @@ class TestSlowly:
 
     async def test_an_event_socket_may_be_quiet(self) -> None:
         settings = AppSettings(head_timeout=SOON, write_timeout=SOON, connections_per_address=1)
-        async with LiveServer({"http": limited(settings)}, http=settings) as server:
+        async with LiveServer({"http": limited(settings)}, settings) as server:
             quiet = await RawClient.connect(server)
             # Longer than anything of the above.
             await asyncio.sleep(SOON * 3)

@@ -138,7 +138,7 @@ def test_servers_notice_a_change_as_one_of_the_project(folder: Path) -> None:
         async with open_store(folder / "utd.db") as store:
             row = await store.projects.load("shop")
             assert row is not None
-            assert len(project_of(row, Vault(KEY)).webhooks) < 2
+            assert len(project_of(row, Vault(KEY).unseal("shop", row.secrets)).webhooks) < 2
             return [row.version]
 
     before = asyncio.run(versions())

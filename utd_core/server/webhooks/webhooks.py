@@ -165,7 +165,8 @@ class Webhooks:
 
     async def statistics(self) -> Mapping[str, EndpointStatistics]:
         """By endpoint. Raises `StoreFailed`, `Closed`."""
-        figures = await self._attached().figures()
+        outbox = self._attached()
+        figures = await outbox.figures() if self._endpoints else {}
         return {endpoint.name: self._statistics(endpoint.name, figures) for endpoint in self._endpoints}
 
     def _statistics(self, name: str, figures: Mapping[str, OutboxFigures]) -> EndpointStatistics:
