@@ -5,6 +5,7 @@
     |   +-- InvalidFrame            422  a media frame of the wrong shape or rate
     |   +-- TooLarge                413  a payload is over its limit
     |   +-- MethodNotAllowed        405  the route takes another HTTP method
+    |   +-- RequestTimeout          408  the request did not come whole in time
     |   `-- UnsupportedMediaType    415  the body is not what the route reads
     +-- Unauthenticated             401  no or bad credential
     +-- RateLimited                 429  slow down
@@ -54,6 +55,8 @@ class ErrorCode(StrEnum):
     """A payload is over its limit."""
     INVALID_JSON = "invalid_json"
     """The body is no JSON object in UTF-8, names a field twice, or nests too deeply."""
+    REQUEST_TIMEOUT = "request_timeout"
+    """The request did not come whole in time; nothing was done."""
     METHOD_NOT_ALLOWED = "method_not_allowed"
     """The route takes other HTTP methods; `details.allowed` lists them."""
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -271,6 +274,11 @@ class MethodNotAllowed(InvalidInput):
     default_code = ErrorCode.METHOD_NOT_ALLOWED
 
 
+class RequestTimeout(InvalidInput):
+    default_status = 408
+    default_code = ErrorCode.REQUEST_TIMEOUT
+
+
 class UnsupportedMediaType(InvalidInput):
     default_status = 415
     default_code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
@@ -389,6 +397,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
     InvalidFrame: (ErrorCode.INVALID_FRAME,),
     TooLarge: (ErrorCode.TOO_LARGE,),
     MethodNotAllowed: (ErrorCode.METHOD_NOT_ALLOWED,),
+    RequestTimeout: (ErrorCode.REQUEST_TIMEOUT,),
     UnsupportedMediaType: (ErrorCode.UNSUPPORTED_MEDIA_TYPE,),
     Unauthenticated: (ErrorCode.UNAUTHENTICATED, ErrorCode.AMBIGUOUS_CREDENTIALS),
     RateLimited: (ErrorCode.RATE_LIMITED,),
