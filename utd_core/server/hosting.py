@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from math import inf
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from typing import Any, Self
 from ..concurrency import Clock, SystemClock, TaskScope
 from ..engine import Engine, EngineSettings
 from ..engine.instruments import Instrument
-from ..errors import Closed, UTDStreamException
+from ..errors import Closed, Unavailable, UTDStreamException
 from ..hooks import default_manager
 from ..media.backend import MediaBackend
 from ..store.sql_store import SqlStore
@@ -169,13 +170,23 @@ class Hosting:
         """The project as it is now, with its engine, which is opened where it is not."""
         if place.running is not None:
             return self._renew(place, place.running)
-        await self._engine(place, place.entry.tenant(self._clock.now()))
+        await self._engine(place, self._tenant(place))
         # It may have been changed, or deleted, meanwhile.
         return await self.find(app_id)
 
+    def _tenant(self, place: _Place) -> Tenant:
+        """Raises `Unavailable`; the log says why, once, as it is nobody's business who asks for the project."""
+        try:
+            return place.entry.tenant(self._clock.now())
+        except Unavailable as error:
+            if not place.is_troubled:
+                log.error("project %s cannot be served: %s", place.entry.app_id, error)
+            place.is_troubled = True
+            raise Unavailable("this project cannot be served at the moment; the server's log says why") from None
+
     def _renew(self, place: _Place, running: Running) -> Hosted:
         """What is handed out from now on. Raises `Unavailable`."""
-        tenant = place.entry.tenant(self._clock.now())
+        tenant = self._tenant(place)
         place.hosted, place.good_until = Hosted(tenant.project, running.engine), tenant.good_until
         return place.hosted
 
@@ -274,11 +285,9 @@ class Hosting:
             self._silence.end(entry.app_id)
         self._app_ids[entry.version.key] = entry.app_id
         if place.running is not None:
-            try:
-                # Now: who is told what happens may be others, and nobody may come to ask.
+            # Now: who is told what happens may be others, and nobody may come to ask. Who cannot read it has said so.
+            with suppress(Unavailable):
                 self._renew(place, place.running)
-            except UTDStreamException as error:
-                log.warning("project %s was changed, and cannot be read: %s", entry.app_id, error)
 
     def _forget(self, app_id: str) -> None:
         place = self._places.pop(app_id)
