@@ -1,7 +1,7 @@
 """The projects of one server: each has an engine of its own, on one database and one media backend.
 
-- A project's engine is opened when it is first asked for, or when one of its deadlines falls due. It sees the rows and
-  the media rooms of its project, and no others.
+- A project's engine is opened when it is first asked for, or when one of its deadlines falls due, or an event that its
+  webhooks have not taken yet. It sees the rows and the media rooms of its project, and no others.
 - What another process changes (`utd project suspend`, a new secret) is noticed within `interval` seconds; a project
   that was just made, at its first request.
 - A project that is deleted has its engine closed. The media rooms of one that is suspended or deleted are emptied;
@@ -188,6 +188,7 @@ class Hosting:
         """What is handed out from now on. Raises `Unavailable`."""
         tenant = self._tenant(place)
         place.hosted, place.good_until = Hosted(tenant.project, running.engine), tenant.good_until
+        running.webhooks.update(tenant.project.webhooks)
         return place.hosted
 
     async def _engine(self, place: _Place, tenant: Tenant) -> None:

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar
 
-from ..errors import Unavailable
+from ..errors import Conflict, Unavailable
 from ..model.identifiers import check_app_id
 from ..store.projects import StoredProject, StoredProjects
 from .projects import Project, ProjectFlags, ProjectLimits
 from .vault import VARIABLE, Secrets, Vault
+from .webhooks.endpoints import WebhookEndpoint
+
+MOST_WEBHOOKS = 20
+"""Of one project: an event that all of them want is written so often."""
 
 T = TypeVar("T", ProjectFlags, ProjectLimits)
 
@@ -130,6 +135,39 @@ class Registry:
         row = await self._stored.change(app_id, drop)
         return None if row is None else known(row)
 
+    async def webhooks(self, vault: Vault, app_id: str) -> tuple[WebhookEndpoint, ...] | None:
+        """Those of a project, by name; None where there is no such project. Raises `Unavailable` too."""
+        row = await self._stored.load(app_id)
+        return None if row is None else vault.unseal(app_id, row.secrets).webhooks
+
+    async def put_webhook(self, vault: Vault, app_id: str, endpoint: WebhookEndpoint) -> bool:
+        """Tell an endpoint from now on; one of its name that is there is replaced. False where there is no such
+        project. Raises `Conflict` beyond as many as a project may have, and `Unavailable` too."""
+
+        def put(present: tuple[WebhookEndpoint, ...]) -> tuple[WebhookEndpoint, ...]:
+            others = tuple(each for each in present if each.name != endpoint.name)
+            if len(others) >= MOST_WEBHOOKS:
+                raise Conflict(f"a project has {MOST_WEBHOOKS} webhooks at most; remove one first")
+            return tuple(sorted((*others, endpoint), key=attrgetter("name")))
+
+        return await self._change_webhooks(vault, app_id, put)
+
+    async def remove_webhook(self, vault: Vault, app_id: str, name: str) -> bool:
+        """Tell the endpoint of this name no more; False where there is no such project. Raises `Unavailable` too."""
+        return await self._change_webhooks(
+            vault, app_id, lambda present: tuple(each for each in present if each.name != name)
+        )
+
+    async def _change_webhooks(
+        self, vault: Vault, app_id: str, make: Callable[[tuple[WebhookEndpoint, ...]], tuple[WebhookEndpoint, ...]]
+    ) -> bool:
+        def turn(row: StoredProject) -> StoredProject:
+            present = vault.unseal(app_id, row.secrets)
+            sealed = vault.seal(app_id, replace(present, webhooks=make(present.webhooks)))
+            return replace(row, secrets=sealed)
+
+        return await self._stored.change(app_id, turn) is not None
+
     async def reseal(self, vault: Vault) -> int:
         """Encrypt the secrets of all projects with the vault's first key; how many projects that was."""
         rows = await self._stored.all()
@@ -172,8 +210,16 @@ def known(row: StoredProject) -> Known:
 def project_of(row: StoredProject, found: Secrets, now: float = 0.0) -> Project:
     """A row as the project that it is at this time, with the secrets that were found in it."""
     public = known(row)
-    secrets = found.accepted(now)
-    return Project(row.app_id, row.key, secrets, row.name, public.flags, public.limits, row.suspended)
+    return Project(
+        row.app_id,
+        row.key,
+        found.accepted(now),
+        row.name,
+        public.flags,
+        public.limits,
+        row.suspended,
+        found.webhooks,
+    )
 
 
 def _row(project: Project, sealed: bytes) -> StoredProject:

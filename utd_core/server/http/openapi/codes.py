@@ -30,7 +30,7 @@ EVERY = frozenset(
 )
 """Of every command."""
 
-WITH_BODY = frozenset({_C.INVALID_JSON, _C.TOO_LARGE, _C.UNSUPPORTED_MEDIA_TYPE})
+WITH_BODY = frozenset({_C.INVALID_JSON, _C.REQUEST_TIMEOUT, _C.TOO_LARGE, _C.UNSUPPORTED_MEDIA_TYPE})
 """Of every command whose fields are in a body."""
 _OF_FIELD: Mapping[str, ErrorCode] = {
     "room": _C.INVALID_NAME,
