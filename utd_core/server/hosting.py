@@ -18,6 +18,8 @@ from math import inf
 from types import TracebackType
 from typing import Any, Self
 
+import anyio
+
 from ..concurrency import Clock, SystemClock, TaskScope
 from ..engine import Engine, EngineSettings
 from ..engine.instruments import Instrument
@@ -28,7 +30,7 @@ from ..store.sql_store import SqlStore
 from .directory import Directory, Entry, Tenant
 from .projects import Hosted, Project
 from .running import Running
-from .silence import Silence
+from .silence import OF_DELETED, Silence
 from .webhooks import Webhooks, WebhookSettings
 
 log = logging.getLogger("utd_core.server")
@@ -104,8 +106,16 @@ class Hosting:
         await self.aclose()
 
     async def open(self) -> None:
-        """Learn of every project, and look after them from now on."""
+        """Learn of every project, and look after them from now on. If it fails, nothing is left open."""
         self._check_open()
+        try:
+            await self._begin()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.aclose()
+            raise
+
+    async def _begin(self) -> None:
         await self._store.open()
         if isinstance(self._media, MediaBackend):
             self._backend = self._media
@@ -253,10 +263,14 @@ class Hosting:
         """Look, unless somebody has done it a moment ago; however many ask for what is not there."""
         async with self._looking:
             if self._clock.monotonic() - self._looked_at >= _MISS_INTERVAL:
-                await self._look()
+                await self._look_now()
 
     async def _look(self) -> None:
-        """Notice what has changed."""
+        """Notice what has changed. One after the other: an older answer would take a new project for a deleted one."""
+        async with self._looking:
+            await self._look_now()
+
+    async def _look_now(self) -> None:
         began = self._clock.monotonic()
         present = await self._directory.versions()
         for app_id in self._places.keys() - present.keys():
@@ -274,26 +288,26 @@ class Hosting:
     def _see(self, entry: Entry) -> None:
         place = self._places.get(entry.app_id)
         if place is not None and place.entry.version.key != entry.version.key:
-            # Deleted and made anew under the same name.
-            self._forget(entry.app_id)
-            place = None
+            # Deleted and made anew under the same name: whoever talks there is of the old one.
+            self._forget(entry.app_id, silent_for=0)
+        elif not entry.suspended:
+            self._silence.end(entry.app_id)
+        place = self._places.get(entry.app_id)
         if place is None:
             place = self._places[entry.app_id] = _Place(entry)
         place.entry, place.hosted, place.is_troubled = entry, None, False
         if entry.suspended:
             self._silence.begin(entry.app_id)
-        else:
-            self._silence.end(entry.app_id)
         self._app_ids[entry.version.key] = entry.app_id
         if place.running is not None:
             # Now: who is told what happens may be others, and nobody may come to ask. Who cannot read it has said so.
             with suppress(Unavailable):
                 self._renew(place, place.running)
 
-    def _forget(self, app_id: str) -> None:
+    def _forget(self, app_id: str, *, silent_for: float = OF_DELETED) -> None:
         place = self._places.pop(app_id)
         self._app_ids.pop(place.entry.version.key, None)
-        self._silence.begin(app_id, deleted=True)
+        self._silence.begin(app_id, seconds=silent_for)
         if place.running is not None:
             self._scope.start(self._end, place.running)
 

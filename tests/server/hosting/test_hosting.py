@@ -169,14 +169,14 @@ class TestChanges:
     ) -> None:
         async with world.hosting() as hosting:
             looks = 0
-            look = Hosting._look
+            look = Hosting._look_now
 
             async def counted(self: Hosting) -> None:
                 nonlocal looks
                 looks += 1
                 await look(self)
 
-            monkeypatch.setattr(Hosting, "_look", counted)
+            monkeypatch.setattr(Hosting, "_look_now", counted)
             await world.clock.advance(1.0)
             await asyncio.gather(*(hosting.find(f"nobody-{number}") for number in range(100)))
             await asyncio.gather(*(hosting.find_by_key(f"no key {number}") for number in range(100)))
@@ -289,7 +289,7 @@ class TestChanges:
         await world.create("shop")
         async with world.hosting() as hosting:
             before = await found(hosting, "shop")
-            await before.engine.execute(CreateRoom(room="lobby", type=AUDIO_ROOM))
+            await world.talk(hosting, "shop")
             token = (await before.engine.execute(CreateSession(identity="ann"))).user_token
             await before.engine.aclose()
             await world.registry.delete("shop")
@@ -300,8 +300,36 @@ class TestChanges:
             assert after.project == project
             assert after.engine is not before.engine
             assert (await after.engine.execute(ListRooms())).data == ()
+            await world.clock.advance(INTERVAL)
+            assert world.people() == {}, "whoever talked was of the project before"
+            await world.talk(hosting, "shop")
+            await world.clock.advance(2 * SILENCE_INTERVAL)
+            assert world.people() == {"$shop/lobby": {"ann"}}
             with pytest.raises(Exception, match="no user token"):
                 after.engine.actor_of(token)
+
+    async def test_an_older_look_does_not_take_a_new_project_for_a_deleted_one(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with world.hosting() as hosting:
+            versions, slow, seen = StoredDirectory.versions, asyncio.Event(), asyncio.Event()
+
+            async def delayed(self: StoredDirectory) -> Any:
+                found = await versions(self)
+                if not seen.is_set():
+                    seen.set()
+                    await slow.wait()
+                return found
+
+            monkeypatch.setattr(StoredDirectory, "versions", delayed)
+            older = asyncio.ensure_future(hosting._look())
+            await seen.wait()
+            await world.create("shop")
+            newer = asyncio.ensure_future(hosting._look())
+            await world.clock.settle()
+            slow.set()
+            await asyncio.gather(older, newer)
+            assert hosting.app_ids == ["shop"]
 
     async def test_a_database_that_cannot_be_asked_changes_nothing(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -439,6 +467,20 @@ class TestTrouble:
             assert (await found(hosting, "shop")).engine.backend is backend
         await backend.control.create_room("still open")
         await backend.aclose()
+
+    async def test_an_opening_that_fails_leaves_nothing_open(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def away(*_: object) -> None:
+            raise StoreFailed("away")
+
+        monkeypatch.setattr(StoredDirectory, "all", away)
+        hosting = world.hosting()
+        with pytest.raises(StoreFailed):
+            await hosting.open()
+        assert not hosting.is_open
+        with pytest.raises(Closed):
+            await hosting.find("shop")
 
     async def test_without_the_media_plugin_nothing_is_opened(self, world: World) -> None:
         with pytest.raises(Exception, match="nonsense"):
