@@ -71,7 +71,7 @@ class UserTokens:
         return self._jwt.encode(claims, self._key, _ALGORITHM)
 
     def read(self, token: str) -> Actor:
-        """Who the token speaks for. Raises `Unauthenticated` for one that is forged, foreign, expired or not yet good."""
+        """Who the token speaks for. Raises `Unauthenticated` for one that is forged, foreign or not good now."""
         if not isinstance(token, str):
             raise Unauthenticated(f"a user token is a string, got {type(token).__name__}; authenticate again")
         actor, good_from, expires_at = self._verified(token)
