@@ -362,12 +362,12 @@ def command(folder: Path, environment: dict[str, str], *arguments: str) -> str:
 
 
 @contextmanager
-def on_a_port(folder: Path, environment: dict[str, str]) -> Iterator[tuple[Served, str]]:
+def on_a_port(folder: Path, environment: dict[str, str], *arguments: str) -> Iterator[tuple[Served, str]]:
     """A server without `--dev`, and its address once it answers."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    with served(folder, "--port", str(port), dev=False, **environment) as server:
+    with served(folder, "--port", str(port), *arguments, dev=False, **environment) as server:
         until = time.monotonic() + PATIENCE
         while True:
             try:
