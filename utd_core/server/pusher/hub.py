@@ -161,6 +161,7 @@ class Hub:
         self.sign_out(socket)
         self.heartbeat.gone(socket)
         self.sockets.pop(socket.id, None)
+        socket.outbox.release()
         if not self.sockets:
             self._nobody.set()
 
