@@ -32,8 +32,6 @@ class Address:
             self._pool: Any = ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **_OURS)
             # Over what the URL may say of it.
             self._pool.connection_kwargs |= _OURS
-            if "maint_notifications_config" in self._pool.connection_kwargs:
-                self._pool.connection_kwargs["maint_notifications_config"] = None
             self.connect()
         except (TypeError, ValueError, RedisError):
             # What was raised may hold a piece of the password.
