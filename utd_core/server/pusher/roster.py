@@ -83,6 +83,8 @@ class Roster:
         Whoever does not answer in time is gone.
         """
         self._told = None
+        # From here on: the others may tell everything before they are asked.
+        self._heard.clear()
         self._again.set()
         self.changed()
         if self._around.scope.is_open:
@@ -137,7 +139,6 @@ class Roster:
     async def _compare(self) -> None:
         self._asked += 1
         asked = self._asked
-        self._heard.clear()
         with suppress(Closed, Unavailable):
             # Where it fails, messages are missing once more, and this begins anew.
             await self._say("who")
