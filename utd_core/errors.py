@@ -23,6 +23,7 @@
     |   `-- BackendNotFound         404  no installed plugin has this name
     +-- StoreFailed                 503  the database failed; nothing was changed
     +-- Unavailable                 503  the server starts or stops, or cannot be reached
+    |   `-- Deposed                 503  another node works for the project now; nothing was done
     +-- DeadlineExceeded            504  the answer did not come in time
     +-- Superseded                  409  a later opposite operation won
     `-- Closed                      409  the object was closed
@@ -192,6 +193,8 @@ class ErrorCode(StrEnum):
     """The database failed; nothing was changed."""
     UNAVAILABLE = "unavailable"
     """The server starts or stops, or cannot be reached; try again in a moment, with the same idempotency key."""
+    DEPOSED = "deposed"
+    """Another node works for the project now; nothing was done: try again at once, with the same idempotency key."""
     DEADLINE_EXCEEDED = "deadline_exceeded"
     """The answer did not come in time; whether it took effect is not known."""
     GRANT_TIMEOUT = "grant_timeout"
@@ -358,6 +361,13 @@ class Unavailable(UTDStreamException):
     default_code = ErrorCode.UNAVAILABLE
 
 
+class Deposed(Unavailable):
+    """Another node works for the project now, or may. Nothing was done here, and nothing will be: ask the one that
+    does. Trying again in the same place cannot help."""
+
+    default_code = ErrorCode.DEPOSED
+
+
 class DeadlineExceeded(UTDStreamException):
     default_status = 504
     default_code = ErrorCode.DEADLINE_EXCEEDED
@@ -417,6 +427,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
     BackendNotFound: (ErrorCode.BACKEND_NOT_FOUND,),
     StoreFailed: (ErrorCode.STORE_FAILED,),
     Unavailable: (ErrorCode.UNAVAILABLE,),
+    Deposed: (ErrorCode.DEPOSED,),
     DeadlineExceeded: (ErrorCode.DEADLINE_EXCEEDED, ErrorCode.GRANT_TIMEOUT),
     Superseded: (ErrorCode.SUPERSEDED,),
     Closed: (ErrorCode.CLOSED,),
