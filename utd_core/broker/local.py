@@ -101,6 +101,11 @@ class LocalBroker:
             place.joining -= 1
             self._forget_unused(place)
 
+    def is_followed(self, channel: str) -> bool:
+        """Whether somebody subscribes to it, or is about to."""
+        place = self._channels.get(channel)
+        return place is not None and place.is_used
+
     def unsubscribe(self, subscription: Subscription) -> None:
         subscription.events.close()
         channel = self._channels.get(subscription.channel)
