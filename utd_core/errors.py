@@ -23,7 +23,8 @@
     |   `-- BackendNotFound         404  no installed plugin has this name
     +-- StoreFailed                 503  the database failed; nothing was changed
     +-- Unavailable                 503  the server starts or stops, or cannot be reached
-    |   `-- Deposed                 503  another node works for the project now; nothing was done
+    |   +-- Deposed                 503  another node works for the project now; nothing was done
+    |   `-- NobodyListens           503  no node answers there; nothing was done
     +-- DeadlineExceeded            504  the answer did not come in time
     +-- Superseded                  409  a later opposite operation won
     `-- Closed                      409  the object was closed
@@ -366,6 +367,10 @@ class Deposed(Unavailable):
     does. Trying again in the same place cannot help."""
 
     default_code = ErrorCode.DEPOSED
+
+
+class NobodyListens(Unavailable):
+    """A question that no node was there to answer, so that nothing was done."""
 
 
 class DeadlineExceeded(UTDStreamException):

@@ -10,7 +10,7 @@ from math import inf
 
 import anyio
 
-from ...broker import Listener, MessageBus
+from ...bus import Listener, MessageBus
 from ...concurrency import TaskScope
 from ..projects import HostedEngine
 from .frames import Frame

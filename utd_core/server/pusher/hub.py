@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import anyio
 from starlette.types import Send
 
-from ...broker import Listener, MessageBus
+from ...bus import Listener, MessageBus
 from ...concurrency import TaskScope, within
 from ...errors import DeadlineExceeded, UTDStreamException
 from ..projects import Host, Hosted, Project

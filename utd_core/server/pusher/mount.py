@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from ...broker import LocalMessages, MessageBus
+from ...bus import LocalMessages, MessageBus
 from ...errors import Closed, ErrorCode, InvalidInput, MethodNotAllowed, NotFound
 from ..answers import answer
 from ..mounts import EVENTS

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...broker import MessageBus
+from ...bus import MessageBus
 from ...concurrency import TaskScope
 from ..projects import HostedEngine
 from .app_channel import AppChannel

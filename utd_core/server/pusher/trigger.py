@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from ...broker import MessageBus
+from ...bus import MessageBus
 from ...errors import (
     ErrorCode,
     Forbidden,
