@@ -72,8 +72,8 @@ def _run(settings: ServerSettings, *, dev: bool) -> None:
         with listening(settings.host, settings.port, settings.uds) as bound:
 
             def started() -> None:
-                if dev:
-                    print(banner(node.project, address_of(bound)), flush=True)
+                if dev and settings.project is not None:
+                    print(banner(settings.project.as_project(), address_of(bound)), flush=True)
 
             with asyncio.Runner(loop_factory=_loop()) as runner:
                 runner.run(serve(node, bound, settings, started=started))

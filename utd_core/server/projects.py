@@ -12,6 +12,7 @@ from ..concurrency import Clock
 from ..engine.subscriptions import Admission
 from ..model.command import THE_SERVER, Actor, Command
 from ..store.base import Head
+from .webhooks.endpoints import WebhookEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Project:
     """One application, and its credentials.
 
     `key` is public; `secrets` are not: the first is the one to sign with, the others are still accepted while a
-    rotation is under way.
+    rotation is under way. `webhooks`: who is told what happens.
     """
 
     app_id: str
@@ -56,6 +57,7 @@ class Project:
     flags: ProjectFlags = ProjectFlags()
     limits: ProjectLimits = ProjectLimits()
     suspended: bool = False
+    webhooks: tuple[WebhookEndpoint, ...] = field(default=(), repr=False)
 
     @property
     def secret(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -69,25 +70,54 @@ class Registry:
         await self._stored.create(_row(project, sealed), adopt=adopt)
         return project
 
-    async def rotate(self, vault: Vault, app_id: str, *, at_once: bool = False) -> Project | None:
+    async def change(
+        self,
+        app_id: str,
+        *,
+        name: str | None = None,
+        flags: Mapping[str, Any] | None = None,
+        limits: Mapping[str, Any] | None = None,
+    ) -> Known | None:
+        """Give the project another name, and set some of its flags and limits; None where there is no such project.
+        Raises `InvalidInput` for a limit that is none."""
+
+        def changed(row: StoredProject) -> StoredProject:
+            row = replace(
+                row,
+                name=row.name if name is None else name,
+                # What a newer version wrote beside them stays.
+                flags=json.dumps({**json.loads(row.flags), **(flags or {})}),
+                limits=json.dumps({**json.loads(row.limits), **(limits or {})}),
+            )
+            known(row)
+            return row
+
+        row = await self._stored.change(app_id, changed)
+        return None if row is None else known(row)
+
+    async def rotate(
+        self, vault: Vault, app_id: str, *, until: float | None = None, at_once: bool = False
+    ) -> Project | None:
         """The project with a new secret, which signs from now on; None where there is no such project. The secret
-        before it is accepted until `finish_rotation`, or no more, `at_once`. Raises `Unavailable` too."""
+        before it is accepted until `finish_rotation`, or `until` a time (seconds since the Unix epoch), or no more,
+        `at_once`. Raises `Unavailable` too."""
         fresh = _new_secret()
 
         def turn(row: StoredProject) -> StoredProject:
             present = vault.unseal(app_id, row.secrets)
             kept = () if at_once else present.secrets[:1]
-            return replace(row, secrets=vault.seal(app_id, replace(present, secrets=(fresh, *kept))))
+            return replace(row, secrets=vault.seal(app_id, replace(present, secrets=(fresh, *kept), kept_until=until)))
 
         row = await self._stored.change(app_id, turn)
-        return None if row is None else project_of(row, vault)
+        return None if row is None else project_of(row, vault.unseal(app_id, row.secrets))
 
     async def finish_rotation(self, vault: Vault, app_id: str) -> Known | None:
         """Accept only the newest secret; None where there is no such project. Raises `Unavailable` too."""
 
         def drop(row: StoredProject) -> StoredProject:
             present = vault.unseal(app_id, row.secrets)
-            return replace(row, secrets=vault.seal(app_id, replace(present, secrets=present.secrets[:1])))
+            only = replace(present, secrets=present.secrets[:1], kept_until=None)
+            return replace(row, secrets=vault.seal(app_id, only))
 
         row = await self._stored.change(app_id, drop)
         return None if row is None else known(row)
@@ -119,11 +149,11 @@ def known(row: StoredProject) -> Known:
     return Known(row.app_id, row.key, row.name, flags, limits, row.suspended, row.version)
 
 
-def project_of(row: StoredProject, vault: Vault) -> Project:
-    """A row as the project that it is. Raises `Unavailable` where its secrets cannot be read."""
-    found = vault.unseal(row.app_id, row.secrets)
+def project_of(row: StoredProject, found: Secrets, now: float = 0.0) -> Project:
+    """A row as the project that it is at this time, with the secrets that were found in it."""
     public = known(row)
-    return Project(row.app_id, row.key, found.secrets, row.name, public.flags, public.limits, row.suspended)
+    secrets = found.accepted(now)
+    return Project(row.app_id, row.key, secrets, row.name, public.flags, public.limits, row.suspended)
 
 
 def _row(project: Project, sealed: bytes) -> StoredProject:

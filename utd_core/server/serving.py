@@ -55,7 +55,7 @@ async def _end(stop: asyncio.Event, server: _Server, node: Node, settings: Serve
     log.info("ending: no new work is taken, what is under way is finished")
     await node.drain()
     # Requests get what the deadline leaves them: webhooks and the closing of the node take a while, too.
-    afterwards = 1 + (0 if node.webhooks is None else settings.webhooks.flush_timeout)
+    afterwards = 1 + (settings.webhooks.flush_timeout if node.host.has_webhooks else 0)
     server.config.timeout_graceful_shutdown = max(1, int(settings.drain_timeout - afterwards))
     server.should_exit = True
 

@@ -72,7 +72,8 @@ class ProjectSettings(BaseModel):
 
     def as_project(self) -> Project:
         secrets = tuple(secret.get_secret_value() for secret in self.secrets)
-        return Project(self.app_id, self.key, secrets, self.name, self.flags, self.limits)
+        webhooks = tuple(endpoint.as_endpoint() for endpoint in self.webhooks)
+        return Project(self.app_id, self.key, secrets, self.name, self.flags, self.limits, webhooks=webhooks)
 
 
 class ServerSettings(BaseSettings):
@@ -81,9 +82,10 @@ class ServerSettings(BaseSettings):
     - `host`, `port`: where the server listens; or `uds`, the path of a Unix socket.
     - `store`: a file for SQLite, or ":memory:", which ends with the server.
     - `media`: the media backend; `media_settings` are its own.
-    - `project`: whom the server works for.
+    - `project`: whom the server works for; without one, the projects in the store (`utd project create`).
     - `engine`, `http`, `sockets`, `webhooks`: see `EngineSettings`, `AppSettings`, `PusherSettings`, `WebhookSettings`.
-    - `metrics`: whether there is /metrics; with a `metrics_token`, for those who send it as a bearer.
+    - `metrics`: whether there is /metrics; with a `metrics_token`, for those who send it as a bearer. It has figures of
+      at most `metrics_projects` projects; those of all others are summed up.
     - `traces`: where OpenTelemetry spans go; needs the extra `otel`.
     - `drain_delay`: how long a server that is about to end still takes requests, having said at /ready that it is not
       ready; `drain_timeout`: how long it may then take to finish.
@@ -106,6 +108,7 @@ class ServerSettings(BaseSettings):
     log_level: LogLevel = "info"
     metrics: bool = True
     metrics_token: SecretStr | None = None
+    metrics_projects: int = Field(100, ge=0)
     traces: Literal["off", "otlp", "console"] = "off"
     drain_delay: float = Field(0.0, ge=0)
     drain_timeout: float = Field(20.0, gt=0)

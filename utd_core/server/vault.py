@@ -23,10 +23,17 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{43}=\Z")
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What only a project's server may know: `secrets` as `Project` has them, `token_key` signs its user tokens."""
+    """What only a project's server may know: `secrets` as `Project` has them, `token_key` signs its user tokens.
+    `kept_until`: when the secrets behind the first are accepted no more, in seconds since the Unix epoch; None: they
+    are until somebody ends that."""
 
     secrets: tuple[str, ...] = field(repr=False)
     token_key: str = field(repr=False)
+    kept_until: float | None = None
+
+    def accepted(self, now: float) -> tuple[str, ...]:
+        """Those of the secrets that are good at this time."""
+        return self.secrets if self.kept_until is None or now < self.kept_until else self.secrets[:1]
 
 
 class Vault:
@@ -64,7 +71,7 @@ class Vault:
             ) from None
         if found.pop("app_id") != app_id:
             raise Unavailable(f"the secrets that project {app_id!r} has are those of another one; rotate them")
-        return Secrets(tuple(found["secrets"]), found["token_key"])
+        return Secrets(tuple(found["secrets"]), found["token_key"], found.get("kept_until"))
 
     def reseal(self, sealed: bytes) -> bytes:
         """The same, encrypted with the first key. Raises `Unavailable`."""

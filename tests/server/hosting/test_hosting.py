@@ -17,6 +17,7 @@ from utd_core.model.command import Actor
 from utd_core.model.commands import CreateBan, CreateRoom, CreateSession, GetRoom, JoinRoom, ListRooms, StartCall
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.server import Hosted, Project
+from utd_core.server.directory import StoredDirectory
 from utd_core.server.hosting import INTERVAL, Hosting
 from utd_core.server.registry import Registry
 from utd_core.server.vault import Vault, new_key
@@ -43,8 +44,8 @@ class World:
         return Registry(self.store.projects)
 
     def hosting(self, **options: Any) -> Hosting:
-        given = {"vault": self.vault, "media_settings": {"server": self.media}, "clock": self.clock, **options}
-        return Hosting(self.store, **given)
+        given = {"media_settings": {"server": self.media}, "clock": self.clock, **options}
+        return Hosting(StoredDirectory(self.store, self.vault), self.store, **given)
 
     async def create(self, app_id: str, **options: Any) -> Project:
         return await self.registry.create(self.vault, app_id=app_id, **options)
@@ -71,7 +72,7 @@ async def found(hosting: Hosting, app_id: str) -> Hosted:
 async def test_a_project_is_found_by_id_and_by_key_with_its_engine(world: World) -> None:
     shop, club = await world.create("shop"), await world.create("club")
     async with world.hosting() as hosting:
-        assert hosting.engines == {}, "nobody has asked yet"
+        assert hosting.running == {}, "nobody has asked yet"
         hosted = await found(hosting, "shop")
         assert hosted.project == shop
         assert hosted.engine.app_id == "shop"
@@ -80,7 +81,10 @@ async def test_a_project_is_found_by_id_and_by_key_with_its_engine(world: World)
         by_key = await hosting.find_by_key(club.key)
         assert by_key is not None
         assert by_key.project == club
-        assert hosting.engines == {"shop": hosted.engine, "club": by_key.engine}
+        assert {app_id: each.engine for app_id, each in hosting.running.items()} == {
+            "shop": hosted.engine,
+            "club": by_key.engine,
+        }
         assert await hosting.find("nobody") is None
         assert await hosting.find_by_key("no key") is None
 
@@ -239,10 +243,10 @@ async def test_a_deadline_fires_though_nobody_asks_for_the_project(world: World)
         call = await engine.execute(start, actor=Actor("ann"))
     async with world.hosting() as hosting:
         await world.clock.advance(29)
-        assert hosting.engines == {}
+        assert hosting.running == {}
         await world.clock.advance(1 + INTERVAL)
-        assert list(hosting.engines) == ["shop"]
-        engine = hosting.engines["shop"]
+        assert list(hosting.running) == ["shop"]
+        engine = hosting.running["shop"].engine
         await world.clock.settle()
         channel = f"private-call.{call.call_id}"
         store = engine._store
@@ -315,7 +319,7 @@ class TestTrouble:
             await hosting._look()
             assert await finding is None
             await world.clock.settle()
-            assert hosting.engines == {}
+            assert hosting.running == {}
 
     async def test_closing_while_an_engine_opens(self, world: World) -> None:
         await world.create("shop")

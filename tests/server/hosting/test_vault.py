@@ -55,7 +55,11 @@ def test_without_a_key_one_is_told_how_to_get_one() -> None:
     Vault.from_environment({VARIABLE: new_key()})
 
 
-@pytest.mark.parametrize("keys", ["x", "short,", "ü" * 44, f"{new_key()},", f"{new_key()};{new_key()}"])
+# One that stays the same: its name is that of the test.
+KEY = "A" * 43 + "="
+
+
+@pytest.mark.parametrize("keys", ["x", "short,", "ü" * 44, f"{KEY},", f"{KEY};{KEY}"])
 def test_what_is_no_key_is_refused_and_not_repeated(keys: str) -> None:
     with pytest.raises(InvalidInput, match="is no key") as refused:
         Vault(keys)
