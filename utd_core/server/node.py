@@ -141,10 +141,8 @@ class Node:
         )
 
     async def _check_engines(self) -> None:
-        project = self._settings.project
-        hosted = None if project is None else await self.host.find(project.app_id)
-        if not self.host.is_open or (hosted is not None and not hosted.engine.is_open):
-            raise Unavailable("the engine is not open")
+        if not self.host.is_open:
+            raise Unavailable("the projects are not open")
 
     async def _check_store(self) -> None:
         try:

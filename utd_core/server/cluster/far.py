@@ -124,9 +124,7 @@ class FarEngine:
     def head(self, channel: str) -> Head | None:
         return self._heads.get(channel)
 
-    async def subscribe(
-        self, channel: str, *, actor: Actor, recover: Recover | None, capacity: int
-    ) -> Subscription:
+    async def subscribe(self, channel: str, *, actor: Actor, recover: Recover | None, capacity: int) -> Subscription:
         subscription: Subscription | None = None
         over: Exception | None = None
 
@@ -159,9 +157,7 @@ class FarEngine:
             self.dismiss(admission)
         self._broker.unsubscribe(subscription)
 
-    async def admit(
-        self, channel: str, ended: Callable[[Exception | None], None], *, actor: Actor
-    ) -> Admission:
+    async def admit(self, channel: str, ended: Callable[[Exception | None], None], *, actor: Actor) -> Admission:
         self._used_at = self._clock.monotonic()
         admission = FarAdmission(channel, actor.identity, ended, next(self._ids))
         # Its end may be heard before the answer is.
@@ -186,7 +182,9 @@ class FarEngine:
             return
         if number != self._heard + 1:
             ended = number == messages.LAST
-            self._lose("it holds the project no more" if ended else f"message {self._heard + 1} of its stream is missing")
+            self._lose(
+                "it holds the project no more" if ended else f"message {self._heard + 1} of its stream is missing"
+            )
             return
         self._heard = number
         try:

@@ -44,7 +44,7 @@ class Gathering(Generic[T, R]):
                 asked = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
                 try:
                     answers = await self._send([item for item, _ in asked])
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  # those who asked are told
                     _fail(asked, error)
                 except BaseException:
                     _fail(asked, _closed())

@@ -36,7 +36,6 @@ class Holding:
         self, tenancy: messages.Tenancy, engine: Engine, *, bus: MessageBus, clock: Clock, settings: ClusterSettings
     ) -> None:
         self.tenancy = tenancy
-        self.answered = 0
         self._engine = engine
         self._bus = bus
         self._clock = clock
@@ -76,7 +75,9 @@ class Holding:
             if isinstance(question, messages.Follow):
                 return self._follow(stream, question)
             if isinstance(question, messages.Admit):
-                return messages.Admitted(tuple(await asyncio.gather(*(self._admit(stream, w) for w in question.wishes))))
+                return messages.Admitted(
+                    tuple(await asyncio.gather(*(self._admit(stream, w) for w in question.wishes)))
+                )
             return self._beat(stream, question)
         except (Closed, Deposed):
             return messages.Gone()
@@ -88,7 +89,6 @@ class Holding:
 
     async def _execute(self, question: messages.Execute) -> messages.Answer:
         command = messages.command_of(question)
-        self.answered += 1
         result = await self._engine.execute(command, actor=question.actor, idempotency_key=question.key)
         channel = channel_of(command)
         return messages.done(command, result, None if channel is None else self._engine.head(channel))

@@ -24,7 +24,6 @@ from ...model.command import COMMANDS, Actor, Command
 from ...model.wire import error_of
 from ...store.base import Envelope, Head
 
-
 LAST = 0
 """The number of the message that ends a stream."""
 

@@ -49,18 +49,14 @@ class NearEngine:
                 raise
             raise Lost(error.message) from error
 
-    async def subscribe(
-        self, channel: str, *, actor: Actor, recover: Recover | None, capacity: int
-    ) -> Subscription:
+    async def subscribe(self, channel: str, *, actor: Actor, recover: Recover | None, capacity: int) -> Subscription:
         subscribing = self.engine.subscribe(channel, actor=actor, recover=recover, capacity=capacity)
         return await _or_lost(subscribing)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         self.engine.unsubscribe(subscription)
 
-    async def admit(
-        self, channel: str, ended: Callable[[Exception | None], None], *, actor: Actor
-    ) -> Admission:
+    async def admit(self, channel: str, ended: Callable[[Exception | None], None], *, actor: Actor) -> Admission:
         return await _or_lost(self.engine.admit(channel, ended, actor=actor))
 
     def dismiss(self, admission: Admission) -> None:
@@ -71,8 +67,8 @@ class NearEngine:
 
     async def aclose(self) -> None:
         """Finish what is under way, close the engine, give the lease back, and tell the other nodes so. Idempotent."""
-        self._lose()
         await self.running.aclose()
+        self._lose()
         await self._tenure.release(self._fence)
         # Whoever hears of it can claim the project at once.
         await self.holding.aclose()

@@ -37,17 +37,16 @@ class Relay:
 
     - While this node holds the project, everything is its own engine's. Else the holder is asked; where there is none,
       whatever is asked for next has this node claim the project.
-    - Between two holders commands wait, and go to the next one. They are done once: to another node they go under a key,
-      one of their own where the caller gave none. A command that had no key and was under way on this node is `Closed`:
-      nobody knows whether it was done.
-    - Admissions last: the next holder is asked for them again, and whom it refuses is told so. Subscriptions do not: they
-      are closed, and whoever reads them goes on from the last place with another one.
+    - Between two holders commands wait, and go to the next one. They are done once: to another node they go under a
+      key, one of their own where the caller gave none. A command that had no key and was under way on this node is
+      `Closed`: nobody knows whether it was done.
+    - Admissions last: the next holder is asked for them again, and whom it refuses is told so. Subscriptions do not:
+      they are closed, and whoever reads them goes on from the last place with another one.
     """
 
     def __init__(self, app_id: str, seek: Seek, *, tokens: UserTokens, clock: Clock, settings: ClusterSettings) -> None:
         self.app_id = app_id
         self.clock = clock
-        self.forwarded = 0
         self._seek = seek
         self._tokens = tokens
         self._settings = settings
@@ -81,18 +80,14 @@ class Relay:
         """See to it that somebody holds the project. Raises as `execute` does."""
         await self._found(self._until(self._settings.patience))
 
-    async def execute(
-        self, command: Command, *, actor: Actor = THE_SERVER, idempotency_key: str | None = None
-    ) -> Any:
+    async def execute(self, command: Command, *, actor: Actor = THE_SERVER, idempotency_key: str | None = None) -> Any:
         """As `Engine.execute`. Raises `Unavailable` where no holder could be asked in time."""
         until, key = self._until(self._settings.patience), idempotency_key
 
         def give(way: Way) -> Awaitable[Any]:
             nonlocal key
-            if way.is_far:
-                self.forwarded += 1
-                if key is None and not command.spec.query:
-                    key = f"relay-{token_hex(_KEY_BYTES)}"
+            if way.is_far and key is None and not command.spec.query:
+                key = f"relay-{token_hex(_KEY_BYTES)}"
             return way.execute(command, actor, key, self._left(until))
 
         return await self._by_any_way(give, until)
@@ -169,7 +164,9 @@ class Relay:
             try:
                 await self._admit(held, way)
             except (StoreFailed, Unavailable) as error:
-                log.info("whether %r may follow %s is asked again: %s", held.actor.identity, held.admission.channel, error)
+                log.info(
+                    "whether %r may follow %s is asked again: %s", held.actor.identity, held.admission.channel, error
+                )
                 await self.clock.sleep(self._settings.retry)
             except UTDStreamException as error:
                 if not held.is_over:
@@ -179,11 +176,9 @@ class Relay:
             else:
                 return
 
-    async def _by_any_way(
-        self, operation: Callable[[Way], Awaitable[T]], until: float, *, insist: bool = False
-    ) -> T:
-        """What an operation answers; where its way is lost, by the next one. `insist`: also while nothing can be opened.
-        Raises `Unavailable` when time runs out, and what the operation raises."""
+    async def _by_any_way(self, operation: Callable[[Way], Awaitable[T]], until: float, *, insist: bool = False) -> T:
+        """What an operation answers; where its way is lost, by the next one. `insist`: also while nothing can be
+        opened. Raises `Unavailable` when time runs out, and what the operation raises."""
         while True:
             try:
                 way = await self._found(until)
@@ -286,8 +281,8 @@ class Relay:
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(
-            f"the node that works for project {self.app_id!r} cannot be asked at the moment ({why}); try again, with the "
-            "same idempotency key"
+            f"the node that works for project {self.app_id!r} cannot be asked at the moment ({why}); try again, with "
+            "the same idempotency key"
         )
 
 
