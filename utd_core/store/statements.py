@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Table, and_, bindparam, func, select
 
-from .tables import answer, channel, dead_letter, epoch, event, lane, outbox, project, state
+from .tables import answer, channel, dead_letter, epoch, event, lane, lease, outbox, project, state
 
 
 def of(*columns: Column[Any]) -> Any:
@@ -130,6 +130,8 @@ def _some(table: Table, column: Column[Any]) -> Any:
 
 
 PURGE = (
+    # First: whoever still works for the project writes nothing any more.
+    lease.delete().where(all_of(lease)),
     _some(outbox, outbox.c.number),
     _some(lane, lane.c.key),
     _some(dead_letter, dead_letter.c.number),
