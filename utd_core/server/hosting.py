@@ -190,10 +190,14 @@ class Hosting:
         """The project as it is now, with the way to its engine, which is opened where nobody has done so."""
         if place.relay is not None and place.was_found:
             return self._renew(place, place.relay)
-        async with place.opening:
-            if place.relay is None:
-                place.relay = await self._relay(app_id, place)
-        await place.relay.find()
+        try:
+            async with place.opening:
+                if place.relay is None:
+                    place.relay = await self._relay(app_id, place)
+            await place.relay.find()
+        except Closed:
+            if self._places.get(app_id) is place:
+                raise
         place.was_found = True
         # It may have been changed, or deleted, meanwhile.
         return await self.find(app_id)

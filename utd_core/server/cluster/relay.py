@@ -88,7 +88,7 @@ class Relay:
             nonlocal key
             if way.is_far and key is None and not command.spec.query:
                 key = f"relay-{token_hex(_KEY_BYTES)}"
-            return way.execute(command, actor, key, self._left(until))
+            return way.execute(command, actor, key, min(self._left(until), self._settings.attempt))
 
         return await self._by_any_way(give, until)
 
@@ -185,6 +185,7 @@ class Relay:
             except StoreFailed:
                 if not insist or self._left(until) <= 0:
                     raise
+                await self.clock.sleep(self._settings.retry)
                 continue
             try:
                 return await operation(way)
@@ -226,6 +227,10 @@ class Relay:
         failed: Exception = Closed("the server is closing")
         try:
             await self.clock.sleep(self._next_search_at - self.clock.monotonic())
+            if self._way is not None:
+                # Its engine was closed by somebody else.
+                self._lost_ways.add(self._way)
+                self._way = None
             await self._close_lost()
             way = await self._seek(self._lose)
             try:
@@ -243,7 +248,9 @@ class Relay:
             failed = error
         finally:
             self._search = None
-            self._next_search_at = self.clock.monotonic() + self._settings.retry
+            if isinstance(failed, Lost) or self._held:
+                # There is, or may be, somebody who asks again at once.
+                self._next_search_at = self.clock.monotonic() + self._settings.retry
             if self._way is not None:
                 search.set_result(None)
             else:
