@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
 
 from ..concurrency import BoundedQueue, Overflow, TaskScope
 
@@ -22,6 +23,9 @@ MOST_WAITING = 4_096
 """Messages that may wait for one listener."""
 MOST_BYTES = 16 * 2**20
 """Bytes that may wait for one listener."""
+
+TURN = 0.005
+"""Seconds that a listener may keep the event loop from everybody else, but for what a single message takes."""
 
 _GAP = None
 
@@ -51,10 +55,11 @@ class Listener:
         """Keep a message until its turn comes, unless there is no room."""
         needed = 2 if self._gap else 1
         if len(self._queue) + needed > self._queue.capacity or self._bytes + len(message) > MOST_BYTES:
-            if not self._gap:
-                log.warning("a listener on %r is too slow; messages to it are dropped", self.topic)
             self._gap = True
             self.dropped += 1
+            if not self.dropped & (self.dropped - 1):
+                # Told less and less often.
+                log.warning("a listener on %r is too slow; it has missed %d messages", self.topic, self.dropped)
             return
         if self._gap:
             self._gap = False
@@ -75,6 +80,7 @@ class Listener:
 
     async def hear_all(self) -> None:
         """Hear what waits, one after the other, until nothing does."""
+        turn_ends = monotonic() + TURN
         try:
             while True:
                 if self._queue:
@@ -84,9 +90,10 @@ class Listener:
                 else:
                     return
                 await self._hear_one(message)
-                if self._queue:
+                if self._queue and monotonic() > turn_ends:
                     # A listener that never waits must not keep everybody else from the event loop.
                     await asyncio.sleep(0)
+                    turn_ends = monotonic() + TURN
         finally:
             self.is_hearing = False
 

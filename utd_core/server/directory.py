@@ -40,6 +40,9 @@ class Entry(Protocol):
     @property
     def version(self) -> Version: ...
 
+    @property
+    def suspended(self) -> bool: ...
+
     def tenant(self, now: float) -> Tenant:
         """The project at this time. Raises `Unavailable` where its secrets cannot be read."""
         ...
@@ -63,6 +66,7 @@ class OneProject:
     def __init__(self, project: Project) -> None:
         self.app_id = project.app_id
         self.version = Version(1, project.key)
+        self.suspended = project.suspended
         self._tenant = Tenant(project)
 
     def tenant(self, now: float) -> Tenant:
@@ -103,11 +107,12 @@ class StoredDirectory:
 class _StoredEntry:
     """Its secrets are decrypted when somebody asks for the project, and not before."""
 
-    __slots__ = ("_row", "_vault", "app_id", "version")
+    __slots__ = ("_row", "_vault", "app_id", "suspended", "version")
 
     def __init__(self, row: StoredProject, vault: Vault) -> None:
         self.app_id = row.app_id
         self.version = Version(row.version, row.key)
+        self.suspended = row.suspended
         self._row = row
         self._vault = vault
 

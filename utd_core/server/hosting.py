@@ -2,11 +2,13 @@
 
 - Of all nodes on the database one at a time has a project's engine open. The others ask it, over `bus`; with a bus of
   its own a node is alone, and another one on the same database can only wait until it ends.
-- A project's engine is opened when it is first asked for, or when one of its deadlines falls due, by whichever node
-  that happens to. It sees the rows and the media rooms of its project, and no others.
+- A project's engine is opened when it is first asked for, or when one of its deadlines falls due, or an event that its
+  webhooks have not taken yet, by whichever node that happens to. It sees the rows and the media rooms of its project,
+  and no others.
 - What another process changes (`utd project suspend`, a new secret) is noticed within `interval` seconds; a project
   that was just made, at its first request.
-- A project that is deleted has its engine closed.
+- A project that is deleted has its engine closed. The media rooms of one that is suspended or deleted are emptied;
+  what a suspended one has is kept, and its deadlines fire as ever.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from .cluster import Cluster, ClusterSettings, Relay, Tenure
 from .directory import Directory, Entry, Tenant
 from .projects import Hosted, Project
 from .running import Running
+from .silence import Silence
 from .webhooks import Webhooks, WebhookSettings
 
 log = logging.getLogger("utd_core.server")
@@ -97,6 +100,7 @@ class Hosting:
         )
         self._scope = TaskScope("hosting")
         self._backend: MediaBackend | None = None
+        self._silence: Silence
         self._places: dict[str, _Place] = {}
         self._app_ids: dict[str, str] = {}
         # Those of deleted projects too, until they are closed.
@@ -124,6 +128,7 @@ class Hosting:
             manager = default_manager()
             await asyncio.to_thread(manager.load)
             self._backend = manager.create_backend(self._media, self._media_settings, self._clock)
+        self._silence = Silence(self._backend.control, self._clock)
         if self._own_bus is not None:
             await self._own_bus.open()
         await self._tenure.open()
@@ -134,6 +139,7 @@ class Hosting:
             self._see(entry)
         self._scope.start(self._every_interval, self._look, name="changes")
         self._scope.start(self._every_interval, self._wake_those_due, name="deadlines")
+        self._scope.start(self._every_interval, self._silence.keep, name="silence")
 
     async def aclose(self) -> None:
         """Deliver what webhooks are due, for a while, and close every engine. Idempotent."""
@@ -206,6 +212,8 @@ class Hosting:
         """What is handed out from now on. Raises `Unavailable`."""
         tenant = place.entry.tenant(self._clock.now())
         place.hosted, place.good_until = Hosted(tenant.project, relay), tenant.good_until
+        if relay.near is not None:
+            relay.near.running.webhooks.update(tenant.project.webhooks)
         return place.hosted
 
     async def _relay(self, app_id: str, place: _Place) -> Relay:
@@ -261,7 +269,7 @@ class Hosting:
             except Closed:
                 return
             except UTDStreamException as error:
-                log.warning("the projects could not be looked at; again in %s s: %s", self._interval, error)
+                log.warning("the projects could not be looked after; again in %s s: %s", self._interval, error)
 
     async def _look_again(self) -> None:
         """Look, unless somebody has done it a moment ago; however many ask for what is not there."""
@@ -294,6 +302,10 @@ class Hosting:
         if place is None:
             place = self._places[entry.app_id] = _Place(entry)
         place.entry, place.hosted, place.is_troubled = entry, None, False
+        if entry.suspended:
+            self._silence.begin(entry.app_id)
+        else:
+            self._silence.end(entry.app_id)
         self._app_ids[entry.version.key] = entry.app_id
         if place.relay is not None and place.was_found:
             try:
@@ -305,6 +317,7 @@ class Hosting:
     def _forget(self, app_id: str) -> None:
         place = self._places.pop(app_id)
         self._app_ids.pop(place.entry.version.key, None)
+        self._silence.begin(app_id, deleted=True)
         if place.relay is not None:
             self._scope.start(self._end, place.relay)
 

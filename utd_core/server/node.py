@@ -22,6 +22,7 @@ from .exchange import Exchange, Observer, write_to_log
 from .figures import Figures
 from .health import METRICS, READY, OperationsMount, Readiness
 from .hosting import Hosting
+from .http.rates import Rates
 from .logs import Logs
 from .metrics import Metrics
 from .pusher import PusherMount
@@ -75,12 +76,14 @@ class Node:
             self._clock,
             {"engine": self._check_engines, "store": self._check_store, "bus": self._check_bus},
         )
-        self._sockets = PusherMount(self.host, settings=settings.sockets, bus=self._bus)
+        rates = Rates(settings.http.max_buckets)
+        self._sockets = PusherMount(self.host, settings=settings.sockets, bus=self._bus, rates=rates)
         self._app = App(
             self.host,
             mounts=[self._operations(), self._sockets],
             observers=self._observers(),
             settings=settings.http,
+            rates=rates,
         )
         self._figures = Figures(settings.metrics_projects)
         self._open = AsyncExitStack()

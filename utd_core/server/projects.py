@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hmac import compare_digest
+from math import inf
 from typing import Any, Protocol
 
 from ..broker import Recover, Subscription
 from ..concurrency import Clock
 from ..engine.subscriptions import Admission
+from ..errors import InvalidInput
 from ..model.command import THE_SERVER, Actor, Command
 from ..store.base import Head
 from .webhooks.endpoints import WebhookEndpoint
@@ -29,7 +31,7 @@ class ProjectFlags:
 
 @dataclass(frozen=True, slots=True)
 class ProjectLimits:
-    """What a project's plan holds; None: as much as the server can carry.
+    """What a project's plan holds; None: as much as the server can carry. Raises `InvalidInput` below zero.
 
     `max_connections`: sockets at once. `commands_per_second`: commands of all its people together, `burst` of them at
     once; `identity_commands_per_second` and `identity_burst`: the same for one identity.
@@ -40,6 +42,16 @@ class ProjectLimits:
     burst: int | None = None
     identity_commands_per_second: float | None = 20.0
     identity_burst: int | None = 60
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is None:
+                continue
+            is_number = type(value) is int or (type(value) is float and each.type.startswith("float"))
+            if not is_number or not 0 <= value < inf:
+                number = "a whole number" if each.type.startswith("int") else "a number"
+                raise InvalidInput(f"limit {each.name} is {number} from 0, or none, got {value!r:.80}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ from types import FrameType
 import anyio
 import uvicorn
 
+from .app_settings import AppSettings
+from .connections import limited
 from .node import Node
 from .pusher import UVICORN_OPTIONS
 from .settings import ServerSettings
@@ -44,7 +46,7 @@ async def serve(node: Node, bound: socket.socket, settings: ServerSettings, *, s
     stop = asyncio.Event()
     with _signals(stop, settings.drain_delay + settings.drain_timeout):
         async with node, anyio.create_task_group() as group:
-            server = _Server(node, started)
+            server = _Server(node, settings.http, started)
             group.start_soon(_end, stop, server, node, settings)
             await server.serve(sockets=[bound])
             group.cancel_scope.cancel()
@@ -63,7 +65,7 @@ async def _end(stop: asyncio.Event, server: _Server, node: Node, settings: Serve
 class _Server(uvicorn.Server):
     """uvicorn's, but we say when it ends."""
 
-    def __init__(self, node: Node, started: Callable[[], None]) -> None:
+    def __init__(self, node: Node, settings: AppSettings, started: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 node.app,
@@ -73,8 +75,7 @@ class _Server(uvicorn.Server):
                 # What proxies say is looked at by the application, which knows whom to believe.
                 proxy_headers=False,
                 server_header=False,
-                http="httptools",
-                **UVICORN_OPTIONS,
+                **{**UVICORN_OPTIONS, "http": limited(settings)},
             )
         )
         self._on_start = started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,15 +14,25 @@ from utd_core.bus import LocalMessages
 from utd_core.engine import Engine, EngineSettings
 from utd_core.errors import Closed, Deposed, InvalidInput, StoreFailed, Unavailable
 from utd_core.media.backend import JoinTicket
-from utd_core.model.call import CallEnded
+from utd_core.model.call import CallEnded, UTDCallStatus
 from utd_core.model.command import Actor
-from utd_core.model.commands import CreateBan, CreateRoom, CreateSession, GetRoom, JoinRoom, ListRooms, StartCall
+from utd_core.model.commands import (
+    CreateBan,
+    CreateRoom,
+    CreateSession,
+    GetCall,
+    GetRoom,
+    JoinRoom,
+    ListRooms,
+    StartCall,
+)
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.server import Hosted, Project
 from utd_core.server.directory import StoredDirectory
 from utd_core.server.hosting import INTERVAL, Hosting
 from utd_core.server.registry import Registry
-from utd_core.server.vault import Vault, new_key
+from utd_core.server.silence import INTERVAL as SILENCE_INTERVAL
+from utd_core.server.vault import Secrets, Vault, new_key
 from utd_core.store import open_store
 from utd_core.store.sql_store import SqlStore
 from utd_core.testing import VirtualClock
@@ -50,6 +61,19 @@ class World:
 
     async def create(self, app_id: str, **options: Any) -> Project:
         return await self.registry.create(self.vault, app_id=app_id, **options)
+
+    async def talk(self, hosting: Hosting, app_id: str) -> JoinTicket:
+        """Have Ann connected in the lobby of a project; her ticket."""
+        engine = (await found(hosting, app_id)).engine
+        join = JoinRoom(room="lobby", type=AUDIO_ROOM, as_host=True)
+        ticket = await engine.execute(join, actor=Actor("ann"))
+        issued = JoinTicket(ticket.url, ticket.token, ticket.expires_at)
+        await engine.backend.connect(issued)
+        return issued
+
+    def people(self) -> dict[str, set[str]]:
+        """Who is connected to which media room."""
+        return {name: set(room.participants) for name, room in self.media.rooms.items() if room.participants}
 
 
 @pytest.fixture(params=["memory", "postgresql"])
@@ -174,6 +198,70 @@ class TestChanges:
             assert (before.project.suspended, after.project.suspended) == (False, True)
             assert after.engine is before.engine
 
+    async def test_nobody_talks_in_the_rooms_of_a_suspended_project(self, world: World) -> None:
+        """Whoever is there is sent away, and so is whoever comes in with a ticket from before."""
+        for app_id in ("shop", "club"):
+            await world.create(app_id)
+        async with world.hosting() as hosting:
+            await world.talk(hosting, "club")
+            late = await world.talk(hosting, "shop")
+            await world.registry.suspend("shop")
+            await world.clock.advance(2 * INTERVAL)
+            assert world.people() == {"$club/lobby": {"ann"}}
+            engine = (await found(hosting, "shop")).engine
+            await engine.backend.connect(late)
+            assert world.people()["$shop/lobby"] == {"ann"}, "her ticket is still good at the media server"
+            await world.clock.advance(SILENCE_INTERVAL + INTERVAL)
+            assert world.people() == {"$club/lobby": {"ann"}}
+
+            assert (await engine.execute(GetRoom(room="lobby"))).room.name == "lobby", "what it has is kept"
+            await world.registry.suspend("shop", False)
+            await world.clock.advance(INTERVAL)
+            await world.talk(hosting, "shop")
+            await world.clock.advance(2 * SILENCE_INTERVAL)
+            assert world.people() == {"$club/lobby": {"ann"}, "$shop/lobby": {"ann"}}
+
+    async def test_nobody_talks_in_the_rooms_of_a_deleted_project(self, world: World) -> None:
+        for app_id in ("shop", "club"):
+            await world.create(app_id)
+        async with world.hosting() as hosting:
+            for app_id in ("shop", "club"):
+                await world.talk(hosting, app_id)
+            await world.registry.delete("shop")
+            await world.clock.advance(2 * INTERVAL)
+            assert world.people() == {"$club/lobby": {"ann"}}
+
+    async def test_a_project_that_was_suspended_before_the_server_began_is_silent(self, world: World) -> None:
+        await world.create("shop")
+        async with world.hosting() as hosting:
+            await world.talk(hosting, "shop")
+        await world.registry.suspend("shop")
+        async with world.hosting() as hosting:
+            await world.clock.advance(INTERVAL)
+            assert world.people() == {}
+
+    async def test_the_deadlines_of_a_suspended_project_fire(self, world: World) -> None:
+        await world.create("shop")
+        async with world.hosting() as hosting:
+            ringing = StartCall(type=UTDStreamType.AUDIO_CALL, callee="bob", ring_timeout=10.0)
+            call = await (await found(hosting, "shop")).engine.execute(ringing, actor=Actor("ann"))
+        await world.registry.suspend("shop")
+        async with world.hosting() as hosting:
+            await world.clock.advance(10 + 2 * INTERVAL)
+            engine = (await found(hosting, "shop")).engine
+            assert (await engine.execute(GetCall(id=call.call_id))).status is UTDCallStatus.MISSED
+
+    async def test_an_old_secret_is_accepted_until_its_time(self, world: World) -> None:
+        old = await world.create("shop")
+        async with world.hosting() as hosting:
+            await world.registry.rotate(world.vault, "shop", until=world.clock.now() + 3_600)
+            await world.clock.advance(INTERVAL)
+            assert (await found(hosting, "shop")).project.has_secret(old.secret)
+            await world.clock.advance(3_600)
+            assert not (await found(hosting, "shop")).project.has_secret(old.secret)
+        async with world.hosting() as hosting:
+            assert not (await found(hosting, "shop")).project.has_secret(old.secret)
+
     async def test_a_new_secret_is_accepted_beside_the_old_one(self, world: World) -> None:
         old = await world.create("shop")
         async with world.hosting() as hosting:
@@ -296,8 +384,10 @@ async def test_what_an_embedded_engine_left_is_the_project_s_when_it_is_adopted(
 
 class TestTrouble:
     async def test_secrets_that_this_server_cannot_read_are_one_project_s_trouble(self, world: World) -> None:
-        await world.create("shop")
-        await world.registry.create(Vault(new_key()), app_id="foreign")
+        for app_id in ("shop", "foreign"):
+            await world.create(app_id)
+        theirs = Vault(new_key()).seal("foreign", Secrets(("secret",), "key"))
+        await world.store.projects.change("foreign", lambda row: replace(row, secrets=theirs))
         async with world.hosting() as hosting:
             with pytest.raises(Unavailable, match="another key"):
                 await hosting.find("foreign")

@@ -168,20 +168,23 @@ class Tenure(Closeable):
         return fence
 
     async def _keep(self) -> None:
+        is_troubled = False
         while True:
-            await self._clock.sleep(self._interval)
-            while not await self._renew():
-                await self._clock.sleep(_PAUSE)
+            await self._clock.sleep(_PAUSE if is_troubled else self._interval)
+            try:
+                await self._renew()
+            except UTDStreamException as error:
+                if not is_troubled:
+                    log.warning("the leases of this node could not be renewed; it is tried again: %s", error)
+                is_troubled = True
+            else:
+                is_troubled = False
 
-    async def _renew(self) -> bool:
-        """Renew everything; whether that is known to have succeeded."""
+    async def _renew(self) -> None:
+        """Renew everything, and find out what is not this node's any more. Raises `StoreFailed` and `Closed`."""
         asked = dict(self._held)
         sent = self._clock.monotonic()
-        try:
-            renewed = {lease.project: lease for lease in await self._leases.renew(self.node, self._ttl)}
-        except UTDStreamException as error:
-            log.warning("the leases of this node could not be renewed; it is tried again: %s", error)
-            return False
+        renewed = {lease.project: lease for lease in await self._leases.renew(self.node, self._ttl)}
         for project, held in asked.items():
             if self._held.get(project) is not held:
                 continue
@@ -190,7 +193,6 @@ class Tenure(Closeable):
             else:
                 held.fence.shut("another node took it over")
         await self._give_back([lease for project, lease in renewed.items() if self._is_unknown(project)])
-        return True
 
     def _is_unknown(self, project: str) -> bool:
         return project not in self._held and project not in self._claiming

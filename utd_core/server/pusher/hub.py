@@ -76,6 +76,7 @@ class Hub:
         self._users: dict[str, set[Socket]] = {}
         self._orders: Listener | None = None
         self._draining = False
+        self._is_troubled = False
         self._connected = 0
         self._closed: Counter[int] = Counter()
         self._somebody = asyncio.Event()
@@ -192,24 +193,35 @@ class Hub:
             now = self.clock.monotonic()
             self.heartbeat.beat()
             self.channels.forget_idle(now)
+            await self._look_up()
             if now - inspected_at >= self.settings.inspect_interval:
                 inspected_at = now
-                try:
-                    await self._inspect()
-                except UTDStreamException as error:
-                    log.warning("project %s cannot be looked up: %s", self.project.app_id, error)
-                except Exception:
-                    log.exception("project %s cannot be looked up", self.project.app_id)
+                self._inspect()
 
-    async def _inspect(self) -> None:
-        """Look whether everybody may still be here. Raises what the host raises."""
-        hosted = await self._host.find(self.project.app_id)
+    async def _look_up(self) -> None:
+        """Look what the project is now."""
+        try:
+            hosted = await self._host.find(self.project.app_id)
+        except UTDStreamException as error:
+            if not self._is_troubled:
+                log.warning("project %s cannot be looked up: %s", self.project.app_id, error)
+            self._is_troubled = True
+            return
+        except Exception:
+            log.exception("project %s cannot be looked up", self.project.app_id)
+            return
+        self._is_troubled = False
         if hosted is None:
             self._close_all(CloseCode.NO_SUCH_APP, "this project is gone")
+        elif hosted.engine is not self.engine:
+            self._close_all(CloseCode.RECONNECT, "this project was made anew; come back")
         elif hosted.project.suspended:
             self._close_all(CloseCode.SUSPENDED, "this project is suspended")
         else:
             self.project = hosted.project
+
+    def _inspect(self) -> None:
+        """Look whether everybody may still be here."""
         now = self.clock.now()
         for socket in list(self.sockets.values()):
             if socket.good_until <= now:

@@ -12,6 +12,8 @@ from starlette.types import Receive, Scope, Send
 from ...bus import LocalMessages, MessageBus
 from ...errors import Closed, ErrorCode, InvalidInput, MethodNotAllowed, NotFound
 from ..answers import answer
+from ..app_settings import AppSettings
+from ..http.rates import Rates
 from ..mounts import EVENTS
 from ..paths import segments_of
 from ..projects import Host, Hosted
@@ -34,12 +36,20 @@ class PusherStatistics:
 class PusherMount:
     """Event sockets, the trigger API and the signing of subscriptions, for all projects of a host. A `Mount`.
 
-    `bus` is how the nodes of a server talk to each other; one that is handed in stays its owner's to close.
+    `bus` is how the nodes of a server talk to each other; one that is handed in stays its owner's to close. `rates` are
+    those that triggers share with commands.
     """
 
     prefixes = (EVENTS, "/apps/", "/users/", "/api/v1/channels/")
 
-    def __init__(self, host: Host, *, settings: PusherSettings | None = None, bus: MessageBus | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        *,
+        settings: PusherSettings | None = None,
+        bus: MessageBus | None = None,
+        rates: Rates | None = None,
+    ) -> None:
         self._host = host
         self._settings = settings or PusherSettings()
         self._own_bus = None if bus is not None else LocalMessages()
@@ -48,7 +58,8 @@ class PusherMount:
         self._opening = asyncio.Lock()
         self._closed = False
         self._door = Door(host, self._settings, self._hub_of)
-        self._trigger = TriggerApi(host, self._settings, self._bus, self._hubs)
+        rates = rates or Rates(AppSettings().max_buckets)
+        self._trigger = TriggerApi(host, self._settings, self._bus, self._hubs, rates)
         self._auth = AuthApi(host, self._settings)
 
     async def open(self) -> None:

@@ -32,7 +32,9 @@ from ...errors import (
     TooLarge,
     Unauthenticated,
 )
+from ..features import check_signaling
 from ..http.bodies import parse_object, read_bytes
+from ..http.rates import Rates
 from ..paths import path_of
 from ..projects import Host, Hosted
 from .channel import Channel, as_message, topic_of
@@ -66,11 +68,14 @@ class Trigger:
 class TriggerApi:
     """`hubs`: the open ones of this node, by app id."""
 
-    def __init__(self, host: Host, settings: PusherSettings, bus: MessageBus, hubs: Mapping[str, Hub]) -> None:
+    def __init__(
+        self, host: Host, settings: PusherSettings, bus: MessageBus, hubs: Mapping[str, Hub], rates: Rates
+    ) -> None:
         self._host = host
         self._settings = settings
         self._bus = bus
         self._hubs = hubs
+        self._rates = rates
 
     async def serve(self, request: Request, segments: Sequence[str]) -> Mapping[str, Any]:
         """What the request is answered, 200. Raises what the error tree has for it."""
@@ -127,12 +132,14 @@ class TriggerApi:
         check_request(hosted.project, request.method, path_of(request.scope), query, body, now, skew)
         if hosted.project.suspended:
             raise Forbidden("this project is suspended", code=ErrorCode.PROJECT_SUSPENDED)
+        self._rates.admit_request(hosted)
         return hosted, body
 
     # Events
 
     async def _events(self, hosted: Hosted, body: bytes) -> Mapping[str, Any]:
         trigger = self._read(parse_object(body, _DEPTH, _VALUES))
+        check_signaling(hosted.project)
         await self._publish(hosted, trigger)
         if not trigger.info:
             return {}
@@ -146,6 +153,7 @@ class TriggerApi:
             raise TooLarge(f"a batch has at most {self._settings.batch_events} events, got {len(batch)}")
         # All are looked at before the first one is sent.
         triggers = [self._read(event) for event in batch]
+        check_signaling(hosted.project)
         for trigger in triggers:
             await self._publish(hosted, trigger)
         if not any(trigger.info for trigger in triggers):
