@@ -9,6 +9,7 @@ from typing import Self
 
 from starlette.types import ASGIApp
 
+from ..bus import LocalMessages, MessageBus
 from ..concurrency import Clock, SystemClock
 from ..engine.instruments import Instrument, Instruments
 from ..errors import Closed, InvalidInput, Unavailable
@@ -39,18 +40,27 @@ class Node:
     """A server of the project that its settings name, or else of those in its database; open inside `async with`.
     `app` serves them.
 
-    `logs` are those whose losses it reports. Raises `InvalidInput` without a project, or without the key to the secrets
-    of those in the database, and `UTDStreamException` (missing_extra); opening it raises what opening the store and the
-    media plugin does, and the engine of the project of the settings.
+    `logs` are those whose losses it reports; a `bus` that is handed in stays its owner's. Raises `InvalidInput` without
+    a project, or without the key to the secrets of those in the database, and `UTDStreamException` (missing_extra);
+    opening it raises what opening the store and the media plugin does, and the engine of the project of the settings.
     """
 
-    def __init__(self, settings: ServerSettings, *, logs: Logs | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        *,
+        logs: Logs | None = None,
+        clock: Clock | None = None,
+        bus: MessageBus | None = None,
+    ) -> None:
         self._settings = settings
         self._logs = logs
         self._clock = clock or SystemClock()
         self._export = None if settings.traces == "off" else Export(settings.traces)
         self._metrics = Metrics() if settings.metrics else None
         self._database = open_store(settings.store)
+        self._own_bus = LocalMessages() if bus is None else None
+        self._bus = bus or self._own_bus or LocalMessages()
         self.host = Hosting(
             directory_of(settings, self._database),
             self._database,
@@ -60,10 +70,14 @@ class Node:
             webhooks=settings.webhooks,
             clock=self._clock,
             instrument=self._instrument(),
+            bus=self._bus,
         )
-        self.readiness = Readiness(self._clock, {"engine": self._check_engines, "store": self._check_store})
+        self.readiness = Readiness(
+            self._clock,
+            {"engine": self._check_engines, "store": self._check_store, "bus": self._check_bus},
+        )
         rates = Rates(settings.http.max_buckets)
-        self._sockets = PusherMount(self.host, settings=settings.sockets, rates=rates)
+        self._sockets = PusherMount(self.host, settings=settings.sockets, bus=self._bus, rates=rates)
         self._app = App(
             self.host,
             mounts=[self._operations(), self._sockets],
@@ -84,6 +98,8 @@ class Node:
             if self._export is not None:
                 await opening.enter_async_context(self._export)
             await opening.enter_async_context(self._database)
+            if self._own_bus is not None:
+                await opening.enter_async_context(self._own_bus)
             await opening.enter_async_context(self.host)
             if self._settings.project is not None:
                 # Whatever is wrong with it is said now, and not to the first who asks for it.
@@ -144,10 +160,12 @@ class Node:
         )
 
     async def _check_engines(self) -> None:
-        project = self._settings.project
-        hosted = None if project is None else await self.host.find(project.app_id)
-        if not self.host.is_open or (hosted is not None and not hosted.engine.is_open):
-            raise Unavailable("the engine is not open")
+        if not self.host.is_open:
+            raise Unavailable("the projects are not open")
+
+    async def _check_bus(self) -> None:
+        if not self._bus.statistics().connected:
+            raise Unavailable("the other nodes cannot be reached")
 
     async def _check_store(self) -> None:
         try:

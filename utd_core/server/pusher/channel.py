@@ -12,7 +12,7 @@ import anyio
 
 from ...bus import Listener, MessageBus
 from ...concurrency import TaskScope
-from ...engine import Engine
+from ..projects import HostedEngine
 from .frames import Frame
 from .names import ChannelKind
 from .presence import Members
@@ -28,7 +28,7 @@ class Surroundings:
     """What the channels of a project on one node share. `delivered` counts frames that were handed to sockets."""
 
     app_id: str
-    engine: Engine
+    engine: HostedEngine
     bus: MessageBus
     scope: TaskScope
     settings: PusherSettings
