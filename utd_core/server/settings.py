@@ -30,6 +30,7 @@ from .pusher import PusherSettings
 from .webhooks import WebhookEndpoint, WebhookSettings
 
 DEFAULT_FILE = "utd.toml"
+LOCAL_BUS = "local"
 PREFIX = "UTD_"
 
 _NOT_SETTINGS = frozenset({"UTD_CONFIG", "UTD_PLUGINS", "UTD_SECRET_KEY", "UTD_WEBHOOK_SECRET"})
@@ -82,6 +83,8 @@ class ServerSettings(BaseSettings):
     - `host`, `port`: where the server listens; or `uds`, the path of a Unix socket.
     - `store`: a file for SQLite, or ":memory:", which ends with the server.
     - `media`: the media backend; `media_settings` are its own.
+    - `bus`: how this node reaches the others on its database, `redis://host:6379` say; "local" where there is none.
+      `bus_settings` are its own.
     - `project`: whom the server works for; without one, the projects in the store (`utd project create`).
     - `engine`, `http`, `sockets`, `webhooks`: see `EngineSettings`, `AppSettings`, `PusherSettings`, `WebhookSettings`.
     - `metrics`: whether there is /metrics; with a `metrics_token`, for those who send it as a bearer. It has figures of
@@ -99,6 +102,8 @@ class ServerSettings(BaseSettings):
     store: str = "utd.db"
     media: str = "mock"
     media_settings: dict[str, Any] = {}
+    bus: str = LOCAL_BUS
+    bus_settings: dict[str, Any] = {}
     project: ProjectSettings | None = None
     engine: EngineSettings = EngineSettings()
     http: AppSettings = AppSettings()
@@ -162,12 +167,14 @@ class ServerSettings(BaseSettings):
         if self.metrics_token is not None:
             yield self.metrics_token.get_secret_value()
         yield from _texts(self.media_settings)
-        yield from (found[2] for found in _PASSWORD.finditer(self.store))
+        yield from _texts(self.bus_settings)
+        yield from (found[2] for url in (self.store, self.bus) for found in _PASSWORD.finditer(url))
 
     def as_toml(self) -> str:
-        """All of them as a file would say them, secrets blanked. Of `media_settings` only the names are shown."""
+        """All of them as a file would say them, secrets blanked. Of a plugin's settings only the names are shown."""
         shown = {name: getattr(self, name) for name in type(self).model_fields}
-        shown["media_settings"] = dict.fromkeys(self.media_settings, SecretStr(BLANK))
+        for name in ("media_settings", "bus_settings"):
+            shown[name] = dict.fromkeys(shown[name], SecretStr(BLANK))
         return "\n".join(_toml(shown)) + "\n"
 
 

@@ -64,7 +64,7 @@ class World:
 
     async def talk(self, hosting: Hosting, app_id: str) -> JoinTicket:
         """Have Ann connected in the lobby of a project; her ticket."""
-        engine = (await found(hosting, app_id)).engine
+        engine = await engine_of(hosting, app_id)
         join = JoinRoom(room="lobby", type=AUDIO_ROOM, as_host=True)
         ticket = await engine.execute(join, actor=Actor("ann"))
         issued = JoinTicket(ticket.url, ticket.token, ticket.expires_at)
@@ -208,7 +208,7 @@ class TestChanges:
             await world.registry.suspend("shop")
             await world.clock.advance(2 * INTERVAL)
             assert world.people() == {"$club/lobby": {"ann"}}
-            engine = (await found(hosting, "shop")).engine
+            engine = await engine_of(hosting, "shop")
             await engine.backend.connect(late)
             assert world.people()["$shop/lobby"] == {"ann"}, "her ticket is still good at the media server"
             await world.clock.advance(SILENCE_INTERVAL + INTERVAL)
