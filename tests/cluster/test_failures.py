@@ -62,12 +62,11 @@ class Load:
             snapshot = await writer.read()
             assert snapshot["room"]["metadata_revision"] == writer.acknowledged
             assert snapshot["room"]["metadata"] == {"n": writer.acknowledged}
-        for follower in self.followers:
-            await eventually(
-                lambda follower=follower: follower.revision == follower._writer.acknowledged,  # type: ignore[misc]
-                PATIENCE,
-                what=f"that a follower has the state of the store: {follower.__dict__}",
-            )
+        await eventually(
+            lambda: all(follower.revision == follower.writer.acknowledged for follower in self.followers),
+            PATIENCE,
+            what="that every follower has the state of the store",
+        )
 
 
 @asynccontextmanager

@@ -11,12 +11,13 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -166,15 +167,22 @@ class ServerSettings(BaseSettings):
                 yield from (secret.get_secret_value() for secret in endpoint.secrets)
         if self.metrics_token is not None:
             yield self.metrics_token.get_secret_value()
-        yield from _texts(self.media_settings)
-        yield from _texts(self.bus_settings)
-        yield from (found[2] for url in (self.store, self.bus) for found in _PASSWORD.finditer(url))
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                # Settings of a plugin: which of them are secret it alone knows, as the credentials of a TURN server.
+                yield from _texts(value)
+            elif isinstance(value, str):
+                for found in _PASSWORD.finditer(value):
+                    # As it is written in a URL, and as a library quotes it.
+                    yield from {found[2], unquote(found[2])}
 
     def as_toml(self) -> str:
         """All of them as a file would say them, secrets blanked. Of a plugin's settings only the names are shown."""
         shown = {name: getattr(self, name) for name in type(self).model_fields}
-        for name in ("media_settings", "bus_settings"):
-            shown[name] = dict.fromkeys(shown[name], SecretStr(BLANK))
+        for name, value in shown.items():
+            if isinstance(value, Mapping):
+                shown[name] = dict.fromkeys(value, SecretStr(BLANK))
         return "\n".join(_toml(shown)) + "\n"
 
 
@@ -252,11 +260,15 @@ def _explain(error: ValidationError, sources: Sequence[_Source]) -> Iterator[str
 
 
 def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
+    """Every string in it, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
         for each in value.values():
             yield from _texts(each)
-    elif isinstance(value, str):
-        yield value
+    elif isinstance(value, Iterable):
+        for each in value:
+            yield from _texts(each)
 
 
 def _toml(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
