@@ -15,6 +15,13 @@ from utd_core.testing.buses import MessageBusContract, Nodes
 class TestLocalMessages(MessageBusContract):
     @pytest.fixture
     async def nodes(self) -> AsyncIterator[Nodes]:
+        async with LocalMessages() as one, LocalMessages(beside=one) as other:
+            yield one, other
+
+
+class TestOneLocalMessages(MessageBusContract):
+    @pytest.fixture
+    async def nodes(self) -> AsyncIterator[Nodes]:
         async with LocalMessages() as bus:
             yield bus, bus
 

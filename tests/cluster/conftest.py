@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.postgres import _private_server, postgres_server  # noqa: F401  # fixtures
+from tests.redis import _private_redis, redis_server  # noqa: F401  # fixtures
+
 from .world import World
 
 

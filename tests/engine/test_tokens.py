@@ -47,7 +47,7 @@ def refused(tokens: UserTokens, token: Any) -> str:
 
 
 def test_what_was_issued_is_read(tokens: UserTokens, claims: dict[str, Any]) -> None:
-    token, _ = tokens.issue(ANN, 7)
+    token = tokens.issue(ANN, tokens.terms(7))
     read = tokens.read(token)
     assert (read.identity, read.device, read.name, read.generation) == ("ann", "phone", "Ann", 7)
     assert tokens.read(jwt.encode(claims, KEY, "HS256")) == ANN, "so the others are refused for what is wrong with them"
@@ -97,7 +97,7 @@ class TestForged:
         assert "ignature" in refused(tokens, f"{head}.{body}.{mac}")
 
     def test_by_changing_a_good_one(self, tokens: UserTokens, claims: dict[str, Any]) -> None:
-        head, body, mac = tokens.issue(ANN, 0)[0].split(".")
+        head, body, mac = tokens.issue(ANN, tokens.terms(0)).split(".")
         other = encoded({**claims, "sub": "bob"})
         for token in (f"{head}.{other}.{mac}", f"{head}.{body}.{mac[:-4]}", f"{head}.{body}.", f"{head}.{body}"):
             refused(tokens, token)
@@ -145,14 +145,16 @@ class TestClaims:
 class TestTimes:
     def test_are_those_of_the_injected_clock(self, tokens: UserTokens, clock: VirtualClock) -> None:
         """The library's own are those of the machine."""
-        token, expires_at = tokens.issue(ANN, 0)
+        terms = tokens.terms(0)
+        token, expires_at = tokens.issue(ANN, terms), terms.expires_at
         assert expires_at == clock.now() + 600.0
+        assert token == tokens.issue(ANN, terms), "the same one for the same terms"
         assert tokens.read(token) == ANN
         later = VirtualClock(start=expires_at)
         assert "expired 0 s ago" in refused(UserTokens("shop", KEY, later, 600.0), token)
 
     async def test_end_a_token_that_was_read_before(self, tokens: UserTokens, clock: VirtualClock) -> None:
-        token, _ = tokens.issue(ANN, 0)
+        token = tokens.issue(ANN, tokens.terms(0))
         await clock.advance(599.9)
         assert tokens.read(token) == ANN
         await clock.advance(0.2)

@@ -243,7 +243,7 @@ async def first_of(store: SqlStore, key: str) -> Parcel:
 
 
 class Worker:
-    """Takes what it gets, as a courier does. `taken`, of all workers: ids by lane, in the order of deliveries."""
+    """Takes what it gets, as a node's courier does. `taken`: ids by lane, in the order of all workers' deliveries."""
 
     def __init__(self, store: SqlStore, taken: dict[str, list[str]], held: set[str]) -> None:
         self.store = store

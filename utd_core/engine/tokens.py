@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,15 @@ _KEY_BYTES = 32
 _REQUIRED = ("sub", "app", "gen", "exp")
 _KEPT = 4_096
 """Tokens whose signature was verified, and is not again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Of which generation a token is, when it was made and when it expires, in seconds since the Unix epoch."""
+
+    generation: int
+    at: float
+    expires_at: float
 
 
 class UserTokens:
@@ -42,20 +52,23 @@ class UserTokens:
         # A signature stays what it is, and a client sends its token with every command.
         self._verified = lru_cache(_KEPT)(self._verify)
 
-    def issue(self, actor: Actor, generation: int) -> tuple[str, float]:
-        """A token for the actor, and when it expires (seconds since the Unix epoch)."""
+    def terms(self, generation: int) -> Terms:
+        """Those of a token that is made now."""
         now = self._clock.now()
-        expires_at = now + self._ttl
+        return Terms(generation, now, now + self._ttl)
+
+    def issue(self, actor: Actor, terms: Terms) -> str:
+        """A token for the actor; the same one for the same terms."""
         claims = {
             "sub": actor.identity,
             "name": actor.name,
             "device": actor.device,
             "app": self._app_id,
-            "gen": generation,
-            "iat": now,
-            "exp": expires_at,
+            "gen": terms.generation,
+            "iat": terms.at,
+            "exp": terms.expires_at,
         }
-        return self._jwt.encode(claims, self._key, _ALGORITHM), expires_at
+        return self._jwt.encode(claims, self._key, _ALGORITHM)
 
     def read(self, token: str) -> Actor:
         """Who the token speaks for. Raises `Unauthenticated` for one that is forged, foreign or not good now."""

@@ -249,8 +249,8 @@ class Hosting:
             return await self._run(self._tenant(place), fence)
 
         relay = self.cluster.relay(app_id, store, tokens, run)
-        await relay.open()
         self._relays.add(relay)
+        await relay.open()
         if self._closed or self._places.get(app_id) is not place:
             await self._end(relay)
             raise Closed(f"project {app_id!r} is not hosted here any more")

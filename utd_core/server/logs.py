@@ -37,7 +37,7 @@ _SHORTEST = 6
 _USER_TOKEN = r"eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]*"
 _MADE = r"\b[0-9a-f]{64}\b|(?<![\w-])[\w-]{43}=(?!\w)"
 """As secrets of projects, and the keys that encrypt them, are made: nobody can know all of them."""
-_PASSWORD = r"(?<=://)[^\s/@]+:[^\s/@]*(?=@)"
+_PASSWORD = r"(?<=://)[^\s/@]*:[^\s/@]*(?=@)"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 """What every record has; whatever else there is was given by the one who logged it."""
 

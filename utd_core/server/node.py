@@ -13,6 +13,7 @@ from ..bus import LocalMessages, MessageBus
 from ..concurrency import Clock, SystemClock
 from ..engine.instruments import Instrument, Instruments
 from ..errors import Closed, InvalidInput, Unavailable
+from ..hooks import default_manager
 from ..store import open_store
 from ..store.factory import MEMORY
 from ..store.sql_store import SqlStore
@@ -27,7 +28,7 @@ from .logs import Logs
 from .metrics import Metrics
 from .pusher import PusherMount
 from .readings import Reading
-from .settings import ServerSettings
+from .settings import LOCAL_BUS, ServerSettings
 from .tracing import Export
 from .vault import Vault
 
@@ -59,7 +60,7 @@ class Node:
         self._export = None if settings.traces == "off" else Export(settings.traces)
         self._metrics = Metrics() if settings.metrics else None
         self._database = open_store(settings.store)
-        self._own_bus = LocalMessages() if bus is None else None
+        self._own_bus = _bus_of(settings) if bus is None else None
         self._bus = bus or self._own_bus or LocalMessages()
         self.host = Hosting(
             directory_of(settings, self._database),
@@ -103,7 +104,7 @@ class Node:
             await opening.enter_async_context(self.host)
             if self._settings.project is not None:
                 # Whatever is wrong with it is said now, and not to the first who asks for it.
-                await self.host.find(self._settings.project.app_id)
+                await self._find(self._settings.project.app_id)
             elif not self.host.app_ids:
                 log.warning("there is no project in the database yet; make one: utd project create")
             await opening.enter_async_context(self._app)
@@ -135,7 +136,20 @@ class Node:
             webhooks=webhooks,
             log_dropped=0 if self._logs is None else self._logs.dropped,
             is_ready=not self.readiness.draining,
+            cluster=self.host.cluster.statistics(),
+            bus=self._bus.statistics(),
         )
+
+    async def _find(self, app_id: str) -> None:
+        """See to it that somebody works for a project. Raises what opening its engine does."""
+        try:
+            await self.host.find(app_id)
+        except Unavailable as error:
+            if self._settings.bus == LOCAL_BUS:
+                raise Unavailable(
+                    f"{error.message}. If another node works on this database, give all of them one bus, redis:// say"
+                ) from error
+            log.warning("project %s has nobody who works for it yet: %s", app_id, error)
 
     def _instrument(self) -> Instrument | None:
         found: list[Instrument] = []
@@ -187,6 +201,13 @@ def directory_of(settings: ServerSettings, database: SqlStore) -> Directory:
             f"there is no project in the settings, so the server is for those in its database, but {error.message}. "
             "Or give [project] an app_id, a key and secrets, or use --dev"
         ) from None
+
+
+def _bus_of(settings: ServerSettings) -> MessageBus:
+    """The way to the other nodes, not opened. Raises what `create_bus` does."""
+    manager = default_manager()
+    manager.load()
+    return manager.create_bus(settings.bus, settings.bus_settings)
 
 
 def _write_to_log(exchange: Exchange) -> None:

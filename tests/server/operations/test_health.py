@@ -18,7 +18,10 @@ from .nodes import Running, a_node
 async def test_an_open_node_is_well_and_ready(node: Running) -> None:
     assert (await node.http.get("/health")).json() == {"status": "ok"}
     ready = await node.http.get("/ready")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "checks": {"engine": "ok", "store": "ok"}})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"status": "ready", "checks": {"engine": "ok", "store": "ok", "bus": "ok"}},
+    )
 
 
 async def test_a_node_that_drains_is_well_but_not_ready(node: Running) -> None:

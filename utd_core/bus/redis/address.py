@@ -30,6 +30,8 @@ class Address:
         try:
             self._pool: Any = ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0))
             self._pool.connection_kwargs |= _OURS
+            if "maint_notifications_config" in self._pool.connection_kwargs:
+                self._pool.connection_kwargs["maint_notifications_config"] = None
             self.connect()
         except (TypeError, ValueError):
             # What was raised may hold a piece of the password.

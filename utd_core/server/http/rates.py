@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import ceil
 from typing import NamedTuple
 
 from ...errors import RateLimited
@@ -78,7 +79,9 @@ class Rates:
         if wait > _TICK:
             who = f"{bucket.identity!r} gives" if bucket.identity else "the project's people give"
             raise RateLimited(
-                f"{who} commands too fast; try again in {wait:.1f} s", details={"retry_after": round(wait, 3)}
+                # Rounded up: never a wait of nothing, nor one that is a little too short.
+                f"{who} commands too fast; try again in {wait:.1f} s",
+                details={"retry_after": ceil(wait * 1e3) / 1e3},
             )
         return full_at
 
