@@ -79,13 +79,14 @@ class MessageBus(Closeable):
 class BusSpec:
     """A kind of bus, as a plugin registers it (`utd_message_buses`).
 
-    `name`: what it is called in settings: lower case letters, digits, `_` and `-`. `create`: makes one, not opened, of
-    a URL (empty where only the name was given) and settings; it refuses what it cannot work with by `InvalidInput`.
-    `schemes`: of URLs that mean this bus. `requires`: modules that must be importable, `distribution`: what to install
-    where they are not.
+    `name`: what it is called in settings: lower case letters, digits, `_` and `-`. `summary`: one line for people.
+    `create`: makes one, not opened, of a URL (empty where only the name was given) and settings; it imports what it
+    needs, and refuses what it cannot work with by `InvalidInput`. `schemes`: of the URLs that mean this bus.
+    `requires`: modules that must be importable, `distribution`: what to install where they are not.
     """
 
     name: str
+    summary: str
     create: Callable[[str, Mapping[str, Any]], MessageBus]
     schemes: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()

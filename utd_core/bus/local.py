@@ -1,4 +1,4 @@
-"""The bus of a node that is alone."""
+"""The bus of a node that is alone, or of several nodes in one process."""
 
 from __future__ import annotations
 
@@ -11,27 +11,32 @@ from .base import BusStatistics, MessageBus
 
 
 class LocalMessages(MessageBus):
-    """Reaches whoever listens in this process, on this object."""
+    """Reaches whoever listens in this process: on this bus, and on those that were made `beside` it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, beside: LocalMessages | None = None) -> None:
         self._scope = TaskScope("message bus")
         self._audience = Audience(self._scope)
+        self._nodes: list[LocalMessages] = [] if beside is None else beside._nodes
         self._published = 0
 
     async def open(self) -> None:
         await self._scope.open()
+        if self not in self._nodes:
+            self._nodes.append(self)
 
     async def aclose(self) -> None:
+        if self in self._nodes:
+            self._nodes.remove(self)
         self._audience.clear()
         await self._scope.aclose()
 
     async def publish(self, topic: str, message: bytes) -> int:
         self._check_open()
         self._published += 1
-        reached = self._audience.deliver(topic, message)
+        reached = sum(1 for node in self._nodes if node._audience.deliver(topic, message))
         # Whoever publishes without end lets the others hear, as it would where a message leaves the process.
         await asyncio.sleep(0)
-        return min(reached, 1)
+        return reached
 
     async def subscribe(self, topic: str, hear: Hear, *, interrupted: Interrupted | None = None) -> Listener:
         self._check_open()

@@ -13,21 +13,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from math import inf
 from types import TracebackType
 from typing import Any, Self
 
+import anyio
+
 from ..concurrency import Clock, SystemClock, TaskScope
 from ..engine import Engine, EngineSettings
 from ..engine.instruments import Instrument
-from ..errors import Closed, UTDStreamException
+from ..errors import Closed, Unavailable, UTDStreamException
 from ..hooks import default_manager
 from ..media.backend import MediaBackend
 from ..store.sql_store import SqlStore
 from .directory import Directory, Entry, Tenant
 from .projects import Hosted, Project
 from .running import Running
-from .silence import Silence
+from .silence import OF_DELETED, Silence
 from .webhooks import Webhooks, WebhookSettings
 
 log = logging.getLogger("utd_core.server")
@@ -103,8 +106,16 @@ class Hosting:
         await self.aclose()
 
     async def open(self) -> None:
-        """Learn of every project, and look after them from now on."""
+        """Learn of every project, and look after them from now on. If it fails, nothing is left open."""
         self._check_open()
+        try:
+            await self._begin()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.aclose()
+            raise
+
+    async def _begin(self) -> None:
         await self._store.open()
         if isinstance(self._media, MediaBackend):
             self._backend = self._media
@@ -169,13 +180,23 @@ class Hosting:
         """The project as it is now, with its engine, which is opened where it is not."""
         if place.running is not None:
             return self._renew(place, place.running)
-        await self._engine(place, place.entry.tenant(self._clock.now()))
+        await self._engine(place, self._tenant(place))
         # It may have been changed, or deleted, meanwhile.
         return await self.find(app_id)
 
+    def _tenant(self, place: _Place) -> Tenant:
+        """Raises `Unavailable`; the log says why, once, as it is nobody's business who asks for the project."""
+        try:
+            return place.entry.tenant(self._clock.now())
+        except Unavailable as error:
+            if not place.is_troubled:
+                log.error("project %s cannot be served: %s", place.entry.app_id, error)
+            place.is_troubled = True
+            raise Unavailable("this project cannot be served at the moment; the server's log says why") from None
+
     def _renew(self, place: _Place, running: Running) -> Hosted:
         """What is handed out from now on. Raises `Unavailable`."""
-        tenant = place.entry.tenant(self._clock.now())
+        tenant = self._tenant(place)
         place.hosted, place.good_until = Hosted(tenant.project, running.engine), tenant.good_until
         running.webhooks.update(tenant.project.webhooks)
         return place.hosted
@@ -242,10 +263,14 @@ class Hosting:
         """Look, unless somebody has done it a moment ago; however many ask for what is not there."""
         async with self._looking:
             if self._clock.monotonic() - self._looked_at >= _MISS_INTERVAL:
-                await self._look()
+                await self._look_now()
 
     async def _look(self) -> None:
-        """Notice what has changed."""
+        """Notice what has changed. One after the other: an older answer would take a new project for a deleted one."""
+        async with self._looking:
+            await self._look_now()
+
+    async def _look_now(self) -> None:
         began = self._clock.monotonic()
         present = await self._directory.versions()
         for app_id in self._places.keys() - present.keys():
@@ -263,28 +288,26 @@ class Hosting:
     def _see(self, entry: Entry) -> None:
         place = self._places.get(entry.app_id)
         if place is not None and place.entry.version.key != entry.version.key:
-            # Deleted and made anew under the same name.
-            self._forget(entry.app_id)
-            place = None
+            # Deleted and made anew under the same name: whoever talks there is of the old one.
+            self._forget(entry.app_id, silent_for=0)
+        elif not entry.suspended:
+            self._silence.end(entry.app_id)
+        place = self._places.get(entry.app_id)
         if place is None:
             place = self._places[entry.app_id] = _Place(entry)
         place.entry, place.hosted, place.is_troubled = entry, None, False
         if entry.suspended:
             self._silence.begin(entry.app_id)
-        else:
-            self._silence.end(entry.app_id)
         self._app_ids[entry.version.key] = entry.app_id
         if place.running is not None:
-            try:
-                # Now: who is told what happens may be others, and nobody may come to ask.
+            # Now: who is told what happens may be others, and nobody may come to ask. Who cannot read it has said so.
+            with suppress(Unavailable):
                 self._renew(place, place.running)
-            except UTDStreamException as error:
-                log.warning("project %s was changed, and cannot be read: %s", entry.app_id, error)
 
-    def _forget(self, app_id: str) -> None:
+    def _forget(self, app_id: str, *, silent_for: float = OF_DELETED) -> None:
         place = self._places.pop(app_id)
         self._app_ids.pop(place.entry.version.key, None)
-        self._silence.begin(app_id, deleted=True)
+        self._silence.begin(app_id, seconds=silent_for)
         if place.running is not None:
             self._scope.start(self._end, place.running)
 

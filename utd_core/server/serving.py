@@ -28,7 +28,9 @@ import anyio
 import uvicorn
 
 from .app_settings import AppSettings
+from .collector import short_pauses
 from .connections import limited
+from .listening import BACKLOG
 from .node import Node
 from .pusher import UVICORN_OPTIONS
 from .settings import ServerSettings
@@ -48,7 +50,8 @@ async def serve(node: Node, bound: socket.socket, settings: ServerSettings, *, s
         async with node, anyio.create_task_group() as group:
             server = _Server(node, settings.http, started)
             group.start_soon(_end, stop, server, node, settings)
-            await server.serve(sockets=[bound])
+            with short_pauses():
+                await server.serve(sockets=[bound])
             group.cancel_scope.cancel()
 
 
@@ -75,6 +78,7 @@ class _Server(uvicorn.Server):
                 # What proxies say is looked at by the application, which knows whom to believe.
                 proxy_headers=False,
                 server_header=False,
+                backlog=BACKLOG,
                 **{**UVICORN_OPTIONS, "http": limited(settings)},
             )
         )

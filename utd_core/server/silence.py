@@ -10,7 +10,7 @@ from ..media.backend import MediaControl
 
 INTERVAL = 30.0
 """Seconds between two looks for people who came in with a ticket from before."""
-_OF_DELETED = 3_600.0
+OF_DELETED = 3_600.0
 """Seconds after which nobody has a ticket for a deleted project any more."""
 
 
@@ -22,12 +22,12 @@ class Silence:
         self._control = control
         self._clock = clock
         self._until: dict[str, float] = {}
-        self._due_at = inf
+        self._due_at = 0.0
 
-    def begin(self, app_id: str, *, deleted: bool = False) -> None:
-        """Keep the rooms of this project empty from now on."""
+    def begin(self, app_id: str, *, seconds: float = inf) -> None:
+        """Keep the rooms of this project empty for so long; in any case, empty them once."""
         now = self._clock.monotonic()
-        self._until[app_id] = now + _OF_DELETED if deleted else inf
+        self._until[app_id] = now + seconds
         self._due_at = now
 
     def end(self, app_id: str) -> None:
@@ -36,12 +36,18 @@ class Silence:
 
     async def keep(self) -> None:
         """Do what is due. Raises what the media backend raises; it is then due still."""
-        now = self._clock.monotonic()
-        if now < self._due_at:
+        now, began = self._clock.monotonic(), dict(self._until)
+        if now < self._due_at or not began:
             return
-        self._until = {app_id: until for app_id, until in self._until.items() if until > now}
-        if self._until:
+        self._due_at = now + INTERVAL
+        try:
             for room in await self._control.list_rooms():
-                if app_id_of(room) in self._until:
+                if app_id_of(room) in began:
                     await self._control.close_room(room)
-        self._due_at = now + INTERVAL if self._until else inf
+        except BaseException:
+            self._due_at = now
+            raise
+        for app_id, until in began.items():
+            # Unless it began anew meanwhile.
+            if until <= now and self._until.get(app_id) == until:
+                del self._until[app_id]

@@ -26,6 +26,8 @@ class Trouble(StrEnum):
     """All comes through, and no answer comes back."""
     STUCK = "stuck"
     """Nothing comes through, and the node hears nothing, until it is mended."""
+    LATE = "late"
+    """All comes through at once, and the answers when it is mended."""
 
 
 class NodeClock:
@@ -110,17 +112,21 @@ class Node:
     async def reach(self, operation: Callable[[], Awaitable[T]]) -> T:
         """Do something in the database, as far as it can be reached."""
         await self.awake.wait()
-        while self.trouble is Trouble.STUCK:
-            self._mended.clear()
-            await self._mended.wait()
+        await self._while(Trouble.STUCK)
         if self.trouble is Trouble.CUT:
             raise StoreFailed("cut off")
         deaf = self.trouble is Trouble.DEAF
         result = await operation()
+        await self._while(Trouble.LATE)
         await self.awake.wait()
         if deaf:
             raise StoreFailed("there was no answer")
         return result
+
+    async def _while(self, trouble: Trouble) -> None:
+        while self.trouble is trouble:
+            self._mended.clear()
+            await self._mended.wait()
 
     def mend(self) -> None:
         self.trouble = Trouble.NONE

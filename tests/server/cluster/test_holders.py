@@ -26,8 +26,9 @@ from .nodes import Node, Trouble
 
 RATES = (0.94, 1.0, 1.06)
 """How fast the nodes' clocks run; far worse than any that is of use."""
+TROUBLES = tuple(each for each in Trouble if each is not Trouble.NONE)
 WHICH = st.integers(0, len(RATES) - 1)
-PROJECTS = st.sampled_from(["shop", "club"])
+PROJECTS = st.sampled_from(["shop", "shop", "shop", "club"])
 
 
 class Cluster(RuleBasedStateMachine):
@@ -79,13 +80,31 @@ class Cluster(RuleBasedStateMachine):
         node = self.nodes[which]
         self.run(claim())
 
-    @rule(which=WHICH, project=PROJECTS, back=st.sampled_from([1, 1, 1, 2, 3]))
-    def commit(self, which: int, project: str, back: int) -> None:
-        """Under the newest fence that the node ever had, or an older one, as an engine that is about to close."""
-        node = self.nodes[which]
-        fences = [fence for fence in node.fences if fence.lease.project == project]
-        if len(fences) >= back:
-            self.run(self._commit(node, fences[-back]))
+    @rule(project=PROJECTS, back=st.sampled_from([1, 1, 2, 2, 3]))
+    def commit(self, project: str, back: int) -> None:
+        """In the latest term that anybody knows of, or an earlier one, by whoever had it and may not know better."""
+        fences = [(fence.lease.term, node, fence) for node in self.nodes for fence in node.fences]
+        of_project = sorted((each for each in fences if each[2].lease.project == project), key=lambda each: each[0])
+        if len(of_project) >= back:
+            _, node, fence = of_project[-back]
+            self.run(self._commit(node, fence))
+
+    @rule(which=WHICH, project=PROJECTS, how=st.sampled_from(["asleep", "suspended", *TROUBLES]))
+    def take_over(self, which: int, project: str, how: str) -> None:
+        """From whoever has it, and has something under way when it fails."""
+        for number, node in enumerate(self.nodes):
+            if node.tenure.fence_of(project) is None or not node.awake.is_set():
+                continue
+            if how in TROUBLES:
+                self.cut(number, Trouble(how))
+            elif how == "suspended":
+                self.suspend(number)
+            else:
+                self.sleep(number)
+        self.commit(project, 1)
+        self.advance(5.1)
+        self.claim(which, project)
+        self.commit(project, 1)
 
     async def _commit(self, node: Node, fence: Fence) -> None:
         project, term = fence.lease.project, fence.lease.term
@@ -122,7 +141,7 @@ class Cluster(RuleBasedStateMachine):
 
         self.run(give_back())
 
-    @rule(which=WHICH, trouble=st.sampled_from([Trouble.CUT, Trouble.DEAF, Trouble.STUCK]))
+    @rule(which=WHICH, trouble=st.sampled_from(TROUBLES))
     def cut(self, which: int, trouble: Trouble) -> None:
         self.nodes[which].trouble = trouble
 

@@ -156,14 +156,14 @@ class TestKeeping:
         ann = node("ann")
         async with ann.tenure:
             fence = await own(ann)
-            for trouble in (Trouble.CUT, Trouble.DEAF, Trouble.STUCK):
+            for trouble in (Trouble.CUT, Trouble.DEAF, Trouble.STUCK, Trouble.LATE):
                 ann.trouble = trouble
                 await clock.advance(INTERVAL * 1.5)
                 ann.mend()
                 await clock.advance(INTERVAL * 2)
             assert not fence.is_shut
 
-    @pytest.mark.parametrize("trouble", [Trouble.CUT, Trouble.DEAF, Trouble.STUCK])
+    @pytest.mark.parametrize("trouble", [Trouble.CUT, Trouble.DEAF, Trouble.STUCK, Trouble.LATE])
     async def test_one_that_cannot_be_renewed_is_given_up_before_anybody_else_may_have_it(
         self, node: MakeNode, clock: VirtualClock, trouble: Trouble
     ) -> None:
@@ -180,14 +180,13 @@ class TestKeeping:
             with pytest.raises(Deposed, match="could not renew"):
                 fence.check()
 
-    async def test_a_node_that_hears_nothing_counts_from_before_it_asked(
+    async def test_an_answer_that_comes_late_counts_from_before_it_was_asked_for(
         self, node: MakeNode, clock: VirtualClock
     ) -> None:
-        """The answer comes 3 s late, and the lease is 3 s older than it."""
         ann = node("ann")
         async with ann.tenure:
             fence = await own(ann)
-            ann.trouble = Trouble.STUCK
+            ann.trouble = Trouble.LATE
             await clock.advance(INTERVAL + 2.9)
             ann.mend()
             await clock.settle()

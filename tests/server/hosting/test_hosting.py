@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -168,14 +169,14 @@ class TestChanges:
     ) -> None:
         async with world.hosting() as hosting:
             looks = 0
-            look = Hosting._look
+            look = Hosting._look_now
 
             async def counted(self: Hosting) -> None:
                 nonlocal looks
                 looks += 1
                 await look(self)
 
-            monkeypatch.setattr(Hosting, "_look", counted)
+            monkeypatch.setattr(Hosting, "_look_now", counted)
             await world.clock.advance(1.0)
             await asyncio.gather(*(hosting.find(f"nobody-{number}") for number in range(100)))
             await asyncio.gather(*(hosting.find_by_key(f"no key {number}") for number in range(100)))
@@ -288,7 +289,7 @@ class TestChanges:
         await world.create("shop")
         async with world.hosting() as hosting:
             before = await found(hosting, "shop")
-            await before.engine.execute(CreateRoom(room="lobby", type=AUDIO_ROOM))
+            await world.talk(hosting, "shop")
             token = (await before.engine.execute(CreateSession(identity="ann"))).user_token
             await before.engine.aclose()
             await world.registry.delete("shop")
@@ -299,8 +300,36 @@ class TestChanges:
             assert after.project == project
             assert after.engine is not before.engine
             assert (await after.engine.execute(ListRooms())).data == ()
+            await world.clock.advance(INTERVAL)
+            assert world.people() == {}, "whoever talked was of the project before"
+            await world.talk(hosting, "shop")
+            await world.clock.advance(2 * SILENCE_INTERVAL)
+            assert world.people() == {"$shop/lobby": {"ann"}}
             with pytest.raises(Exception, match="no user token"):
                 after.engine.actor_of(token)
+
+    async def test_an_older_look_does_not_take_a_new_project_for_a_deleted_one(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with world.hosting() as hosting:
+            versions, slow, seen = StoredDirectory.versions, asyncio.Event(), asyncio.Event()
+
+            async def delayed(self: StoredDirectory) -> Any:
+                found = await versions(self)
+                if not seen.is_set():
+                    seen.set()
+                    await slow.wait()
+                return found
+
+            monkeypatch.setattr(StoredDirectory, "versions", delayed)
+            older = asyncio.ensure_future(hosting._look())
+            await seen.wait()
+            await world.create("shop")
+            newer = asyncio.ensure_future(hosting._look())
+            await world.clock.settle()
+            slow.set()
+            await asyncio.gather(older, newer)
+            assert hosting.app_ids == ["shop"]
 
     async def test_a_database_that_cannot_be_asked_changes_nothing(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -375,14 +404,20 @@ async def test_what_an_embedded_engine_left_is_the_project_s_when_it_is_adopted(
 
 
 class TestTrouble:
-    async def test_secrets_that_this_server_cannot_read_are_one_project_s_trouble(self, world: World) -> None:
+    async def test_secrets_that_this_server_cannot_read_are_one_project_s_trouble(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
         for app_id in ("shop", "foreign"):
             await world.create(app_id)
         theirs = Vault(new_key()).seal("foreign", Secrets(("secret",), "key"))
         await world.store.projects.change("foreign", lambda row: replace(row, secrets=theirs))
         async with world.hosting() as hosting:
-            with pytest.raises(Unavailable, match="another key"):
-                await hosting.find("foreign")
+            with caplog.at_level(logging.ERROR, "utd_core.server"):
+                for _ in range(3):
+                    with pytest.raises(Unavailable, match="cannot be served at the moment") as refused:
+                        await hosting.find("foreign")
+                    assert "key" not in refused.value.message
+            assert caplog.text.count("were encrypted with another key") == 1, "it is said where operators look, once"
             assert await hosting.find("shop") is not None
 
     async def test_an_engine_that_does_not_open_is_tried_again(
@@ -432,6 +467,20 @@ class TestTrouble:
             assert (await found(hosting, "shop")).engine.backend is backend
         await backend.control.create_room("still open")
         await backend.aclose()
+
+    async def test_an_opening_that_fails_leaves_nothing_open(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def away(*_: object) -> None:
+            raise StoreFailed("away")
+
+        monkeypatch.setattr(StoredDirectory, "all", away)
+        hosting = world.hosting()
+        with pytest.raises(StoreFailed):
+            await hosting.open()
+        assert not hosting.is_open
+        with pytest.raises(Closed):
+            await hosting.find("shop")
 
     async def test_without_the_media_plugin_nothing_is_opened(self, world: World) -> None:
         with pytest.raises(Exception, match="nonsense"):

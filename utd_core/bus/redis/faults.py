@@ -11,7 +11,10 @@ DRIVER_ERRORS = (redis_errors.RedisError, OSError, EOFError, TimeoutError)
 
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (redis_errors.AuthenticationError, "it does not take the user or the password; check the bus's URL"),
-    (redis_errors.NoPermissionError, "the user may not; grant it SUBSCRIBE, UNSUBSCRIBE, PUBLISH and PING, and &* "),
+    (
+        redis_errors.NoPermissionError,
+        "the user may not; grant it SUBSCRIBE, UNSUBSCRIBE, PUBLISH, PING and the channels &PREFIX:*",
+    ),
     (redis_errors.BusyLoadingError, "it is starting; repeat in a moment"),
     (redis_errors.ConnectionError, "it cannot be reached; check that it runs, and the bus's URL"),
     (redis_errors.ResponseError, "it refuses"),
@@ -21,9 +24,10 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
 
 def words_for(error: BaseException) -> str:
     """What happened, and what to do."""
+    # What Redis says while a connection is made may come wrapped in a plain ConnectionError.
+    if isinstance(error.__context__, redis_errors.RedisError):
+        error = error.__context__
     said = str(error)
-    if isinstance(error, redis_errors.ResponseError) and said.startswith(("NOAUTH", "WRONGPASS")):
-        error = redis_errors.AuthenticationError(said)
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), _WORDS[3][1])
     return f"{words} ({said})" if said else words
 
