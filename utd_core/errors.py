@@ -5,6 +5,7 @@
     |   +-- InvalidFrame            422  a media frame of the wrong shape or rate
     |   +-- TooLarge                413  a payload is over its limit
     |   +-- MethodNotAllowed        405  the route takes another HTTP method
+    |   +-- RequestTimeout          408  the request did not come whole in time
     |   `-- UnsupportedMediaType    415  the body is not what the route reads
     +-- Unauthenticated             401  no or bad credential
     +-- RateLimited                 429  slow down
@@ -23,7 +24,8 @@
     |   `-- BackendNotFound         404  no installed plugin has this name
     +-- StoreFailed                 503  the database failed; nothing was changed
     +-- Unavailable                 503  the server starts or stops, or cannot be reached
-    |   `-- Deposed                 503  another node works for the project now; nothing was done
+    |   |-- Deposed                 503  another node works for the project now; nothing was done
+    |   `-- NobodyListens           503  no node answers there; nothing was done
     +-- DeadlineExceeded            504  the answer did not come in time
     +-- Superseded                  409  a later opposite operation won
     `-- Closed                      409  the object was closed
@@ -55,6 +57,8 @@ class ErrorCode(StrEnum):
     """A payload is over its limit."""
     INVALID_JSON = "invalid_json"
     """The body is no JSON object in UTF-8, names a field twice, or nests too deeply."""
+    REQUEST_TIMEOUT = "request_timeout"
+    """The request did not come whole in time; nothing was done."""
     METHOD_NOT_ALLOWED = "method_not_allowed"
     """The route takes other HTTP methods; `details.allowed` lists them."""
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -99,6 +103,8 @@ class ErrorCode(StrEnum):
     """No ban with this id holds."""
     BACKEND_NOT_FOUND = "backend_not_found"
     """No installed plugin brings a media backend of this name."""
+    PROJECT_NOT_FOUND = "project_not_found"
+    """The server has no such project."""
     ROUTE_NOT_FOUND = "route_not_found"
     """The server has nothing at this path."""
     TRACK_NOT_FOUND = "track_not_found"
@@ -272,6 +278,11 @@ class MethodNotAllowed(InvalidInput):
     default_code = ErrorCode.METHOD_NOT_ALLOWED
 
 
+class RequestTimeout(InvalidInput):
+    default_status = 408
+    default_code = ErrorCode.REQUEST_TIMEOUT
+
+
 class UnsupportedMediaType(InvalidInput):
     default_status = 415
     default_code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
@@ -368,6 +379,10 @@ class Deposed(Unavailable):
     default_code = ErrorCode.DEPOSED
 
 
+class NobodyListens(Unavailable):
+    """A question that no node was there to answer, so that nothing was done."""
+
+
 class DeadlineExceeded(UTDStreamException):
     default_status = 504
     default_code = ErrorCode.DEADLINE_EXCEEDED
@@ -397,6 +412,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
     InvalidFrame: (ErrorCode.INVALID_FRAME,),
     TooLarge: (ErrorCode.TOO_LARGE,),
     MethodNotAllowed: (ErrorCode.METHOD_NOT_ALLOWED,),
+    RequestTimeout: (ErrorCode.REQUEST_TIMEOUT,),
     UnsupportedMediaType: (ErrorCode.UNSUPPORTED_MEDIA_TYPE,),
     Unauthenticated: (ErrorCode.UNAUTHENTICATED, ErrorCode.AMBIGUOUS_CREDENTIALS),
     RateLimited: (ErrorCode.RATE_LIMITED,),
@@ -416,6 +432,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
         ErrorCode.CALL_NOT_FOUND,
         ErrorCode.BAN_NOT_FOUND,
         ErrorCode.ROUTE_NOT_FOUND,
+        ErrorCode.PROJECT_NOT_FOUND,
         ErrorCode.TRACK_NOT_FOUND,
     ),
     MediaError: (ErrorCode.MEDIA_FAILED,),

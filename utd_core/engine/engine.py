@@ -166,7 +166,8 @@ class Engine:
     async def execute(self, command: Command, *, actor: Actor = THE_SERVER, idempotency_key: str | None = None) -> Any:
         """Do what the command says; answers `command.spec.result`.
 
-        The same actor's same command under the same key is answered with the first answer (a ticket is made anew).
+        The same actor's same command under the same key is answered with the first answer (a ticket is made anew, and
+        so is a session's token that has expired or was revoked).
         A caller that is cancelled does not undo its command. Raises what the rules raise (`Refused`, `InvalidInput`),
         `RateLimited` when too many commands wait, `StoreFailed` (nothing was changed), `MediaError` or
         `DeadlineExceeded` when a ticket could not be had, `Closed`, and `Deposed` (nothing was done) when another node
@@ -384,8 +385,14 @@ class Engine:
         check_not_banned(machinery.core.bans, command.identity, self.clock.now())
         user = Actor(command.identity, command.device_id, command.name, actor.generation)
         generation = await self._or_closed(machinery.generations.check(user))
-        token, expires_at = machinery.tokens.issue(user, generation)
-        return UserSession(command.identity, token, expires_at)
+        terms = machinery.tokens.terms(generation)
+        if idempotency_key is not None:
+            name = keyed(command, actor, idempotency_key)
+            first = await self._or_closed(machinery.idempotency.first(name, command, terms, self.clock.now()))
+            # One that is good for nothing any more is no answer.
+            if first.generation >= generation and first.expires_at > self.clock.now():
+                terms = first
+        return UserSession(command.identity, machinery.tokens.issue(user, terms), terms.expires_at)
 
     async def _or_closed(self, operation: Awaitable[T]) -> T:
         """The result of something that waits for others than the pipeline, or `Closed` when the engine is."""
