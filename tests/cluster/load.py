@@ -1,8 +1,8 @@
 """Clients that nobody here is careful with: they give commands and follow channels, by whichever node answers.
 
-- A writer replaces its room's metadata at the revision that it knows, each time under a new key, and asks again until it
-  is answered. A command that was lost, or done twice, shows as a conflict, or as another revision than that of the last
-  answer.
+- A writer replaces its room's metadata at the revision that it knows, each time under a new key, and asks again until
+  it is answered. A command that was lost, or done twice, shows as a conflict, or as another revision than that of the
+  last answer.
 - A follower keeps the room by its events. Who is cut off comes back to another node and recovers: either without a
   hole, or the node says so (`recovered: false`), and then it reads the room anew.
 """
@@ -88,8 +88,9 @@ class Writer:
 
 
 class Follower:
-    """Keeps the room of one writer. `place`: up to where it has heard everything; `revision`: what the room is at by that; `gaps`:
-    times that it was told of a hole; `closed`: with which codes it was cut off."""
+    """Keeps the room of one writer. `place`: up to where it has heard everything; `revision`: what the room is at by
+    that; `gaps`: times that it was told of a hole; `refused`: why it was not let in; `closed`: codes of its sockets.
+    """
 
     def __init__(self, writer: Writer, number: int, urls: Urls) -> None:
         self.place: tuple[str, int] | None = None
@@ -97,6 +98,7 @@ class Follower:
         self.gaps = 0
         self.heard = 0
         self.closed: list[int | None] = []
+        self.refused: list[str] = []
         self.writer = writer
         self._read_anew = False
         self._channel = f"private-room.{writer.room}"
@@ -137,7 +139,7 @@ class Follower:
                     self.place = (snapshot["epoch"], snapshot["offset"])
                     self.revision = snapshot["room"]["metadata_revision"]
             case "pusher:subscription_error":
-                # The server says that it cannot tell at the moment, or that there is no room yet.
+                self.refused.append(json.loads(message["data"])["code"])
                 await socket.close()
             case "pusher:error":
                 pass

@@ -20,6 +20,7 @@ from utd_core.model.commands import (
     StartCall,
     TakeSeat,
 )
+from utd_core.model.seats import SeatLeft
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.model.wire import PLACE_HEADER
 from utd_core.server.hosting import INTERVAL
@@ -101,8 +102,10 @@ class TestCommands:
         await world.run(stand(second))
         assert lost
         assert first.host.cluster.statistics().answered == 3, "asked twice"
-        history = await first.engine._store.history(CHANNEL, (await first.engine._store.head(CHANNEL)).epoch, 0, 99)
-        assert [type(each.event).__name__ for each in history or ()].count("SeatLeft") == 1
+        store = world.store.scoped(PROJECT.app_id)
+        await store.open()
+        history = await store.history(CHANNEL, (await store.head(CHANNEL)).epoch, 0, 99)
+        assert [type(each.event) for each in history or ()].count(SeatLeft) == 1
 
     async def test_a_token_of_one_node_is_good_on_all(self, world: World) -> None:
         first, second, _ = await world.start_three()

@@ -443,13 +443,24 @@ class TestTrouble:
                 assert {type(result) for result in results} == {StoreFailed}
             assert await hosting.find("shop") is not None
 
-    async def test_a_project_that_is_deleted_while_its_engine_opens_leaves_none(self, world: World) -> None:
+    async def test_a_project_that_is_deleted_while_its_engine_opens_leaves_none(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         await world.create("shop")
+        opening, go_on, open_engine = asyncio.Event(), asyncio.Event(), Engine._open
+
+        async def slowly(self: Engine) -> None:
+            opening.set()
+            await go_on.wait()
+            await open_engine(self)
+
+        monkeypatch.setattr(Engine, "_open", slowly)
         async with world.hosting() as hosting:
             finding = asyncio.ensure_future(hosting.find("shop"))
-            await asyncio.sleep(0)
+            await opening.wait()
             await world.registry.delete("shop")
             await hosting._look()
+            go_on.set()
             # It may have been found a moment before.
             await asyncio.wait([finding])
             assert await hosting.find("shop") is None
