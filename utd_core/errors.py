@@ -24,7 +24,7 @@
     |   `-- BackendNotFound         404  no installed plugin has this name
     +-- StoreFailed                 503  the database failed; nothing was changed
     +-- Unavailable                 503  the server starts or stops, or cannot be reached
-    |   |-- Deposed                 503  another node works for the project now; nothing was done
+    |   +-- Deposed                 503  another node works for the project now; nothing was done
     |   `-- NobodyListens           503  no node answers there; nothing was done
     +-- DeadlineExceeded            504  the answer did not come in time
     +-- Superseded                  409  a later opposite operation won
