@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from ...broker import Recover, Subscription
 from ...concurrency import Clock, TaskScope, within
+from ...engine.identity.tokens import UserTokens
 from ...engine.subscriptions import Admission
-from ...engine.tokens import UserTokens
 from ...errors import Closed, DeadlineExceeded, StoreFailed, Unavailable, UTDStreamException
 from ...model.command import THE_SERVER, Actor, Command
 from ...model.commands import CreateSession
