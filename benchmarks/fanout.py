@@ -96,7 +96,13 @@ async def memory() -> list[Result]:
             await people.grow(IDLE)
             figures[name] = ((await people.order("memory"))["memory"] - before) / IDLE
     return [
-        Result("memory of an idle socket that is signed in and follows a room", figures[OURS], "KB", AtMost(25), Baseline(name, kb))
+        Result(
+            "memory of an idle socket that is signed in and follows a room",
+            figures[OURS],
+            "KB",
+            AtMost(25),
+            Baseline(name, kb),
+        )
         for name, kb in figures.items()
         if name != OURS
     ]

@@ -9,12 +9,12 @@ import pytest
 
 from utd_core.concurrency import TaskScope
 from utd_core.engine import EngineSettings
-from utd_core.engine.alarms import Agenda, Alarm, Backoff, within
-from utd_core.engine.journal import new_call_id
-from utd_core.engine.lines import KEPT_CALLS, Lines
-from utd_core.engine.media_rooms import MediaRooms, owner_of
-from utd_core.engine.tokens import UserTokens, token_key
-from utd_core.engine.upkeep import Upkeep
+from utd_core.engine.deciding.journal import new_call_id
+from utd_core.engine.deciding.lines import KEPT_CALLS, Lines
+from utd_core.engine.identity.tokens import UserTokens, token_key
+from utd_core.engine.media.media_rooms import MediaRooms, owner_of
+from utd_core.engine.timing.alarms import Agenda, Alarm, Backoff, within
+from utd_core.engine.timing.upkeep import Upkeep
 from utd_core.errors import Closed, DeadlineExceeded, InvalidInput, Unauthenticated, Unsupported
 from utd_core.model.call import media_room
 from utd_core.model.command import Actor
@@ -271,8 +271,9 @@ async def test_a_user_token_is_good_until_it_expires_and_nowhere_else(clock: Vir
         assert await token_key(store) == key
     tokens = UserTokens("app", key, clock, 60.0)
     ann = Actor("ann", "phone", "Ann")
-    token, expires_at = tokens.issue(ann, 7)
-    assert expires_at == clock.now() + 60
+    terms = tokens.terms(7)
+    token = tokens.issue(ann, terms)
+    assert terms.expires_at == clock.now() + 60
     assert tokens.read(token) == ann
     for stranger in (UserTokens("app", key[::-1], clock, 60.0), UserTokens("other", key, clock, 60.0)):
         with pytest.raises(Unauthenticated):

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from hmac import compare_digest
-from typing import Protocol
+from math import inf
+from typing import Any, Protocol
 
-from ..engine import Engine
+from ..broker import Recover, Subscription
+from ..concurrency import Clock
+from ..engine.subscriptions import Admission
+from ..errors import InvalidInput
+from ..model.command import THE_SERVER, Actor, Command
+from ..store.base import Head
+from .webhooks.endpoints import WebhookEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,7 @@ class ProjectFlags:
 
 @dataclass(frozen=True, slots=True)
 class ProjectLimits:
-    """What a project's plan holds; None: as much as the server can carry.
+    """What a project's plan holds; None: as much as the server can carry. Raises `InvalidInput` below zero.
 
     `max_connections`: sockets at once. `commands_per_second`: commands of all its people together, `burst` of them at
     once; `identity_commands_per_second` and `identity_burst`: the same for one identity.
@@ -35,13 +43,23 @@ class ProjectLimits:
     identity_commands_per_second: float | None = 20.0
     identity_burst: int | None = 60
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is None:
+                continue
+            is_number = type(value) is int or (type(value) is float and each.type.startswith("float"))
+            if not is_number or not 0 <= value < inf:
+                number = "a whole number" if each.type.startswith("int") else "a number"
+                raise InvalidInput(f"limit {each.name} is {number} from 0, or none, got {value!r:.80}")
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
     """One application, and its credentials.
 
     `key` is public; `secrets` are not: the first is the one to sign with, the others are still accepted while a
-    rotation is under way.
+    rotation is under way. `webhooks`: who is told what happens.
     """
 
     app_id: str
@@ -51,6 +69,7 @@ class Project:
     flags: ProjectFlags = ProjectFlags()
     limits: ProjectLimits = ProjectLimits()
     suspended: bool = False
+    webhooks: tuple[WebhookEndpoint, ...] = field(default=(), repr=False)
 
     @property
     def secret(self) -> str:
@@ -65,12 +84,45 @@ class Project:
         return compare_digest(key.encode(), self.key.encode())
 
 
+class HostedEngine(Protocol):
+    """What the server needs of an engine: an `Engine` in this process has it, and so has one in another node.
+
+    Each method means what it means of `Engine`, and raises the same.
+    """
+
+    @property
+    def app_id(self) -> str: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    async def execute(
+        self, command: Command, *, actor: Actor = THE_SERVER, idempotency_key: str | None = None
+    ) -> Any: ...
+
+    def actor_of(self, user_token: str) -> Actor: ...
+
+    async def subscribe(
+        self, channel: str, *, actor: Actor = THE_SERVER, recover: Recover | None = None, capacity: int = 1_000
+    ) -> Subscription: ...
+
+    def unsubscribe(self, subscription: Subscription) -> None: ...
+
+    async def admit(
+        self, channel: str, ended: Callable[[Exception | None], None], *, actor: Actor = THE_SERVER
+    ) -> Admission: ...
+
+    def dismiss(self, admission: Admission) -> None: ...
+
+    def head(self, channel: str) -> Head | None: ...
+
+
 @dataclass(eq=False, frozen=True, slots=True)
 class Hosted:
     """A project as it is now, and the engine that runs it."""
 
     project: Project
-    engine: Engine
+    engine: HostedEngine
 
 
 class Host(Protocol):
@@ -88,7 +140,7 @@ class Host(Protocol):
 class SingleHost:
     """One project, on an engine that somebody else opened and closes."""
 
-    def __init__(self, engine: Engine, project: Project) -> None:
+    def __init__(self, engine: HostedEngine, project: Project) -> None:
         self._hosted = Hosted(project, engine)
 
     async def find(self, app_id: str) -> Hosted | None:

@@ -16,6 +16,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from ..connections import HttpConnection
+
 EXTENSION = "utd.wire"
 
 
@@ -72,6 +74,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
 
 UVICORN_OPTIONS: dict[str, Any] = {
+    "http": HttpConnection,
     "ws": WireProtocol,
     # One message of a client; `PusherSettings.message_bytes` is not above it.
     "ws_max_size": 65_536,
