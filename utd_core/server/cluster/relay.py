@@ -311,5 +311,7 @@ class _Held:
     def over(self) -> None:
         """It counts no more."""
         self.is_over = True
-        if self.way is not None and self.inner is not None:
-            self.way.dismiss(self.inner)
+        # The inner one knows this one, and would keep it until the garbage collector comes.
+        inner, self.inner = self.inner, None
+        if self.way is not None and inner is not None:
+            self.way.dismiss(inner)
