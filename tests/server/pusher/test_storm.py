@@ -33,8 +33,8 @@ async def test_thousands_whose_network_was_lost_come_back_and_the_server_has_tim
     assert (found.whole, found.honest) == (MANY, 0)
     # The very slowest answers may be those of a machine that was busy elsewhere.
     assert quantiles(found.health, n=20)[-1] < 1.0
-    # Those who come back are there before all of those who were lost are gone; on a busy machine more of them.
-    assert found.peak < found.before * 1.6
+    # Whoever was lost is gone at once, and waits for no garbage collector.
+    assert found.peak < found.before * 1.2
 
 
 async def test_everybody_whom_the_server_sent_away_comes_back_and_has_missed_nothing() -> None:
