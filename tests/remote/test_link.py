@@ -37,20 +37,11 @@ from utd_core.model.commands import (
 from utd_core.model.results import RoomSnapshot
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.store.base import Envelope
-from utd_core.testing.leaks import Snapshot, assert_no_leaks
 
 from .world import RemoteWorld
 
 ROOM = "lobby"
 CHANNEL = f"private-room.{ROOM}"
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[RemoteWorld]:
-    before = Snapshot.take()
-    async with RemoteWorld() as world:
-        yield world
-    await assert_no_leaks(before)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from utd_core.media.sources.synthetic import ToneAudioSource
 from utd_core.model.commands import GetRoom, JoinRoom, LeaveRoom, LockSeat
 from utd_core.model.permission import TrackSource
 from utd_core.model.stream_type import UTDStreamType
-from utd_core.testing.leaks import Snapshot, assert_no_leaks
+from utd_core.testing.leaks import Snapshot
 
 from .world import RemoteWorld
 
@@ -26,14 +26,6 @@ ROOM = "lobby"
 CHANNEL = f"private-room.{ROOM}"
 MICROPHONE = frozenset({TrackSource.MICROPHONE})
 MOST_TURNS = 400
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[RemoteWorld]:
-    before = Snapshot.take()
-    async with RemoteWorld() as world:
-        yield world
-    await assert_no_leaks(before)
 
 
 @pytest.fixture

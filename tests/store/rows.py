@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
+from utd_core.concurrency.outside import works_outside
 from utd_core.model.event import Event
 from utd_core.model.room import HostReturned
 from utd_core.store import Answer, Commit, Envelope, Store, StoredState
+from utd_core.testing import VirtualClock
 
 ROOM = "room"
 CHANNEL = "private-room.lobby"
@@ -58,3 +61,21 @@ async def put(store: Store, *states: StoredState) -> None:
 
 def offsets(envelopes: Iterable[Envelope] | None) -> list[int] | None:
     return None if envelopes is None else [envelope.offset for envelope in envelopes]
+
+
+async def assert_time_stands_still_for(store: Store) -> None:
+    """Time that is moved by hand waits while the store works."""
+    clock = VirtualClock()
+    done: list[float] = []
+
+    async def write_then_sleep() -> None:
+        for n in range(10):
+            await put(store, state(str(n)))
+            await clock.sleep(1.0)
+            done.append(clock.monotonic())
+
+    task = asyncio.ensure_future(write_then_sleep())
+    await clock.advance(10.0)
+    assert done == [float(n) for n in range(1, 11)]
+    await task
+    assert not works_outside(asyncio.get_running_loop())

@@ -10,17 +10,15 @@ from typing import Any, Self
 
 import pytest
 
-from utd_core.concurrency.outside import works_outside
 from utd_core.errors import Closed, Conflict, StoreFailed
 from utd_core.store import Commit, open_store
 from utd_core.store.file import FileStore
 from utd_core.store.memory import MemoryStore
 from utd_core.store.sqlite import Database
 from utd_core.store.worker import Worker
-from utd_core.testing import VirtualClock
 from utd_core.testing.blocking import no_blocking_calls
 
-from .rows import ROOM, answer, envelopes, offsets, publish, put, state
+from .rows import ROOM, answer, assert_time_stands_still_for, envelopes, offsets, publish, put, state
 
 
 @pytest.fixture
@@ -262,20 +260,7 @@ async def test_the_event_loop_is_never_blocked(tmp_path: Path) -> None:
 
 
 async def test_virtual_time_stands_still_while_the_disk_works(file: FileStore) -> None:
-    clock = VirtualClock()
-    done: list[float] = []
-
-    async def write_then_sleep() -> None:
-        for n in range(10):
-            await put(file, state(str(n)))
-            await clock.sleep(1.0)
-            done.append(clock.monotonic())
-
-    task = asyncio.ensure_future(write_then_sleep())
-    await clock.advance(10.0)
-    assert done == [float(n) for n in range(1, 11)]
-    await task
-    assert not works_outside(asyncio.get_running_loop())
+    await assert_time_stands_still_for(file)
 
 
 async def test_an_event_that_a_newer_version_wrote_is_a_typed_error(file: FileStore) -> None:

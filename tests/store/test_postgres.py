@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 
 from tests.postgres import Database, PostgresServer
-from utd_core.concurrency.outside import works_outside
 from utd_core.errors import Closed, Conflict, InvalidInput, StoreFailed, UTDStreamException
 from utd_core.store import Commit, Remains, open_store
 from utd_core.store import statements as sql
@@ -18,10 +17,9 @@ from utd_core.store.postgres import PostgresStore, link, transactions
 from utd_core.store.postgres.driver import Postgres
 from utd_core.store.postgres.faults import DUPLICATE, POSTGRES, explain
 from utd_core.store.postgres.session import PostgresSession, compiled
-from utd_core.testing import VirtualClock
 from utd_core.testing.blocking import no_blocking_calls
 
-from .rows import CHANNEL, ROOM, answer, envelopes, offsets, publish, put, state
+from .rows import CHANNEL, ROOM, answer, assert_time_stands_still_for, envelopes, offsets, publish, put, state
 
 
 @pytest.fixture
@@ -650,20 +648,7 @@ class TestLife:
                 await store.prune(0.0, 0)
 
     async def test_virtual_time_stands_still_while_the_database_works(self, store: PostgresStore) -> None:
-        clock = VirtualClock()
-        done: list[float] = []
-
-        async def write_then_sleep() -> None:
-            for n in range(10):
-                await put(store, state(str(n)))
-                await clock.sleep(1.0)
-                done.append(clock.monotonic())
-
-        task = asyncio.ensure_future(write_then_sleep())
-        await clock.advance(10.0)
-        assert done == [float(n) for n in range(1, 11)]
-        await task
-        assert not works_outside(asyncio.get_running_loop())
+        await assert_time_stands_still_for(store)
 
     async def test_lists_deadlines_and_ends_are_found_by_their_indexes(self, store: PostgresStore) -> None:
         async def plan(session: Any) -> str:

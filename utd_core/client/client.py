@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack, overload
 
 import anyio
 
-from ..concurrency import TaskScope
+from ..concurrency import Closeable, TaskScope
 from ..errors import Closed, Conflict, Forbidden, InvalidInput, Unauthenticated
 from ..media.extras import needs_extra
 from ..model.identifiers import check_device, check_identity, check_room_name, check_text
@@ -37,7 +36,7 @@ def new_device() -> str:
     return f"device-{secrets.token_hex(6)}"
 
 
-class UTDStreamClient:
+class UTDStreamClient(Closeable):
     """A signed-in user on one device.
 
         async with UTDStreamClient("my-app", "key", base_url="https://rtc.example.com", identity="alice") as alice:
@@ -283,11 +282,6 @@ class UTDStreamClient:
                     await self.aclose()
                 raise
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def _sign_in(self, identity: str | None, name: str | None, device_id: str | None) -> None:
         """Sign in once; later calls only check that they mean the same user on the same device."""

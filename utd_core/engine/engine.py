@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import anyio
 
 from ..broker import LocalBroker
 from ..broker.base import Recover, Subscription
-from ..concurrency import Clock, SystemClock, TaskScope
+from ..concurrency import Clock, Closeable, SystemClock, TaskScope
 from ..errors import Closed, Forbidden, InvalidInput, UTDStreamException
 from ..hooks import default_manager
 from ..media.backend import MediaBackend, MediaControl
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Engine:
+class Engine(Closeable):
     """Rooms, seats, stage and calls over one media backend, embedded in this process.
 
         async with Engine("mock") as engine:
@@ -133,11 +132,6 @@ class Engine:
             self._opening = None
             self._settled.set()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """End everything. Commands that wait get `Closed`. Idempotent, from any task, also while it opens.
@@ -269,13 +263,7 @@ class Engine:
         return self._machinery.statistics()
 
     async def _open(self) -> None:
-        if isinstance(self._media, MediaBackend):
-            self._backend = self._media
-        else:
-            manager = default_manager()
-            # Finding the installed plugins reads files.
-            await asyncio.to_thread(manager.load)
-            self._backend = manager.create_backend(self._media, self._media_settings, self.clock)
+        self._backend = await default_manager().make_backend(self._media, self._media_settings, self.clock)
         control: MediaControl = ProjectControl(self._backend.control, self.app_id)
         if self._instrument is not None:
             control = ObservedControl(control, self._instrument)

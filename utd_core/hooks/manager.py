@@ -5,6 +5,7 @@ A plugin that is wrong is kept out with its error, and the others work: `plugins
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import importlib.metadata
 import importlib.util
@@ -143,6 +144,14 @@ class PluginManager:
         plugin = self._owner(spec)
         made = _make(plugin, "backend", spec, MediaBackend, dict(settings or {}), clock or SystemClock())
         return validate.check_backend(plugin, spec, made)
+
+    async def make_backend(
+        self, backend: str | MediaBackend, settings: Mapping[str, Any] | None = None, clock: Clock | None = None
+    ) -> MediaBackend:
+        """`create_backend`, without keeping the event loop waiting: finding the installed plugins reads files."""
+        if not isinstance(backend, MediaBackend):
+            await asyncio.to_thread(self.load)
+        return self.create_backend(backend, settings, clock)
 
     def create_bus(self, bus: str | MessageBus, settings: Mapping[str, Any] | None = None) -> MessageBus:
         """The message bus of that name or URL, made with its settings, not opened; a `MessageBus` is passed through.

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from time import perf_counter
-from types import TracebackType
 from typing import Any, Self
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from ..concurrency import Closeable
 from ..errors import Closed, ErrorCode, NotFound, RateLimited, UTDStreamException
 from .answers import as_told, failure, refusal
 from .app_settings import AppSettings
@@ -34,7 +34,7 @@ PREFLIGHT = "(preflight)"
 """The route of a browser's question whether a page may send something."""
 
 
-class App:
+class App(Closeable):
     """Serves the projects of `host`.
 
     Run it (`uvicorn module:app`), or mount it in an application of your own. Run, it opens `resources` when the server
@@ -87,11 +87,6 @@ class App:
     async def __aenter__(self) -> Self:
         await self.open()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def open(self) -> None:
         """Get every mount ready; the first request does it otherwise. Idempotent. Raises `Closed`."""

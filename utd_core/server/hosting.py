@@ -18,13 +18,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from math import inf
-from types import TracebackType
 from typing import Any, Self
 
 import anyio
 
 from ..bus import LocalMessages, MessageBus
-from ..concurrency import Clock, SystemClock, TaskScope
+from ..concurrency import Clock, Closeable, SystemClock, TaskScope
 from ..engine import Engine, EngineSettings
 from ..engine.identity.tokens import UserTokens, token_key
 from ..engine.instruments import Instrument
@@ -64,7 +63,7 @@ class _Place:
         self.is_troubled = False
 
 
-class Hosting:
+class Hosting(Closeable):
     """The projects that `directory` knows, with what they have in the database of `store`; a `Host`. Open inside
     `async with`.
 
@@ -96,11 +95,11 @@ class Hosting:
         self._clock = clock or SystemClock()
         self._instrument = instrument
         self._interval = interval
-        self._own_bus = LocalMessages() if bus is None else None
+        self._own_bus: MessageBus | None = None
+        if bus is None:
+            bus = self._own_bus = LocalMessages()
         self._tenure = Tenure(store.leases(self._clock), clock=self._clock)
-        self.cluster = Cluster(
-            bus or self._own_bus or LocalMessages(), self._tenure, clock=self._clock, settings=cluster
-        )
+        self.cluster = Cluster(bus, self._tenure, clock=self._clock, settings=cluster)
         self._scope = TaskScope("hosting")
         self._backend: MediaBackend | None = None
         self._silence: Silence
@@ -116,11 +115,6 @@ class Hosting:
         await self.open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
     async def open(self) -> None:
         """Learn of every project, and look after them from now on. If it fails, nothing is left open."""
         self._check_open()
@@ -133,12 +127,7 @@ class Hosting:
 
     async def _begin(self) -> None:
         await self._store.open()
-        if isinstance(self._media, MediaBackend):
-            self._backend = self._media
-        else:
-            manager = default_manager()
-            await asyncio.to_thread(manager.load)
-            self._backend = manager.create_backend(self._media, self._media_settings, self._clock)
+        self._backend = await default_manager().make_backend(self._media, self._media_settings, self._clock)
         self._silence = Silence(self._backend.control, self._clock)
         if self._own_bus is not None:
             await self._own_bus.open()

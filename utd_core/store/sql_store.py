@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from ..concurrency import Clock, SystemClock
+from ..concurrency import Clock, Closeable, SystemClock
 from ..errors import Closed, Conflict, InvalidInput
 from ..model.identifiers import DEFAULT_PROJECT
 from .base import Answer, Commit, Envelope, Head, Remains, StoredState
@@ -52,7 +51,7 @@ class Driver(Protocol):
         ...
 
 
-class SqlStore:
+class SqlStore(Closeable):
     """A `Store` over a driver, for one project.
 
     The one that made the driver closes it; its `scoped` views of other projects use it as long as it is open.
@@ -112,11 +111,6 @@ class SqlStore:
     async def __aenter__(self) -> Self:
         await self.open()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     @property
     def outbox(self) -> SqlOutbox:

@@ -107,8 +107,13 @@ def served(folder: Path, *arguments: str, dev: bool = True, **environment: str) 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`utd serve` with these arguments, which ends by itself."""
+    return run_utd(folder, "serve", *arguments, **environment)
+
+
+def run_utd(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`utd` with these arguments, which ends by itself."""
     return subprocess.run(
-        [UTD, "serve", *arguments],
+        [UTD, *arguments],
         cwd=folder,
         env={**clean_environment(), **environment},
         capture_output=True,

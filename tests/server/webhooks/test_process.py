@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.serving.process import PATIENCE, UTD, Served, clean_environment, run, served
+from tests.server.serving.process import PATIENCE, UTD, Served, clean_environment, run, run_utd, served
 from utd_core.server.vault import VARIABLE, new_key
 from utd_core.server.webhooks import SIGNATURE, Delivery, sign, verify
 
@@ -272,15 +272,10 @@ class TestTheDead:
 
 
 def utd(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [UTD, "webhook", *arguments],
-        cwd=folder,
-        env={**clean_environment(), "TZ": "UTC"},
-        capture_output=True,
-        text=True,
-        check=check,
-        timeout=PATIENCE,
-    )
+    ran = run_utd(folder, "webhook", *arguments, TZ="UTC")
+    if check:
+        ran.check_returncode()
+    return ran
 
 
 def bury(folder: Path) -> None:
@@ -365,15 +360,7 @@ class TestAProjectInTheDatabase:
 
 def command(folder: Path, environment: dict[str, str], *arguments: str) -> str:
     """What `utd` says, which goes well."""
-    ran = subprocess.run(
-        [UTD, *arguments],
-        cwd=folder,
-        env={**clean_environment(), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
+    ran = run_utd(folder, *arguments, **environment)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 

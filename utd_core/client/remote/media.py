@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,10 +50,7 @@ class MediaBackends:
             if self._closed:
                 raise Closed("the client was closed; make a new one")
             if name not in self._made:
-                manager = default_manager()
-                # Finding the installed plugins reads files.
-                await asyncio.to_thread(manager.load)
-                self._made[name] = manager.create_backend(name, self._settings.get(name), self._clock)
+                self._made[name] = await default_manager().make_backend(name, self._settings.get(name), self._clock)
             return self._made[name]
 
     async def aclose(self) -> None:

@@ -140,20 +140,20 @@ class Postgres:
             raise StoreFailed(f"{len(queue)} operations wait for {self.name} already; it does not keep up, try later")
         work_begins(loop)
         self._begun.add(job)
-        self._begin_lane_if_needed(self._outage)
+        if self._urgent and not self._knows_haste:
+            self._begin_to_hurry(self._outage)
+        if len(self._others) > self._idle and self._lanes <= self._limit:
+            from .link import Link
+
+            self._begin_lane(self._serve, Link(self._url, self.name, self._outage))
         return job.done
 
-    # Lanes: a connection, and the task that uses it
-
-    def _begin_lane_if_needed(self, outage: Outage) -> None:
+    def _begin_to_hurry(self, outage: Outage) -> None:
         from .link import URGENT_TIMEOUT, Link
 
-        if self._urgent and not self._knows_haste:
-            self._knows_haste = True
-            self._limit += 1
-            self._begin_lane(self._hurry, Link(self._url, self.name, outage, timeout=URGENT_TIMEOUT))
-        if len(self._others) > self._idle and self._lanes <= self._limit:
-            self._begin_lane(self._serve, Link(self._url, self.name, outage))
+        self._knows_haste = True
+        self._limit += 1
+        self._begin_lane(self._hurry, Link(self._url, self.name, outage, timeout=URGENT_TIMEOUT))
 
     def _begin_lane(self, run: Any, link: Link) -> None:
         self._scope.start(self._lane, run, link)
