@@ -1,0 +1,95 @@
+"""What the server takes from outside, checked where it comes in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+from utd_core.errors import ErrorCode, InvalidInput, TooLarge
+from utd_core.media.backend import ConnectOptions, PublishOptions
+from utd_core.media.events import TrackKind
+from utd_core.media.frames import MAX_CHANNELS, MAX_VIDEO_SIDE, SAMPLE_RATES
+from utd_core.media.quality import VideoQuality
+from utd_core.model.identifiers import check_media_name
+from utd_core.model.permission import Grant, TrackSource
+
+from .capabilities import MAX_DATA_BYTES
+
+MAX_TTL = 10 * 365 * 86_400
+
+
+def check_room(value: Any) -> None:
+    """Raise `InvalidInput` (invalid_name) unless it can name a room."""
+    check_media_name(value, "room name", ErrorCode.INVALID_NAME)
+
+
+def check_identity(value: Any) -> None:
+    """Raise `InvalidInput` (invalid_identity) unless it can be an identity."""
+    check_media_name(value, "identity", ErrorCode.INVALID_IDENTITY)
+
+
+def check_grant(value: Any) -> None:
+    """Raise `InvalidInput` unless it is a grant."""
+    if not isinstance(value, Grant):
+        raise InvalidInput(f"grant must be a utd_core.model.permission.Grant, got {type(value).__name__}")
+
+
+def check_limit(value: Any) -> None:
+    """Raise `InvalidInput` unless it can limit a room's participants; None is no limit."""
+    if value is not None and (type(value) is not int or value < 1):
+        raise InvalidInput(f"max_participants must be a whole number of at least 1, got {value!r}")
+
+
+def check_ttl(value: Any) -> None:
+    """Raise `InvalidInput` unless it can be a ticket's time to live, in seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_TTL:
+        raise InvalidInput(f"ttl must be seconds above 0 and up to {MAX_TTL}, got {value!r}")
+
+
+def check_connect(options: Any) -> None:
+    """Raise `InvalidInput` unless a participant can connect with these options."""
+    if not isinstance(options, ConnectOptions):
+        raise InvalidInput(f"connect takes ConnectOptions, got {type(options).__name__}")
+    check_capacity(options.event_capacity, "event_capacity")
+    if not 0 < options.deadline < math.inf:
+        raise InvalidInput(f"deadline must be seconds above 0, got {options.deadline!r}")
+
+
+def check_capacity(value: Any, what: str = "capacity") -> None:
+    """Raise `InvalidInput` unless a queue can hold that many."""
+    if type(value) is not int or value < 1:
+        raise InvalidInput(f"{what} must be a whole number of at least 1, got {value!r}")
+
+
+def check_quality(value: Any) -> None:
+    """Raise `InvalidInput` unless it is a quality."""
+    if not isinstance(value, VideoQuality):
+        raise InvalidInput(f"quality must be VideoQuality.LOW, MEDIUM or HIGH, got {value!r}")
+
+
+def check_payload(payload: Any, to: Collection[str] | None, topic: Any) -> None:
+    """Raise `InvalidInput` or `TooLarge` unless it can be sent as data."""
+    if type(payload) is not bytes:
+        raise InvalidInput(f"data must be bytes, got {type(payload).__name__}")
+    if len(payload) > MAX_DATA_BYTES:
+        raise TooLarge(f"a data message holds at most {MAX_DATA_BYTES} bytes, got {len(payload)}; split it")
+    if not isinstance(topic, str):
+        raise InvalidInput(f"a topic must be a string, got {type(topic).__name__}")
+    if isinstance(to, str):
+        raise InvalidInput(f"'to' is a collection of identities; write [{to!r}]")
+
+
+def check_publish(options: Any) -> None:
+    """Raise `InvalidInput` unless a track can be published with these options."""
+    if not isinstance(options, PublishOptions):
+        raise InvalidInput(f"publish takes PublishOptions, got {type(options).__name__}")
+    if not isinstance(options.source, TrackSource):
+        raise InvalidInput(f"source must be a TrackSource, got {options.source!r}")
+    if TrackKind.of(options.source) is TrackKind.AUDIO:
+        if options.sample_rate not in SAMPLE_RATES:
+            raise InvalidInput(f"sample_rate {options.sample_rate!r} Hz is not one of {sorted(SAMPLE_RATES)}")
+        if options.channels not in range(1, MAX_CHANNELS + 1):
+            raise InvalidInput(f"channels must be 1 or {MAX_CHANNELS}, got {options.channels!r}")
+    elif not (0 < options.width <= MAX_VIDEO_SIDE and 0 < options.height <= MAX_VIDEO_SIDE):
+        raise InvalidInput(f"width and height must be 1 to {MAX_VIDEO_SIDE}, got {options.width}x{options.height}")

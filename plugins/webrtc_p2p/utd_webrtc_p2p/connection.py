@@ -1,0 +1,597 @@
+"""One participant's connection: what a client knows, and how it asks the control half and the other peer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+
+import anyio
+from av.frame import Frame as Decoded
+
+from utd_core.concurrency import BoundedQueue, Clock, Overflow, TaskScope
+from utd_core.concurrency.deadline import within
+from utd_core.errors import (
+    Closed,
+    ConnectFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    ErrorCode,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    PublishRefused,
+    Unsupported,
+    UTDStreamException,
+)
+from utd_core.media.backend import (
+    ConnectionStatistics,
+    ConnectOptions,
+    LocalTrack,
+    MediaConnection,
+    PublishOptions,
+)
+from utd_core.media.events import (
+    ConnectionState,
+    DataReceived,
+    DisconnectReason,
+    GrantChanged,
+    LocalTrackEnded,
+    MediaEvent,
+    ParticipantInfo,
+    StateChanged,
+    TrackInfo,
+    TrackMuted,
+    TrackUnmuted,
+)
+from utd_core.media.quality import VideoQuality
+from utd_core.media.signalling import Signalling, SignallingLost, SignallingRestored
+from utd_core.model.permission import Grant, TrackSource
+
+from . import checks
+from .feeds import PictureFeed, SoundFeed
+from .local import P2PLocalTrack, local_track
+from .path import Path
+from .protocol import (
+    Bye,
+    Candidate,
+    Data,
+    Denied,
+    Description,
+    Done,
+    Ended,
+    FromControl,
+    Granted,
+    Hello,
+    Joined,
+    Left,
+    Message,
+    Mute,
+    Muted,
+    Pairing,
+    PersonBody,
+    Ping,
+    Pong,
+    Publish,
+    Published,
+    Refused,
+    TrackBody,
+    Unpublish,
+    Unpublished,
+    Welcome,
+    read_from_control,
+)
+from .receiving import Receiving
+from .requests import Requests
+from .roster import Roster
+from .settings import Settings
+from .subscriptions import P2PFrameReader
+
+log = logging.getLogger("utd_webrtc_p2p")
+
+_OUTBOX = 1_000
+_FAREWELL = 1.0
+"""Seconds that saying goodbye may take."""
+
+
+class P2PConnection(MediaConnection):
+    """Made by `P2PBackend.connect`. Everything that arrives is applied here first and put into `events` then."""
+
+    def __init__(
+        self,
+        signalling: Signalling,
+        token: str,
+        options: ConnectOptions,
+        settings: Settings,
+        clock: Clock,
+        afterwards: TaskScope,
+    ) -> None:
+        self._signalling = signalling
+        self._token = token
+        self._options = options
+        self._settings = settings
+        self._clock = clock
+        self._afterwards = afterwards
+        self._scope = TaskScope("utd_webrtc_p2p:connection")
+        self._outbox: BoundedQueue[bytes] = BoundedQueue(_OUTBOX, Overflow.CLOSE)
+        self._said_all = asyncio.Event()
+        self._released = asyncio.Event()
+        self._opened = False
+        self._welcomed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stay: str | None = None
+        self._room = self._identity = ""
+        self._grant = Grant()
+        self._state = ConnectionState.CONNECTED
+        self._reason: DisconnectReason | None = None
+        self._closed = False
+        self._away = False
+        self._outages = itertools.count(1)
+        self._outage = 0
+        self._events: BoundedQueue[MediaEvent] = BoundedQueue(options.event_capacity, Overflow.CLOSE)
+        self._requests = Requests()
+        self._roster = Roster()
+        self._local: dict[str, P2PLocalTrack] = {}
+        self._path = Path(settings, clock, self._scope, self)
+        self._receiving = Receiving(options, clock, self._path.tell_wants)
+        self._data_sent = self._data_received = self._reconnects = 0
+
+    async def open(self) -> None:
+        """Come in, and wait for the way to who is there. Raises `ConnectFailed`, `DeadlineExceeded`, `Closed`."""
+        try:
+            await within(self._clock, self._options.deadline, self._come_in(), self._why_late)
+        except BaseException:
+            self._give_up()
+            raise
+        self._opened = True
+
+    @property
+    def room(self) -> str:
+        return self._room
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    @property
+    def state(self) -> ConnectionState:
+        return self._state
+
+    @property
+    def grant(self) -> Grant:
+        return self._grant
+
+    @property
+    def participants(self) -> Mapping[str, ParticipantInfo]:
+        return self._roster.people
+
+    @property
+    def events(self) -> BoundedQueue[MediaEvent]:
+        return self._events
+
+    @property
+    def native(self) -> Path:
+        """The way to the other participant; its `peer.native` is aiortc's `RTCPeerConnection` of now."""
+        return self._path
+
+    @property
+    def is_released(self) -> bool:
+        """Nothing that it held is left."""
+        return self._released.is_set()
+
+    async def publish(self, options: PublishOptions) -> LocalTrack:
+        self._check_alive()
+        checks.check_publish(options)
+        if options.source not in self._grant.publish:
+            raise PublishRefused(
+                f"the grant of {self._identity!r} does not hold {options.source.value!r}; "
+                "ask for a seat, a stage place or a role that does",
+                details={"source": options.source.value},
+            )
+        info = TrackInfo(f"TR_{secrets.token_hex(8)}", options.source, name=options.name)
+        track = local_track(info, options, self)
+        number = self._requests.next_number()
+        request = Publish(request=number, track=TrackBody.of(info))
+        try:
+            await self._ask(number, request, lambda: self._published(track))
+        except BaseException:
+            # Refused, cancelled or too late to be wanted: whatever the control half makes of it, it ends.
+            track.end()
+            self._local.pop(info.id, None)
+            self.say(Unpublish(track=info.id))
+            raise
+        return track
+
+    async def set_subscribed(self, track_id: str, subscribed: bool) -> None:
+        self._check_alive()
+        if self._roster.find(track_id) is None:
+            raise NotFound(
+                f"there is no track {track_id!r} to subscribe to in room {self._room!r}", code=ErrorCode.TRACK_NOT_FOUND
+            )
+        if subscribed and not self._grant.subscribe:
+            raise Forbidden(f"the grant of {self._identity!r} does not allow to subscribe")
+        self._receiving.wish(track_id, subscribed)
+        self._match_subscriptions()
+
+    async def set_quality(self, track_id: str, quality: VideoQuality) -> None:
+        self._check_alive()
+        raise Unsupported("backend 'webrtc_p2p' has no simulcast: a video comes in the one size that is published")
+
+    def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> P2PFrameReader:
+        self._check_alive()
+        checks.check_capacity(capacity)
+        return P2PFrameReader(self._receiving.find(track_id), capacity, overflow)
+
+    async def send_data(
+        self, payload: bytes, *, to: Collection[str] | None = None, topic: str = "", reliable: bool = True
+    ) -> None:
+        checks.check_payload(payload, to, topic)
+        self._check_alive()
+        if not self._grant.publish_data:
+            raise Forbidden(f"the grant of {self._identity!r} does not allow to send data")
+        other = self._roster.other
+        if other is not None and (to is None or other.identity in to):
+            if reliable:
+                await self._path.send_reliable(topic, payload)
+                self._check_alive()
+            else:
+                self._path.send_lossy(topic, payload)
+        self._data_sent += 1
+
+    async def statistics(self) -> ConnectionStatistics:
+        if self._closed:
+            raise Closed(f"the connection of {self._identity!r} was closed")
+        round_trip = self._path.round_trip
+        return ConnectionStatistics(
+            sent=tuple(track.statistics() for track in self._local.values()),
+            received=self._receiving.statistics(),
+            data_sent=self._data_sent,
+            data_received=self._data_received,
+            reconnects=self._reconnects,
+            round_trip_ms=None if round_trip is None else round_trip * 1_000,
+            events=self._events.statistics(),
+        )
+
+    async def aclose(self) -> None:
+        self._give_up()
+        await self._released.wait()
+
+    @property
+    def signalling(self) -> Signalling:
+        """The way to the control half."""
+        return self._signalling
+
+    @property
+    def is_broken(self) -> bool:
+        return self._path.is_broken
+
+    def way_of(self, track: P2PLocalTrack) -> SoundFeed | PictureFeed | None:
+        other = self._roster.other
+        source = track.info.source
+        if other is None or not (other.grant.subscribe and track.wanted and source in self._grant.publish):
+            return None
+        return self._path.feed(source)
+
+    async def mute(self, track: P2PLocalTrack, muted: bool) -> None:
+        self._check_alive()
+        number = self._requests.next_number()
+        request = Mute(request=number, track=track.info.id, muted=muted)
+        await self._ask(number, request, lambda: track.muted_is(muted))
+
+    async def unpublish(self, track: P2PLocalTrack) -> None:
+        self._check_alive()
+        self._local.pop(track.info.id, None)
+        self.say(Unpublish(track=track.info.id))
+
+    def say(self, message: Message) -> None:
+        if not self._away:
+            self._outbox.put(message.encode())
+
+    def path_broke(self) -> None:
+        self._receiving.renew()
+        self._refresh_state()
+
+    def path_is_up(self) -> None:
+        self._refresh_state()
+
+    def path_given_up(self, why: str) -> None:
+        if self._opened and self._reason is None:
+            log.warning("the connection of %r is given up: %s", self._identity, why)
+            self.say(Bye())
+            self._finish(DisconnectReason.SIGNAL_LOST)
+
+    def path_gives(self, source: TrackSource, frame: Decoded) -> None:
+        other = self._roster.other
+        if other is not None and source in other.grant.publish and self._grant.subscribe:
+            self._receiving.arrive(source, frame)
+
+    def path_hears(self, topic: str, payload: bytes, reliable: bool) -> None:
+        other = self._roster.other
+        if other is not None and other.grant.publish_data:
+            self._data_received += 1
+            self._events.put(DataReceived(payload, other.identity, topic, reliable))
+
+    def path_wants(self, wanted: Mapping[str, bool]) -> None:
+        for track_id, is_wanted in wanted.items():
+            if (track := self._local.get(track_id)) is not None:
+                track.wanted = is_wanted
+
+    def wants(self) -> Mapping[str, bool]:
+        return self._receiving.wants()
+
+    async def _come_in(self) -> None:
+        await self._scope.open()
+        self._scope.start(self._write)
+        self._scope.start(self._listen)
+        self._scope.start(self._path.watch)
+        self.say(Hello(token=self._token))
+        await asyncio.shield(self._welcomed)
+        await self._path.settled()
+        if self._reason is not None and not self._closed:
+            raise ConnectFailed(
+                f"the stay of {self._identity!r} in room {self._room!r} ended as it began ({self._reason})",
+                details={"reason": self._reason.value},
+            )
+        self._check_alive()
+
+    def _why_late(self) -> str:
+        after = f"within {self._options.deadline:g} s"
+        if self._stay is None:
+            return f"the control half of webrtc_p2p did not answer {after}"
+        return f"no way to the other participant was found {after}: {self._path.why_not_up()}"
+
+    async def _write(self) -> None:
+        with suppress(Closed):
+            async for message in self._outbox:
+                await self._signalling.send(message)
+        self._said_all.set()
+
+    async def _listen(self) -> None:
+        async for signal in self._signalling.incoming:
+            match signal:
+                case SignallingLost():
+                    self._signal_lost()
+                case SignallingRestored():
+                    self._signal_restored()
+                case _:
+                    try:
+                        self._take(read_from_control(signal))
+                    except InvalidInput as error:
+                        log.warning("the control half says what makes no sense: %s", error)
+            if self._reason is not None:
+                return
+        self._fail(ConnectFailed("the control half hung up", details={"reason": "server_away"}))
+        self._finish(DisconnectReason.SIGNAL_LOST)
+
+    def _signal_lost(self) -> None:
+        self._away = True
+        self._outage = next(self._outages)
+        if self._stay is not None:
+            self._scope.start(self._await_signal, self._outage)
+            self._refresh_state()
+
+    async def _await_signal(self, outage: int) -> None:
+        await self._clock.sleep(self._settings.recovery_timeout)
+        if self._away and self._outage == outage:
+            self._finish(DisconnectReason.SIGNAL_LOST)
+
+    def _signal_restored(self) -> None:
+        self._away = False
+        self._outbox.put(Hello(token=self._token, stay=self._stay, generation=self._path.live_generation).encode())
+        # Until the welcome it is not known what the other half has heard of.
+        self._away = self._stay is not None
+
+    def _take(self, message: FromControl) -> None:
+        match message:
+            case Welcome():
+                self._take_welcome(message)
+            case Refused():
+                self._take_refusal(message)
+            case Ended(reason=reason):
+                self._fail(ConnectFailed(f"the stay ended as it began ({reason})", details={"reason": reason.value}))
+                self._finish(reason)
+            case Ping():
+                self.say(Pong())
+            case Done(request=number):
+                self._requests.done(number)
+            case Denied():
+                self._requests.denied(message.request, PublishRefused(message.message))
+            case Pairing():
+                self._path.pair(message)
+            case Description() | Candidate():
+                self._path.take(message)
+            case Data():
+                self._data_received += 1
+                self._events.put(DataReceived(message.content(), None, message.topic, message.reliable))
+            case _:
+                self._take_news(message)
+
+    def _take_news(self, message: FromControl) -> None:
+        """What happens in the room."""
+        match message:
+            case Joined(participant=body):
+                self._meet(body)
+            case Left(identity=identity, reason=reason):
+                self._part(identity, reason)
+            case Published(identity=identity, track=track):
+                self._tell(self._roster.publish(identity, track.track()))
+            case Granted(identity=identity, grant=body) if identity == self._identity:
+                self._take_grant(body.grant())
+            case Granted(identity=identity, grant=body):
+                self._roster.grant(identity, body.grant())
+            case Unpublished(identity=identity, track=track_id) if identity == self._identity:
+                self._take_away(track_id)
+            case Unpublished(identity=identity, track=track_id):
+                self._tell(self._roster.unpublish(identity, track_id))
+            case Muted(identity=identity) if identity == self._identity:
+                self._take_mute(message)
+            case Muted(identity=identity, track=track_id):
+                self._tell(self._roster.mute(identity, track_id, message.muted, message.by_server))
+        self._match_subscriptions()
+
+    def _take_welcome(self, welcome: Welcome) -> None:
+        first, self._stay = self._stay is None, welcome.stay
+        self._away = False
+        if first:
+            self._room, self._identity, self._grant = welcome.room, welcome.identity, welcome.grant.grant()
+            for body in welcome.participants:
+                self._roster.join(body.person())
+                self._path.expect()
+            if not self._welcomed.done():
+                self._welcomed.set_result(None)
+            self._match_subscriptions()
+            return
+        self._take_grant(welcome.grant.grant())
+        self._catch_up(welcome)
+        for message in self._requests.open():
+            self.say(message)
+        self._refresh_state()
+
+    def _catch_up(self, welcome: Welcome) -> None:
+        """What happened while nothing was heard."""
+        there = [body.person() for body in welcome.participants]
+        for identity in [known for known in self.participants if not any(one.identity == known for one in there)]:
+            self._part(identity, DisconnectReason.UNKNOWN)
+        for person in there:
+            if self._roster.is_same(person):
+                self._tell(self._roster.match(person))
+            else:
+                self._part(person.identity, DisconnectReason.UNKNOWN)
+                self._meet(PersonBody.of(person))
+        known = {body.id: body for body in welcome.tracks}
+        for track_id in [one for one in self._local if one not in known]:
+            self._take_away(track_id)
+        for track_id, body in known.items():
+            if (track := self._local.get(track_id)) is not None:
+                if track.info.muted != body.muted:
+                    track.muted_is(body.muted)
+            elif not self._requests.concerns(track_id):
+                self.say(Unpublish(track=track_id))
+        self._match_subscriptions()
+
+    def _take_refusal(self, refused: Refused) -> None:
+        self._fail(ConnectFailed(refused.message, details={"reason": refused.reason}))
+        self._finish(DisconnectReason.SIGNAL_LOST)
+
+    def _meet(self, body: PersonBody) -> None:
+        self._path.expect()
+        self._tell([self._roster.join(body.person())])
+
+    def _part(self, identity: str, reason: DisconnectReason) -> None:
+        if identity in self.participants:
+            # Its tracks end first, so that their readers have ended when its leaving is told.
+            self._tell(self._receiving.end_all(identity))
+            self._path.forget()
+            self._tell(self._roster.leave(identity, reason))
+            self._refresh_state()
+
+    def _take_grant(self, grant: Grant) -> None:
+        if grant != self._grant:
+            self._grant = grant
+            self._events.put(GrantChanged(grant))
+
+    def _take_away(self, track_id: str) -> None:
+        if (track := self._local.pop(track_id, None)) is not None:
+            track.end()
+            self._events.put(LocalTrackEnded(track.info))
+
+    def _take_mute(self, message: Muted) -> None:
+        if (track := self._local.get(message.track)) is not None:
+            track.muted_is(message.muted)
+            self._events.put(
+                TrackMuted(self._identity, track.info, message.by_server)
+                if message.muted
+                else TrackUnmuted(self._identity, track.info)
+            )
+
+    def _published(self, track: P2PLocalTrack) -> None:
+        for older in [one for one in self._local.values() if one.info.source is track.info.source]:
+            older.end()
+            del self._local[older.info.id]
+        self._local[track.info.id] = track
+
+    async def _ask(self, number: int, message: Publish | Mute, done: Callable[[], None]) -> None:
+        """A request and its answer; `done()` is called at the moment in which the answer is heard."""
+        answer = self._requests.ask(number, message, done)
+        self.say(message)
+        try:
+            await answer
+        finally:
+            self._requests.forget(number)
+
+    def _match_subscriptions(self) -> None:
+        self._tell(self._receiving.match(self._roster.other, self._grant))
+
+    def _tell(self, events: Iterable[MediaEvent]) -> None:
+        for event in events:
+            self._events.put(event)
+
+    def _check_alive(self) -> None:
+        if self._closed:
+            raise Closed(f"the connection of {self._identity!r} was closed; connect again")
+        if self._reason is not None:
+            raise self._lost()
+
+    def _lost(self) -> UTDStreamException:
+        if self._closed:
+            return Closed(f"the connection of {self._identity!r} was closed; connect again")
+        reason = self._reason or DisconnectReason.UNKNOWN
+        return ConnectionLost(
+            f"the connection of {self._identity!r} to room {self._room!r} has ended ({reason}); connect again",
+            details={"reason": reason.value},
+        )
+
+    def _refresh_state(self) -> None:
+        state = ConnectionState.RECONNECTING if self._away or self._path.is_broken else ConnectionState.CONNECTED
+        if self._state not in (state, ConnectionState.DISCONNECTED):
+            self._state = state
+            self._reconnects += state is ConnectionState.CONNECTED
+            self._events.put(StateChanged(state))
+
+    def _fail(self, error: UTDStreamException) -> None:
+        """Tell who waits to come in."""
+        if not self._welcomed.done():
+            self._welcomed.set_exception(error)
+
+    def _give_up(self) -> None:
+        if not self._closed:
+            self._closed = True
+            if self._reason is None:
+                self.say(Bye())
+            self._fail(Closed("the connection was closed while it was being made"))
+            self._finish(DisconnectReason.CLIENT_LEFT)
+
+    def _finish(self, reason: DisconnectReason) -> None:
+        if self._reason is not None:
+            return
+        self._reason = reason
+        self._state = ConnectionState.DISCONNECTED
+        self._outbox.close()
+        for track in self._local.values():
+            track.end()
+        self._local.clear()
+        self._receiving.close()
+        self._roster.clear()
+        self._path.close()
+        self._requests.close(self._lost())
+        # Read by nobody where `open` was left before it came to that.
+        self._fail(self._lost())
+        self._welcomed.exception()
+        self._events.put(StateChanged(ConnectionState.DISCONNECTED, reason))
+        self._events.close()
+        try:
+            self._afterwards.start(self._release)
+        except Closed:
+            self._released.set()
+
+    async def _release(self) -> None:
+        """Let go of everything, whoever is cancelled meanwhile."""
+        with anyio.CancelScope(shield=True):
+            with suppress(DeadlineExceeded):
+                if self._scope.is_open:
+                    await within(self._clock, _FAREWELL, self._said_all.wait(), "no goodbye")
+            await self._scope.aclose()
+            await self._signalling.aclose()
+            self._released.set()
