@@ -32,8 +32,8 @@ class P2PBackend(MediaBackend):
     def __init__(self, settings: Mapping[str, Any] | None = None, clock: Clock | None = None) -> None:
         self.settings = read_settings(settings)
         self.clock = clock or SystemClock()
-        self.board = Switchboard(self.settings, self.clock)
         self.scope = TaskScope("utd_webrtc_p2p:backend")
+        self.board = Switchboard(self.settings, self.clock, self.scope)
         self._control = P2PControl(self.board, lambda: self._closed)
         self._connections: set[P2PConnection] = set()
         self._closed = False
@@ -69,10 +69,11 @@ class P2PBackend(MediaBackend):
         ]
 
     async def aclose(self) -> None:
+        # All that is decided here happens before the first await; the scope lets everything end that this has begun.
         self._closed = True
-        for connection in list(self._connections):
-            await connection.aclose()
-        await self.board.aclose()
+        for connection in self._connections:
+            connection.give_up()
+        self.board.close()
         await self.scope.aclose()
 
     def check_open(self) -> None:

@@ -143,7 +143,7 @@ class P2PConnection(MediaConnection):
         try:
             await within(self._clock, self._options.deadline, self._come_in(), self._why_late)
         except BaseException:
-            self._give_up()
+            self.give_up()
             raise
         self._opened = True
 
@@ -255,7 +255,7 @@ class P2PConnection(MediaConnection):
         )
 
     async def aclose(self) -> None:
-        self._give_up()
+        self.give_up()
         await self._released.wait()
 
     @property
@@ -555,7 +555,8 @@ class P2PConnection(MediaConnection):
         if not self._welcomed.done():
             self._welcomed.set_exception(error)
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Leave, without waiting until everything is let go of. Idempotent."""
         if not self._closed:
             self._closed = True
             if self._reason is None:

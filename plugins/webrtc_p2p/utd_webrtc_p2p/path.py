@@ -72,7 +72,7 @@ class Path:
         self._settled = asyncio.Event()
         self._settled.set()
         self._why = "nobody else is there"
-        self._last_generation = 0
+        self._last_generation = self._up_generation = 0
         self._began_at = self._heard_at = clock.monotonic()
         self._down_since: float | None = None
         self._was_up = False
@@ -198,6 +198,7 @@ class Path:
             return
         self._heard_at = self._clock.monotonic()
         self._was_up = True
+        self._up_generation = peer.generation
         self._down_since = None
         for message in self._data.again():
             self._send(message, RELIABLE)
@@ -280,7 +281,9 @@ class Path:
             log.info("the way of generation %s is dead: %s", peer.generation, why)
             if self._was_up:
                 self._owner.path_broke()
-            self._ask()
+            if self._up_generation == peer.generation:
+                self._ask()
+            # One that never came up is asked for again by the watch: not as fast as a broken peer can fail.
 
     def _drop_peer(self) -> None:
         peer, self._peer = self._peer, None

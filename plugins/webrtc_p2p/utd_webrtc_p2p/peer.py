@@ -96,7 +96,6 @@ class Peer:
         await self._scope.open()
         try:
             with loopback(self._settings.loopback):
-                self._connection = self._build()
                 self._scope.start(self._negotiate)
                 await self._end.wait()
         finally:
@@ -203,9 +202,8 @@ class Peer:
             self._owner.peer_is_lost(self, why)
 
     async def _negotiate(self) -> None:
-        connection = self._connection
-        assert connection is not None
         try:
+            connection = self._connection = self._build()
             if self._pairing.role == "offerer":
                 await connection.setLocalDescription(await connection.createOffer())
                 self._describe("offer")

@@ -77,6 +77,8 @@ class Room:
         self.stays: dict[str, Stay] = {}
         self.limit = MAX_PARTICIPANTS
         self.generation = 0
+        self.paired_at = 0.0
+        """When the last generation began (monotonic)."""
         self.silences: dict[str, int] = {}
         """How many connects of an identity get no answer, by the fault of that name."""
         self._notifier = notifier
@@ -95,8 +97,8 @@ class Room:
         """No place is left; who replaces a connection of the same identity needs none."""
         return identity not in self.stays and len(self.stays) >= self.limit
 
-    def enter(self, stay: Stay) -> None:
-        """Let somebody in, in the place of an older stay of the identity."""
+    def enter(self, stay: Stay, now: float) -> None:
+        """Let somebody in, in the place of an older stay of the identity. `now`: monotonic."""
         if (older := self.stays.get(stay.identity)) is not None:
             self.end(older, DisconnectReason.DUPLICATE_IDENTITY)
         self.stays[stay.identity] = stay
@@ -104,7 +106,7 @@ class Room:
         if (other := self.other(stay)) is not None:
             other.say(Joined(participant=PersonBody.of(stay.info())))
         self._notifier.notify(NotificationKind.PARTICIPANT_JOINED, self.name, stay.identity)
-        self.pair()
+        self.pair(now)
 
     def welcome(self, stay: Stay) -> None:
         """Say how everything is."""
@@ -120,10 +122,11 @@ class Room:
             )
         )
 
-    def pair(self) -> None:
+    def pair(self, now: float) -> None:
         """Begin a new generation, if there are two; the one who came last offers, so that never both do."""
         if len(self.stays) < MAX_PARTICIPANTS:
             return
+        self.paired_at = now
         self.generation += 1
         first, last = self.stays.values()
         for stay, other in ((last, first), (first, last)):

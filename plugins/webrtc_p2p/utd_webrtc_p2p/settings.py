@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -11,6 +12,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from utd_core.errors import InvalidInput
+
+_HOST = r"(\[[0-9a-fA-F:]{2,45}\]|[0-9A-Za-z.-]{1,253})(:\d{1,5})?"
+_STUN = re.compile(rf"stuns?:{_HOST}\Z")
+_TURN = re.compile(rf"turns?:{_HOST}(\?transport=(udp|tcp))?\Z")
 
 
 class Loopback(StrEnum):
@@ -52,12 +57,12 @@ class Settings:
             value = getattr(self, one.name)
             if isinstance(value, float) and not 0 < value < float("inf"):
                 raise InvalidInput(f"the setting {one.name!r} of webrtc_p2p must be seconds above 0, got {value!r}")
-        for name, urls, schemes in (
-            ("stun_urls", self.stun_urls, ("stun:", "stuns:")),
-            ("turn_urls", self.turn_urls, ("turn:", "turns:")),
+        for name, urls, pattern, example in (
+            ("stun_urls", self.stun_urls, _STUN, "stun:stun.example.com:3478"),
+            ("turn_urls", self.turn_urls, _TURN, "turn:turn.example.com:3478?transport=udp"),
         ):
-            if wrong := [url for url in urls if not url.startswith(schemes)]:
-                raise InvalidInput(f"{name} of webrtc_p2p: {wrong[0]!r} does not begin with {' or '.join(schemes)}")
+            if wrong := [url for url in urls if not pattern.match(url)]:
+                raise InvalidInput(f"{name} of webrtc_p2p: {wrong[0]!r} is not like {example}")
         if self.turn_urls and not self.turn_secret:
             raise InvalidInput("turn_urls of webrtc_p2p need turn_secret, the secret that the TURN server has too")
         if self.relay_only and not self.turn_urls:

@@ -45,11 +45,17 @@ from .settings import Settings
 from .tokens import Claims, TokenSigner, refusal
 from .turn import turn_credentials
 
+REBUILD_INTERVAL = 0.5
+"""Seconds between two pairings that a participant asked for."""
+
 
 class Switchboard(SignallingDesk):
-    """Rooms of two, and the lines of those who are in them. Reachable in this process as `p2p+local:<id>`."""
+    """Rooms of two, and the lines of those who are in them. Reachable in this process as `p2p+local:<id>`.
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    Its one task runs in `scope`, which is its owner's.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, scope: TaskScope) -> None:
         self.settings = settings
         self.clock = clock
         self.notifier = Notifier(clock)
@@ -57,18 +63,18 @@ class Switchboard(SignallingDesk):
         self.url = registry.register(self)
         self._tokens = TokenSigner(settings.secret)
         self._lines: set[Line] = set()
-        self._scope = TaskScope("utd_webrtc_p2p:switchboard")
+        self._scope = scope
         self._watching = False
         self._closed = False
 
     async def open(self) -> None:
-        """Begin to watch for participants who have fallen silent. Idempotent; raises `Closed` after `aclose`."""
+        """Begin to watch for participants who have fallen silent. Idempotent; raises `Closed` after `close`."""
         await self._scope.open()
         if not self._watching:
             self._watching = True
             self._scope.start(self._watch)
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Everybody is disconnected (SERVER_SHUTDOWN). Idempotent."""
         if not self._closed:
             self._closed = True
@@ -80,7 +86,6 @@ class Switchboard(SignallingDesk):
             for line in list(self._lines):
                 line.hang_up()
             self.notifier.close()
-        await self._scope.aclose()
 
     def create_room(self, name: str, limit: int | None) -> None:
         """Make a room, or change the limit of one that exists; more than two are never let in."""
@@ -139,7 +144,7 @@ class Switchboard(SignallingDesk):
         """Let a participant in."""
         now = self.clock
         stay = Stay(secrets.token_hex(16), claims.identity, claims.name, claims.grant, now.now(), tell, now.monotonic())
-        room.enter(stay)
+        room.enter(stay, now.monotonic())
         return stay
 
     def _ice_servers(self, identity: str) -> tuple[IceServerBody, ...]:
@@ -266,7 +271,7 @@ class Line:
         stay.heard_at = self._board.clock.monotonic()
         room.welcome(stay)
         if hello.generation != room.generation:
-            room.pair()
+            room.pair(self._board.clock.monotonic())
 
     def _take(self, said: object, room: Room, stay: Stay) -> None:
         match said:
@@ -284,9 +289,11 @@ class Line:
                 if other is not None and said.generation == room.generation:
                     other.say(said)
             case Rebuild(generation=generation):
-                # Both sides notice a dead way; only the first word about a generation counts.
-                if generation == room.generation:
-                    room.pair()
+                # Both sides notice a dead way; only the first word about a generation counts. One that comes at once
+                # after a pairing comes from a peer that cannot or will not: it has to ask again.
+                now = self._board.clock.monotonic()
+                if generation == room.generation and now - room.paired_at >= REBUILD_INTERVAL:
+                    room.pair(now)
             case Ping():
                 self._tell(Pong())
             case Bye():
