@@ -30,6 +30,10 @@ async def speak(here: Stage, track: LocalTrack) -> None:
     await pump_track(await FileAudioSource.open(VOICE), track, here.backend.clock)
 
 
+async def more_than(count: int, frames: Sequence[Frame]) -> None:
+    await becomes(lambda: len(frames) > count, f"more than {count} frames")
+
+
 async def likeness(frames: Sequence[Frame]) -> float:
     """How much of the voice is in what was heard, 0 to 1."""
     with wave.open(str(VOICE)) as file:
@@ -45,7 +49,7 @@ async def test_both_hear_the_voice_of_the_other_at_the_same_time() -> None:
         heard = [person.collect(await person.reads(track)) for person, track in zip(people, tracks[::-1], strict=True)]
         await asyncio.gather(*(speak(here, track) for track in tracks))
         for frames in heard:
-            await becomes(lambda frames=frames: len(frames) > 150, "most of the voice")
+            await more_than(150, frames)
             assert await likeness(frames) >= 0.8
 
 
@@ -57,7 +61,7 @@ async def test_a_voice_of_another_rate_is_resampled(rate: int) -> None:
         frames = bob.collect(await bob.reads(track))
         source = await FileAudioSource.open(VOICE, sample_rate=rate)
         await pump_track(source, track, here.backend.clock)
-        await becomes(lambda: len(frames) > 150, "most of the voice")
+        await more_than(150, frames)
         assert {(frame.sample_rate, frame.channels) for frame in frames if isinstance(frame, AudioFrame)} == {
             (48_000, 2)
         }
@@ -97,11 +101,11 @@ async def test_video_comes_and_goes_in_a_call_without_touching_the_voice() -> No
             camera = await ann.publish(CAMERA, width=160, height=120)
             seen = bob.collect(await bob.reads(camera))
             here.scope.start(until_closed, lambda camera=camera: show(here, camera))
-            await becomes(lambda seen=seen: len(seen) > 3, "pictures")
+            await more_than(3, seen)
             assert brightness(next(one for one in seen if isinstance(one, VideoFrame))) == pytest.approx(100, abs=20)
             await camera.unpublish()
         before = len(heard)
-        await becomes(lambda: len(heard) > before + 20, "more of the voice")
+        await more_than(before + 20, heard)
         assert ann.connection.native.live_generation == generation
         assert loud_seconds([frame for frame in heard[-50:] if isinstance(frame, AudioFrame)]) > 0.5
 
