@@ -97,7 +97,8 @@ async def ours(listening: socket.socket, **options: Any) -> Publish:
     # Nobody comes to speak, and nobody is given up for that.
     engine = await Engine("mock", settings=EngineSettings(ticket_ttl=3_600)).__aenter__()
     host = SingleHost(engine, Project("app", "key", ("secret",)))
-    mount = PusherMount(host, settings=PusherSettings(connections_per_address=None))
+    # Listeners here say nothing, and are not asked to.
+    mount = PusherMount(host, settings=PusherSettings(connections_per_address=None, activity_timeout=3_600))
     await engine.execute(JoinRoom(room=ROOM, type=UTDStreamType.AUDIO_ROOM, as_host=True), actor=Actor("ann"))
     broker = engine._broker
     assert broker is not None

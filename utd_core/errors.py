@@ -5,6 +5,7 @@
     |   +-- InvalidFrame            422  a media frame of the wrong shape or rate
     |   +-- TooLarge                413  a payload is over its limit
     |   +-- MethodNotAllowed        405  the route takes another HTTP method
+    |   +-- RequestTimeout          408  the request did not come whole in time
     |   `-- UnsupportedMediaType    415  the body is not what the route reads
     +-- Unauthenticated             401  no or bad credential
     +-- RateLimited                 429  slow down
@@ -23,6 +24,8 @@
     |   `-- BackendNotFound         404  no installed plugin has this name
     +-- StoreFailed                 503  the database failed; nothing was changed
     +-- Unavailable                 503  the server starts or stops, or cannot be reached
+    |   |-- Deposed                 503  another node works for the project now; nothing was done
+    |   `-- NobodyListens           503  no node answers there; nothing was done
     +-- DeadlineExceeded            504  the answer did not come in time
     +-- Superseded                  409  a later opposite operation won
     `-- Closed                      409  the object was closed
@@ -54,6 +57,8 @@ class ErrorCode(StrEnum):
     """A payload is over its limit."""
     INVALID_JSON = "invalid_json"
     """The body is no JSON object in UTF-8, names a field twice, or nests too deeply."""
+    REQUEST_TIMEOUT = "request_timeout"
+    """The request did not come whole in time; nothing was done."""
     METHOD_NOT_ALLOWED = "method_not_allowed"
     """The route takes other HTTP methods; `details.allowed` lists them."""
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -98,6 +103,8 @@ class ErrorCode(StrEnum):
     """No ban with this id holds."""
     BACKEND_NOT_FOUND = "backend_not_found"
     """No installed plugin brings a media backend of this name."""
+    PROJECT_NOT_FOUND = "project_not_found"
+    """The server has no such project."""
     ROUTE_NOT_FOUND = "route_not_found"
     """The server has nothing at this path."""
     TRACK_NOT_FOUND = "track_not_found"
@@ -192,6 +199,8 @@ class ErrorCode(StrEnum):
     """The database failed; nothing was changed."""
     UNAVAILABLE = "unavailable"
     """The server starts or stops, or cannot be reached; try again in a moment, with the same idempotency key."""
+    DEPOSED = "deposed"
+    """Another node works for the project now; nothing was done: try again at once, with the same idempotency key."""
     DEADLINE_EXCEEDED = "deadline_exceeded"
     """The answer did not come in time; whether it took effect is not known."""
     GRANT_TIMEOUT = "grant_timeout"
@@ -267,6 +276,11 @@ class TooLarge(InvalidInput):
 class MethodNotAllowed(InvalidInput):
     default_status = 405
     default_code = ErrorCode.METHOD_NOT_ALLOWED
+
+
+class RequestTimeout(InvalidInput):
+    default_status = 408
+    default_code = ErrorCode.REQUEST_TIMEOUT
 
 
 class UnsupportedMediaType(InvalidInput):
@@ -358,6 +372,17 @@ class Unavailable(UTDStreamException):
     default_code = ErrorCode.UNAVAILABLE
 
 
+class Deposed(Unavailable):
+    """Another node works for the project now, or may. Nothing was done here, and nothing will be: ask the one that
+    does. Trying again in the same place cannot help."""
+
+    default_code = ErrorCode.DEPOSED
+
+
+class NobodyListens(Unavailable):
+    """A question that no node was there to answer, so that nothing was done."""
+
+
 class DeadlineExceeded(UTDStreamException):
     default_status = 504
     default_code = ErrorCode.DEADLINE_EXCEEDED
@@ -387,6 +412,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
     InvalidFrame: (ErrorCode.INVALID_FRAME,),
     TooLarge: (ErrorCode.TOO_LARGE,),
     MethodNotAllowed: (ErrorCode.METHOD_NOT_ALLOWED,),
+    RequestTimeout: (ErrorCode.REQUEST_TIMEOUT,),
     UnsupportedMediaType: (ErrorCode.UNSUPPORTED_MEDIA_TYPE,),
     Unauthenticated: (ErrorCode.UNAUTHENTICATED, ErrorCode.AMBIGUOUS_CREDENTIALS),
     RateLimited: (ErrorCode.RATE_LIMITED,),
@@ -406,6 +432,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
         ErrorCode.CALL_NOT_FOUND,
         ErrorCode.BAN_NOT_FOUND,
         ErrorCode.ROUTE_NOT_FOUND,
+        ErrorCode.PROJECT_NOT_FOUND,
         ErrorCode.TRACK_NOT_FOUND,
     ),
     MediaError: (ErrorCode.MEDIA_FAILED,),
@@ -417,6 +444,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
     BackendNotFound: (ErrorCode.BACKEND_NOT_FOUND,),
     StoreFailed: (ErrorCode.STORE_FAILED,),
     Unavailable: (ErrorCode.UNAVAILABLE,),
+    Deposed: (ErrorCode.DEPOSED,),
     DeadlineExceeded: (ErrorCode.DEADLINE_EXCEEDED, ErrorCode.GRANT_TIMEOUT),
     Superseded: (ErrorCode.SUPERSEDED,),
     Closed: (ErrorCode.CLOSED,),

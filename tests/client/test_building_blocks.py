@@ -7,10 +7,10 @@ import gc
 
 import pytest
 
-from utd_core.client.event_stream import EventSource
-from utd_core.client.operations import Operations
 from utd_core.client.policy import RetryPolicy
-from utd_core.client.signal import Signal
+from utd_core.client.sessions.operations import Operations
+from utd_core.client.state.event_stream import EventSource
+from utd_core.client.state.signal import Signal
 from utd_core.concurrency import Overflow
 from utd_core.errors import Closed, Superseded
 

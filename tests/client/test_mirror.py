@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from utd_core.broker.base import Recover, Subscription
-from utd_core.client.mirror import Mirror, Snapshot
 from utd_core.client.policy import RetryPolicy
+from utd_core.client.state.mirror import Mirror, Snapshot
 from utd_core.concurrency import BoundedQueue, Overflow, TaskScope
 from utd_core.errors import Closed, Forbidden, StoreFailed, UTDStreamException
 from utd_core.model.room import HostReturned

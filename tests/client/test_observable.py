@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from utd_core.client.observable import Observable, Variable
+from utd_core.client.state.observable import Observable, Variable
 from utd_core.concurrency import Overflow, TaskScope
 from utd_core.errors import Closed, DeadlineExceeded
 from utd_core.testing import VirtualClock

@@ -285,7 +285,7 @@ async def test_closing_the_engine_ends_every_session_clearly(way: Way) -> None:
 
 
 def test_reasons_that_end_a_session_are_told_from_those_that_do_not() -> None:
-    from utd_core.client.session import _FINAL
+    from utd_core.client.sessions.session import _FINAL
 
     assert set(_FINAL) == {
         DisconnectReason.REMOVED,

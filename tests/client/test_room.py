@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from utd_core.client import UTDRoom
-from utd_core.client.devices import Devices
+from utd_core.client.media.devices import Devices
 from utd_core.errors import Closed, Conflict, ConnectFailed, ConnectionLost, Forbidden, InvalidInput, NotFound
 from utd_core.media.backend import JoinTicket
 from utd_core.media.events import DataReceived, DisconnectReason, StateChanged

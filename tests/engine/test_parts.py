@@ -271,8 +271,9 @@ async def test_a_user_token_is_good_until_it_expires_and_nowhere_else(clock: Vir
         assert await token_key(store) == key
     tokens = UserTokens("app", key, clock, 60.0)
     ann = Actor("ann", "phone", "Ann")
-    token, expires_at = tokens.issue(ann, 7)
-    assert expires_at == clock.now() + 60
+    terms = tokens.terms(7)
+    token = tokens.issue(ann, terms)
+    assert terms.expires_at == clock.now() + 60
     assert tokens.read(token) == ann
     for stranger in (UserTokens("app", key[::-1], clock, 60.0), UserTokens("other", key, clock, 60.0)):
         with pytest.raises(Unauthenticated):

@@ -22,6 +22,7 @@ from utd_core.model.room import Room
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.store import open_store
 from utd_core.store.base import Answer, Commit, Envelope, Head, Remains, Store, StoredState
+from utd_core.store.leases import Fence
 from utd_core.store.outbox import Outbox
 from utd_core.testing import VirtualClock
 from utd_mock import MockBackend, MockServer
@@ -244,6 +245,10 @@ class GatedStore:
     @property
     def outbox(self) -> Outbox:
         return self.inner.outbox
+
+    @property
+    def fence(self) -> Fence | None:
+        return self.inner.fence
 
     async def open(self) -> None:
         await self.inner.open()

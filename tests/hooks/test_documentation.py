@@ -16,7 +16,7 @@ PAGE = HERE.parents[1] / "docs" / "reference" / "hooks.md"
 
 
 def test_the_hooks_are_these() -> None:
-    assert set(HOOKS) == {"utd_contract_harness", "utd_doctor", "utd_media_backends"}
+    assert set(HOOKS) == {"utd_contract_harness", "utd_doctor", "utd_media_backends", "utd_message_buses"}
 
 
 @pytest.mark.parametrize("name", sorted(HOOKS))

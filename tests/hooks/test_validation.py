@@ -44,7 +44,7 @@ def test_a_hook_far_from_any_lists_all() -> None:
     def on_startup() -> None: ...
 
     said = refusal(module("acme.plugin", on_startup=on_startup))
-    assert "the hooks are utd_contract_harness, utd_doctor, utd_media_backends" in said
+    assert "the hooks are utd_contract_harness, utd_doctor, utd_media_backends, utd_message_buses" in said
 
 
 def test_a_hook_without_its_mark_is_not_silently_ignored() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from utd_core.store import Commit
 from utd_core.store.outbox import OutboxFigures, Outgoing, Parcel
 from utd_core.store.sql_store import SqlStore
 
+from .conftest import store_of_kind
 from .rows import put, state
 
 HOOK = "hook"
@@ -204,3 +207,92 @@ class TestBesideEachOther:
             assert await claim(store) == []
             assert await store.outbox.figures() == {}
             assert len(await claim(other)) == 1
+
+
+class TestDiscarding:
+    async def test_deletes_everything_of_one_endpoint_and_nothing_of_others(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b", "attic"), outgoing("c", endpoint="other"), outgoing("d"))
+        await store.outbox.bury(await first_of(store, "attic"), "gone", 10.0, 110.0)
+        assert await store.outbox.discard(HOOK) == 3
+        assert await store.outbox.discard(HOOK) == 0
+        assert await store.outbox.figures() == {"other": OutboxFigures(1, 1.0, 0)}
+        assert await store.outbox.next_due(HOOK) is None
+
+    async def test_leaves_a_lane_that_works_for_what_comes_afterwards(self, store: SqlStore) -> None:
+        await put_out(store, outgoing("a"), outgoing("b"))
+        under_way = await take(store)
+        await store.outbox.discard(HOOK)
+        await put_out(store, outgoing("c"))
+        # Whoever had the first one in hand when it was deleted changes nothing any more.
+        assert await store.outbox.delivered(under_way, 10.0, 110.0) is None
+        assert ids(await claim(store)) == ["c"]
+
+    async def test_a_commit_at_the_same_time_leaves_no_parcel_without_a_lane(self, store: SqlStore) -> None:
+        for n in range(20):
+            await asyncio.gather(put_out(store, outgoing(f"a{n}")), store.outbox.discard(HOOK))
+        await put_out(store, outgoing("last"))
+        parcel: Parcel | None = await take(store)
+        while parcel is not None:
+            parcel = await store.outbox.delivered(parcel, 10.0, 110.0)
+        assert await store.outbox.figures() == {}
+
+
+async def first_of(store: SqlStore, key: str) -> Parcel:
+    (found,) = [parcel for parcel in await claim(store) if parcel.outgoing.key == key]
+    return found
+
+
+class Worker:
+    """Takes what it gets, as a node's courier does. `taken`: ids by lane, in the order of all workers' deliveries."""
+
+    def __init__(self, store: SqlStore, taken: dict[str, list[str]], held: set[str]) -> None:
+        self.store = store
+        self.taken = taken
+        self.held = held
+
+    async def run(self, until: Callable[[], bool]) -> None:
+        while not until():
+            claimed = await claim(self.store, limit=3)
+            await asyncio.gather(*map(self.carry, claimed))
+            if not claimed:
+                await asyncio.sleep(0)
+
+    async def carry(self, first: Parcel) -> None:
+        parcel: Parcel | None = first
+        while parcel is not None:
+            key = parcel.outgoing.key
+            assert key not in self.held, "two have one lane"
+            self.held.add(key)
+            await asyncio.sleep(0)
+            self.taken.setdefault(key, []).append(parcel.outgoing.id)
+            self.held.discard(key)
+            parcel = await self.store.outbox.delivered(parcel, 10.0, 110.0)
+
+
+@pytest.fixture(params=["file", "postgresql"])
+async def nodes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[SqlStore]]:
+    """Three that share one database, each with connections of its own."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(store_of_kind(request, tmp_path)) for _ in range(3)]
+
+
+async def test_of_several_nodes_each_event_is_had_by_one_and_each_lane_is_in_order(nodes: list[SqlStore]) -> None:
+    lanes, each = [f"room {n}" for n in range(6)], 15
+    taken: dict[str, list[str]] = {}
+
+    async def put_all(store: SqlStore) -> None:
+        for n in range(each):
+            for key in lanes:
+                await put_out(store, outgoing(f"{n}", key))
+
+    def done() -> bool:
+        return sum(map(len, taken.values())) == len(lanes) * each
+
+    held: set[str] = set()
+    workers = [Worker(store, taken, held) for store in nodes for _ in range(2)]
+    async with asyncio.timeout(60):
+        await asyncio.gather(put_all(nodes[0]), *(worker.run(done) for worker in workers))
+    assert set(taken) == set(lanes)
+    for key, ids_of_lane in taken.items():
+        assert ids_of_lane == [str(n) for n in range(each)], key
+    assert await nodes[1].outbox.figures() == {}

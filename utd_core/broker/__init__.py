@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from .base import Broker, BrokerStatistics, Recover, Subscription
 from .local import LocalBroker
-from .messages import Listener, LocalMessages, MessageBus
 
 __all__ = [
     "Broker",
     "BrokerStatistics",
-    "Listener",
     "LocalBroker",
-    "LocalMessages",
-    "MessageBus",
     "Recover",
     "Subscription",
 ]

@@ -43,6 +43,7 @@ class Subcommand:
 COMMANDS: Mapping[str, Subcommand] = {
     "demo": Subcommand("demo", "demo", "A room full of people hears a real voice, in this terminal."),
     "serve": Subcommand("serve", "serve", "Serve the engine over HTTP and WebSocket."),
+    "project": Subcommand("project", "project", "Make, change and end the projects in a server's database."),
     "webhook": Subcommand("webhook", "webhook", "See what webhooks tell, and what was never taken."),
     "contract": Subcommand("contract", "contract", "Run the contract suite against a media backend."),
     "plugins": Subcommand("plugins", "plugins", "Show the installed plugins, their backends and what those can do."),

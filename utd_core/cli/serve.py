@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from ..media.extras import needs_extra
 
 if TYPE_CHECKING:
     from ..server.settings import ServerSettings
+
+log = logging.getLogger("utd_core.server")
 
 File = Annotated[Path | None, typer.Option("--config", help="Settings, as TOML; by default utd.toml, if it is there.")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")]
@@ -72,8 +75,9 @@ def _run(settings: ServerSettings, *, dev: bool) -> None:
         with listening(settings.host, settings.port, settings.uds) as bound:
 
             def started() -> None:
-                if dev:
-                    print(banner(node.project, address_of(bound)), flush=True)
+                log.info("ready at %s", address_of(bound))
+                if dev and settings.project is not None:
+                    print(banner(settings.project.as_project(), address_of(bound)), flush=True)
 
             with asyncio.Runner(loop_factory=_loop()) as runner:
                 runner.run(serve(node, bound, settings, started=started))

@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from ..errors import InvalidInput, UTDStreamException
+from ..errors import InvalidInput, NotFound, UTDStreamException
 from ..media.extras import needs_extra
+from .database import File, Store, settings_of, with_database
+from .endpoints import add, list_endpoints, remove, rotate
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from ..server.webhooks import Delivery
     from ..store.outbox import DeadLetter, Outbox
+    from ..store.sql_store import SqlStore
 
 T = TypeVar("T")
 
@@ -30,9 +33,13 @@ REMEMBERED = 10_000
 """Ids of events that a repeat is recognised by."""
 
 webhook = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+webhook.command("add")(add)
+webhook.command("list")(list_endpoints)
+webhook.command("rotate")(rotate)
+webhook.command("remove")(remove)
 
-File = Annotated[Path | None, typer.Option("--config", help="The server's settings; by default utd.toml.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Of = Annotated[str | None, typer.Option("--project", metavar="APP_ID", help="Of this one; else that in the settings.")]
 
 
 @webhook.callback()
@@ -111,14 +118,16 @@ class Listener:
 
 @webhook.command()
 def dead(
+    project: Of = None,
     config: File = None,
+    store: Store = None,
     endpoint: Annotated[str | None, typer.Option(help="Only those of this endpoint.")] = None,
     after: Annotated[int, typer.Option(help="Only those whose number is beyond this one.")] = 0,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
     json_output: Json = False,
 ) -> None:
     """List the events that an endpoint never took in a day of tries."""
-    for letter in _with_outbox(config, lambda outbox: outbox.dead(endpoint, after=after, limit=limit)):
+    for letter in _with_outbox(config, store, project, lambda outbox: outbox.dead(endpoint, after=after, limit=limit)):
         print(_letter(letter, as_json=json_output))
 
 
@@ -126,7 +135,9 @@ def dead(
 def redeliver(
     numbers: Annotated[list[int] | None, typer.Argument(help="Numbers that `utd webhook dead` lists.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that are dead.")] = False,
+    project: Of = None,
     config: File = None,
+    store: Store = None,
 ) -> None:
     """Have dead events tried again, as if they had just happened, by the servers that run."""
     if bool(numbers) == everything:
@@ -143,7 +154,7 @@ def redeliver(
             count += await outbox.revive(number, time.time())
         return count
 
-    print(f"{_with_outbox(config, revive)} will be tried again")
+    print(f"{_with_outbox(config, store, project, revive)} will be tried again")
 
 
 def _letter(letter: DeadLetter, *, as_json: bool) -> str:
@@ -156,19 +167,21 @@ def _letter(letter: DeadLetter, *, as_json: bool) -> str:
     return f"{letter.number} {sent.endpoint} {at} {sent.kind} {sent.key!r} {sent.type}: {letter.reason}"
 
 
-def _with_outbox(config: Path | None, operation: Callable[[Outbox], Awaitable[T]]) -> T:
-    """The result of an operation on the outbox that the settings name."""
-    with needs_extra("utd webhook", "server"):
-        from ..server.settings import ServerSettings
-    from ..store import open_store
+def _with_outbox(
+    config: Path | None, store: str | None, project: str | None, operation: Callable[[Outbox], Awaitable[T]]
+) -> T:
+    """The result of an operation on the outbox of a project in the store that the settings name."""
+    settings = settings_of(config, store)
+    inline = None if settings.project is None else settings.project.app_id
+    app_id = project or inline
+    if app_id is None:
+        raise InvalidInput("the settings name no project; give --project")
 
-    settings = ServerSettings.load(file=config)
-    if settings.project is None:
-        raise InvalidInput("the settings name no project; give --config")
-    app_id = settings.project.app_id
+    async def run(database: SqlStore) -> T:
+        # Opening what a project has there makes its place, so this must not be a slip of the pen.
+        if app_id != inline and await database.projects.load(app_id) is None:
+            raise NotFound(f"there is no project {app_id!r} in the store that the settings name")
+        async with database.scoped(app_id) as rows:
+            return await operation(rows.outbox)
 
-    async def run() -> T:
-        async with open_store(settings.store) as database, database.scoped(app_id) as store:
-            return await operation(store.outbox)
-
-    return asyncio.run(run())
+    return with_database(settings, run)

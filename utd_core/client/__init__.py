@@ -9,13 +9,11 @@ from ..model.room import DuplicateIdentity, Phase
 from ..model.seats import SeatMode
 from ..model.session import SessionState
 from ..model.stream_type import UTDStreamType
-from .audio_room import UTDAudioRoomSession
-from .call import UTDCallSession
 from .client import UTDStreamClient
-from .devices import Devices
-from .event_stream import EventReader, EventStream
 from .link import EngineLink, MediaLink
-from .live_stream import UTDLiveStreamSession
+from .media.devices import Devices
+from .media.reception import RemoteFrames
+from .media.room import UTDRoom
 from .models import (
     EndReason,
     LocalParticipant,
@@ -32,12 +30,14 @@ from .models import (
     UTDSeatGrid,
     UTDStageMember,
 )
-from .observable import Observable, ObservableStatistics
 from .policy import RetryPolicy
-from .reception import RemoteFrames
-from .room import UTDRoom
-from .room_session import UTDRoomSession
-from .session import UTDSession
+from .sessions.audio_room import UTDAudioRoomSession
+from .sessions.call import UTDCallSession
+from .sessions.live_stream import UTDLiveStreamSession
+from .sessions.room_session import UTDRoomSession
+from .sessions.session import UTDSession
+from .state.event_stream import EventReader, EventStream
+from .state.observable import Observable, ObservableStatistics
 
 __all__ = [
     "Ban",

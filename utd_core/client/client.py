@@ -14,17 +14,17 @@ from ..media.extras import needs_extra
 from ..model.identifiers import check_device, check_identity, check_room_name, check_text
 from ..model.results import UTDCall
 from ..model.stream_type import UTDStreamType
-from .audio_room import UTDAudioRoomSession
-from .call import UTDCallSession
 from .context import ClientContext
-from .devices import CameraFactory, Devices, MicrophoneFactory
-from .incoming import IncomingCalls
 from .link import EngineLink
-from .live_stream import UTDLiveStreamSession
-from .observable import Observable
+from .media.devices import CameraFactory, Devices, MicrophoneFactory
 from .options import ClientOptions
 from .policy import RetryPolicy, check_seconds
-from .room_session import RoomOptions, UTDRoomSession
+from .sessions.audio_room import UTDAudioRoomSession
+from .sessions.call import UTDCallSession
+from .sessions.incoming import IncomingCalls
+from .sessions.live_stream import UTDLiveStreamSession
+from .sessions.room_session import RoomOptions, UTDRoomSession
+from .state.observable import Observable
 
 if TYPE_CHECKING:
     from ..engine import Engine

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from ..concurrency import Clock
-from .devices import Devices
 from .link import EngineLink
+from .media.devices import Devices
 from .policy import RetryPolicy
 
 

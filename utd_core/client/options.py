@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from .devices import CameraFactory, MicrophoneFactory
+from .media.devices import CameraFactory, MicrophoneFactory
 from .policy import RetryPolicy
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -13,7 +14,7 @@ import anyio
 from ..broker import LocalBroker
 from ..broker.base import Recover, Subscription
 from ..concurrency import Clock, SystemClock, TaskScope
-from ..errors import Closed, Forbidden, InvalidInput
+from ..errors import Closed, Forbidden, InvalidInput, UTDStreamException
 from ..hooks import default_manager
 from ..media.backend import MediaBackend, MediaControl
 from ..media.extras import needs_extra
@@ -25,6 +26,7 @@ from ..model.identifiers import DEFAULT_PROJECT, check_app_id, check_device, che
 from ..model.results import UserSession, UTDCall
 from ..store import open_store
 from ..store.base import Head, Store
+from ..store.leases import Fence
 from .alarms import Agenda
 from .core import Core
 from .idempotency import Placed, keyed
@@ -96,6 +98,8 @@ class Engine:
         self._closed = False
         self._closing = asyncio.Lock()
         self._waits: set[anyio.CancelScope] = set()
+        self._fence: Fence | None = None
+        self._end = TaskScope("end of an engine")
 
     @property
     def is_open(self) -> bool:
@@ -118,7 +122,7 @@ class Engine:
             with anyio.CancelScope() as self._opening:
                 await self._open()
             if self._closed:
-                raise Closed("the engine was closed while it was opening")
+                raise self._over("the engine was closed while it was opening")
         except BaseException:
             self._opening = None
             # A scope that was cancelled would cancel this too, at each of its awaits.
@@ -136,7 +140,10 @@ class Engine:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End everything. Commands that wait get `Closed`. Idempotent, from any task, also while it opens."""
+        """End everything. Commands that wait get `Closed`. Idempotent, from any task, also while it opens.
+
+        An engine on a store with a fence does so by itself once that is shut; commands that wait get `Deposed` then.
+        """
         self._closed = True
         if self._opening is not None:
             # Whoever opens it cleans up, having been told to stop.
@@ -154,14 +161,17 @@ class Engine:
                 await self._store.aclose()
             if self._backend is not None and self._backend is not self._media:
                 await self._backend.aclose()
+        await self._end.aclose()
 
     async def execute(self, command: Command, *, actor: Actor = THE_SERVER, idempotency_key: str | None = None) -> Any:
         """Do what the command says; answers `command.spec.result`.
 
-        The same actor's same command under the same key is answered with the first answer (a ticket is made anew).
+        The same actor's same command under the same key is answered with the first answer (a ticket is made anew, and
+        so is a session's token that has expired or was revoked).
         A caller that is cancelled does not undo its command. Raises what the rules raise (`Refused`, `InvalidInput`),
         `RateLimited` when too many commands wait, `StoreFailed` (nothing was changed), `MediaError` or
-        `DeadlineExceeded` when a ticket could not be had, and `Closed`.
+        `DeadlineExceeded` when a ticket could not be had, `Closed`, and `Deposed` (nothing was done) when another node
+        works for the project.
         """
         self._running()
         _check_actor(actor)
@@ -267,6 +277,10 @@ class Engine:
         else:
             self._store = given
         await self._store.open()
+        if self._store.fence is not None:
+            await self._end.open()
+            self._fence = self._store.fence
+            self._fence.on_shut(self._depose)
         if self._outlets is not None:
             self._outlets.attach(self._store.outbox)
         self._broker = LocalBroker(self._store)
@@ -290,10 +304,32 @@ class Engine:
 
     def _running(self) -> Machinery:
         if self._closed:
-            raise Closed("the engine was closed; make a new one")
+            raise self._over("the engine was closed; make a new one")
         if self._machinery is None or self._opening is not None:
             raise Closed("the engine is not open; use it inside `async with`")
         return self._machinery
+
+    def _over(self, message: str) -> UTDStreamException:
+        """What whoever comes now is told."""
+        deposed = None if self._fence is None else self._fence.error
+        return Closed(message) if deposed is None else copy(deposed)
+
+    def _depose(self) -> None:
+        """Somebody else may work for the project from now on."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._opening is not None:
+            self._opening.cancel()
+        elif self._machinery is not None:
+            self._machinery.pipeline.stop(lambda: self._over("the engine was closed"))
+            self._end.start(self._leave, self._machinery, name="leave")
+
+    async def _leave(self, machinery: Machinery) -> None:
+        # What acts on the media backend ends first: two would undo each other's work. And whoever was told that
+        # nothing was done hears it, before those who wait for something else hear that all is over.
+        await machinery.aclose()
+        await self.aclose()
 
     async def _decide(self, kind: Kind, key: str, command: Command, actor: Actor, idempotency_key: str | None) -> Any:
         machinery = self._running()
@@ -349,8 +385,14 @@ class Engine:
         check_not_banned(machinery.core.bans, command.identity, self.clock.now())
         user = Actor(command.identity, command.device_id, command.name, actor.generation)
         generation = await self._or_closed(machinery.generations.check(user))
-        token, expires_at = machinery.tokens.issue(user, generation)
-        return UserSession(command.identity, token, expires_at)
+        terms = machinery.tokens.terms(generation)
+        if idempotency_key is not None:
+            name = keyed(command, actor, idempotency_key)
+            first = await self._or_closed(machinery.idempotency.first(name, command, terms, self.clock.now()))
+            # One that is good for nothing any more is no answer.
+            if first.generation >= generation and first.expires_at > self.clock.now():
+                terms = first
+        return UserSession(command.identity, machinery.tokens.issue(user, terms), terms.expires_at)
 
     async def _or_closed(self, operation: Awaitable[T]) -> T:
         """The result of something that waits for others than the pipeline, or `Closed` when the engine is."""

@@ -10,16 +10,19 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from ..errors import Conflict, ErrorCode, InvalidInput, Refused, StoreFailed
 from ..model.codec import adapter
 from ..model.command import Actor, Command
-from ..model.commands import JoinRoom
-from ..store.base import Answer, Store
+from ..model.commands import CreateSession, JoinRoom
+from ..store.base import Answer, Commit, Store
 from .aggregates import Keyed
+from .tokens import Terms
+
+T = TypeVar("T")
 
 MAX_KEY = 255
 
@@ -50,6 +53,9 @@ def kept(keyed: Keyed, command: Command, answer: Any, at: float) -> Answer:
 
 
 def _shape(command: Command) -> Any:
+    """What is kept of an answer. No ticket or token is: they are made of it."""
+    if isinstance(command, CreateSession):
+        return Terms
     return Placed if isinstance(command, JoinRoom) else command.spec.result
 
 
@@ -87,6 +93,24 @@ class Idempotency:
             if first is None:
                 raise
             return first[0]
+
+    async def first(self, keyed: Keyed, command: Command, answer: T, at: float) -> T:
+        """The kept answer; or this one, which is kept from now on. For a command that is decided on nothing.
+
+        Raises `Conflict` (idempotency_mismatch) or `StoreFailed`.
+        """
+        first: tuple[T] | None = await self.answered(keyed, command)
+        if first is not None:
+            return first[0]
+        try:
+            await self._store.commit(Commit(answers=[kept(keyed, command, answer, at)]))
+        except Conflict:
+            # Somebody has answered it a moment ago.
+            first = await self.answered(keyed, command)
+            if first is None:
+                raise
+            return first[0]
+        return answer
 
     def _end(self, name: tuple[str, str], ended: asyncio.Future[None]) -> None:
         del self._under_way[name]

@@ -23,6 +23,11 @@ def prefix_of(app_id: str) -> str:
     return "" if app_id == DEFAULT_PROJECT else f"{_MARK}{app_id}/"
 
 
+def app_id_of(room: str) -> str:
+    """The project that a room of the backend is of."""
+    return room.removeprefix(_MARK).partition("/")[0] if room.startswith(_MARK) else DEFAULT_PROJECT
+
+
 class ProjectControl(MediaControl):
     """The control half of a backend, as a project has it: with its own rooms, by their own names."""
 

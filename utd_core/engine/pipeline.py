@@ -15,11 +15,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from typing import Any, Protocol
 
-from ..errors import Closed, Conflict, ErrorCode, RateLimited, StoreFailed, UTDStreamException
+from ..errors import Closed, Conflict, Deposed, ErrorCode, RateLimited, StoreFailed, UTDStreamException
 from ..model.command import THE_SYSTEM, Actor, Command
 from ..model.commands import Internal, StartCall
 from ..store.base import Envelope
@@ -84,13 +84,14 @@ class Pipeline:
         self._stopped = asyncio.Event()
         self._stopped.set()
         self._alone = False
+        self._refusal: Callable[[], UTDStreamException] = _closed
 
     def submit(
         self, kind: Kind, key: str, command: Command, actor: Actor, keyed: Keyed | None = None
     ) -> asyncio.Future[Any]:
-        """Have a command decided; the answer, or the error. Raises `RateLimited` or `Closed`."""
+        """Have a command decided; the answer, or the error. Raises `RateLimited`, or what `stop` was given."""
         if self._stopping:
-            raise _closed()
+            raise self._refusal()
         aggregate = self.residents.get(kind, key)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         query = command.spec.query
@@ -186,8 +187,13 @@ class Pipeline:
         finally:
             self._stopped.set()
 
-    def stop(self) -> None:
-        """Decide nothing any more; whoever waits gets `Closed`. A transaction that is under way goes on."""
+    def stop(self, refusal: Callable[[], UTDStreamException] | None = None) -> None:
+        """Decide nothing any more; whoever waits gets `refusal`, or `Closed`. A transaction that is under way goes on.
+
+        Idempotent: the first refusal stays.
+        """
+        if not self._stopping and refusal is not None:
+            self._refusal = refusal
         self._stopping = True
         self._wake.set()
         self._fail_all_waiting()
@@ -211,7 +217,7 @@ class Pipeline:
     def _fail_all_waiting(self) -> None:
         for aggregate in self.residents:
             for job in list(aggregate.take(len(aggregate.waiting))):
-                job.fail(_closed())
+                job.fail(_closed() if isinstance(job.command, Internal) else self._refusal())
 
     def _want(self, aggregate: Aggregate) -> None:
         """The aggregate has work; it gets a turn once it is loaded."""
@@ -424,5 +430,6 @@ def _closed() -> Closed:
 
 
 def _log_failure(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled() and (error := future.exception()) is not None and not isinstance(error, Closed):
+    error = None if future.cancelled() else future.exception()
+    if error is not None and not isinstance(error, Closed | Deposed):
         log.warning("news could not be decided; they are found again: %s", error)

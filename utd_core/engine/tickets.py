@@ -115,7 +115,7 @@ class Tickets:
             raise _gone(identity, room)
         if place.state is PlaceState.PENDING:
             self._attendance.expect(room, identity, place, ttl)
-        user_token, _ = self._tokens.issue(actor, generation)
+        user_token = self._tokens.issue(actor, self._tokens.terms(generation))
         return UTDTokenResponse(
             token=ticket.token,
             url=ticket.url,

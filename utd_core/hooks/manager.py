@@ -10,19 +10,21 @@ import importlib.metadata
 import importlib.util
 import os
 import threading
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import pluggy
 
+from ..bus import BusSpec, MessageBus
 from ..concurrency import Clock, SystemClock
 from ..errors import BackendNotFound, ErrorCode, PluginError, UTDStreamException
 from ..media.backend import BackendSpec, MediaBackend
+from . import builtin, validate
+from . import buses as bus_rules
 from . import spec as hookspecs
-from . import validate
 from .check import Check
 from .spec import Harness
 
@@ -40,6 +42,7 @@ class PluginInfo:
     distribution: str = ""
     version: str = ""
     backends: tuple[BackendSpec, ...] = ()
+    buses: tuple[BusSpec, ...] = ()
     error: PluginError | None = None
 
 
@@ -63,6 +66,7 @@ class PluginManager:
         self._installed: frozenset[str] = frozenset()
         self._hooks = pluggy.PluginManager(hookspecs.PROJECT)
         self._hooks.add_hookspecs(hookspecs)
+        self._builtin = PluginInfo(builtin.NAME, builtin.NAME, buses=tuple(builtin.utd_message_buses()))
         self._loaded = False
         # A plugin that is being loaded may ask for the others, so the thread that loads is let through.
         self._loading = threading.RLock()
@@ -110,6 +114,11 @@ class PluginManager:
         """Every backend that can be chosen, by name."""
         return {spec.name: spec for info in self.plugins for spec in info.backends}
 
+    @property
+    def buses(self) -> dict[str, BusSpec]:
+        """Every message bus that can be chosen, by name; those that come with utd-core first."""
+        return {spec.name: spec for info in (self._builtin, *self.plugins) for spec in info.buses}
+
     def spec(self, name: str) -> BackendSpec:
         """A backend by name. Raises `BackendNotFound`, or the `PluginError` of the plugin that should have it."""
         backends = self.backends
@@ -132,17 +141,23 @@ class PluginManager:
             return backend
         spec = self.spec(backend)
         plugin = self._owner(spec)
-        _check_requirements(spec)
-        try:
-            made = spec.create(dict(settings or {}), clock or SystemClock())
-        except UTDStreamException:
-            raise
-        except Exception as error:
-            abstract = validate.abstract_methods_of(error) if isinstance(error, TypeError) else None
-            if abstract is not None:
-                raise validate.invalid(plugin, f"backend {spec.name!r}: {abstract} of MediaBackend") from error
-            raise _failed(plugin, f"create of backend {spec.name!r}", error) from error
+        made = _make(plugin, "backend", spec, MediaBackend, dict(settings or {}), clock or SystemClock())
         return validate.check_backend(plugin, spec, made)
+
+    def create_bus(self, bus: str | MessageBus, settings: Mapping[str, Any] | None = None) -> MessageBus:
+        """The message bus of that name or URL, made with its settings, not opened; a `MessageBus` is passed through.
+
+        "local" and "redis", redis://, rediss:// and unix:// come with utd-core. Raises `InvalidInput` where nobody
+        offers such a bus, `UTDStreamException` (missing_extra) when a library is not installed, `PluginError` when the
+        plugin fails, and the bus's own refusal of its URL or settings.
+        """
+        if isinstance(bus, MessageBus):
+            return bus
+        spec, url = bus_rules.choose(bus, self.buses.values())
+        infos = (self._builtin, *self._plugins.values())
+        plugin = next(info.name for info in infos if spec in info.buses)
+        made = _make(plugin, "bus", spec, MessageBus, url, dict(settings or {}))
+        return bus_rules.check_bus(plugin, spec, made)
 
     def checks(self) -> list[tuple[str, Check]]:
         """What each plugin says about this machine, as (plugin, check); a plugin that fails at it is a failed check."""
@@ -201,7 +216,7 @@ class PluginManager:
             self._register(module, entry.name, distribution, version)
         except PluginError as error:
             known = self._plugins.get(entry.name, PluginInfo(entry.name, distribution, version))
-            self._plugins[entry.name] = PluginInfo(known.name, known.distribution, known.version, known.backends, error)
+            self._plugins[entry.name] = replace(known, error=error)
 
     def _register(self, plugin: object, name: str, distribution: str, version: str) -> PluginInfo:
         if name in self._plugins:
@@ -219,11 +234,23 @@ class PluginManager:
                 taken = {plugin: plugin for plugin in self._installed if plugin != name}
                 taken |= {spec.name: info.name for info in self._plugins.values() for spec in info.backends}
                 backends += validate.check_backends(owner, found, taken)
+            buses: tuple[BusSpec, ...] = ()
+            for owner, found in self._call("utd_message_buses", only=name):
+                if isinstance(found, PluginError):
+                    raise found
+                buses += bus_rules.check_buses(owner, found, self._taken_by_buses())
         except PluginError:
             self._hooks.unregister(name=name)
             raise
-        info = self._plugins[name] = PluginInfo(name, distribution, version, backends)
+        info = self._plugins[name] = PluginInfo(name, distribution, version, backends, buses)
         return info
+
+    def _taken_by_buses(self) -> dict[str, str]:
+        taken: dict[str, str] = {}
+        for info in (self._builtin, *self._plugins.values()):
+            for spec in info.buses:
+                taken |= dict.fromkeys((spec.name, *(f"{scheme}://" for scheme in spec.schemes)), info.name)
+        return taken
 
     def _call(self, hook: str, *, only: str | None = None, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """What each plugin's own implementation returns; a `PluginError` in the place of what it raises."""
@@ -273,13 +300,25 @@ def allowed_by_environment() -> frozenset[str] | None:
     return None if value is None else frozenset(name.strip() for name in value.split(",") if name.strip())
 
 
-def _check_requirements(spec: BackendSpec) -> None:
+def _make(plugin: str, what: str, spec: BackendSpec | BusSpec, base: type[object], *arguments: Any) -> object:
+    """What `create` of a spec makes, which is to derive from `base`; what it raises is the plugin's error."""
+    what = f"{what} {spec.name!r}"
     missing = [module for module in spec.requires if importlib.util.find_spec(module.partition(".")[0]) is None]
     if missing:
         raise UTDStreamException(
-            f"backend {spec.name!r} needs {', '.join(missing)}; {_how_to_install(spec.name, spec.distribution)}",
+            f"{what} needs {', '.join(missing)}; {_how_to_install(spec.name, spec.distribution)}",
             code=ErrorCode.MISSING_EXTRA,
         )
+    create: Callable[..., object] = spec.create
+    try:
+        return create(*arguments)
+    except UTDStreamException:
+        raise
+    except Exception as error:
+        abstract = validate.abstract_methods_of(error) if isinstance(error, TypeError) else None
+        if abstract is not None:
+            raise validate.invalid(plugin, f"{what}: {abstract} of {base.__name__}") from error
+        raise _failed(plugin, f"create of {what}", error) from error
 
 
 def _how_to_install(name: str, distribution: str = "") -> str:

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pluggy
 
+from ..bus import BusSpec
 from ..concurrency import Clock
 from ..media.backend import BackendSpec, MediaBackend
 from .check import Check
@@ -31,6 +32,16 @@ def utd_media_backends() -> list[BackendSpec]:
 
     Called once, when the plugin is loaded, so it must not import a media library: `BackendSpec.create` does
     that, when the backend is really wanted. A name that another plugin has already registered is refused.
+    """
+    return []
+
+
+@hookspec
+def utd_message_buses() -> list[BusSpec]:
+    """The message buses that this plugin offers: ways in which the nodes of a server talk to each other.
+
+    Called once, when the plugin is loaded, so it must not import a client library: `BusSpec.create` does that. `local`
+    and `redis` come with utd-core; a name or a URL scheme that is taken is refused.
     """
     return []
 

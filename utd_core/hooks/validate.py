@@ -24,7 +24,8 @@ from .check import Check
 
 PREFIX = "utd_"
 
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
+"""Of a backend or a bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +87,17 @@ def check_backends(plugin: str, found: object, taken: Mapping[str, str]) -> tupl
     seen = dict(taken)
     for number, spec in enumerate(specs):
         where = f"utd_media_backends()[{number}]"
-        if not isinstance(spec.name, str) or not _NAME.match(spec.name):
+        if not isinstance(spec.name, str) or not NAME.match(spec.name):
             raise invalid(plugin, f"{where}: name must be lower case letters, digits, '_' and '-', got {spec.name!r}")
         where = f"{where}, backend {spec.name!r}"
         if not isinstance(spec.capabilities, Capabilities):
-            raise invalid(plugin, f"{where}: capabilities must be Capabilities, got {_type(spec.capabilities)}")
+            raise invalid(plugin, f"{where}: capabilities must be Capabilities, got {type_of(spec.capabilities)}")
         if not callable(spec.create):
             raise invalid(
                 plugin,
-                f"{where}: create must be a function (settings, clock) -> MediaBackend, got {_type(spec.create)}",
+                f"{where}: create must be a function (settings, clock) -> MediaBackend, got {type_of(spec.create)}",
             )
-        if not _takes_two(spec.create):
+        if not takes(spec.create, {}, None):
             raise invalid(
                 plugin, f"{where}: create must take (settings, clock), found create{inspect.signature(spec.create)}"
             )
@@ -118,12 +119,12 @@ def check_list(plugin: str, hook: str, found: object, kind: type[Any]) -> tuple[
     """Check that a hook returned a list of `kind`."""
     if not isinstance(found, list | tuple):
         raise invalid(
-            plugin, f"hook {hook!r} must return a list of {kind.__name__}, it returned {_type(found)}", hook=hook
+            plugin, f"hook {hook!r} must return a list of {kind.__name__}, it returned {type_of(found)}", hook=hook
         )
     for element in found:
         if not isinstance(element, kind):
             raise invalid(
-                plugin, f"hook {hook!r} must return a list of {kind.__name__}, it holds {_type(element)}", hook=hook
+                plugin, f"hook {hook!r} must return a list of {kind.__name__}, it holds {type_of(element)}", hook=hook
             )
     return tuple(found)
 
@@ -140,7 +141,7 @@ def check_backend(plugin: str, spec: BackendSpec, backend: object) -> MediaBacke
         lacking = sorted(name for name in MediaBackend.__abstractmethods__ if not hasattr(backend, name))
         lacks = f"; it lacks {', '.join(lacking)}" if lacking else ""
         raise invalid(
-            plugin, f"{where}: create returned {_type(backend)}, which does not derive from MediaBackend{lacks}"
+            plugin, f"{where}: create returned {type_of(backend)}, which does not derive from MediaBackend{lacks}"
         )
     for attribute, registered in (("name", spec.name), ("capabilities", spec.capabilities), ("faults", spec.faults)):
         actual = getattr(backend, attribute, None)
@@ -208,13 +209,14 @@ def _did_you_mean(name: str) -> str:
     return f"did you mean {close[0]!r}?" if close else f"the hooks are {', '.join(sorted(HOOKS))}"
 
 
-def _takes_two(create: Callable[..., Any]) -> bool:
+def takes(function: Callable[..., Any], *arguments: Any, **named: Any) -> bool:
+    """Whether a function can be called so, as far as that can be told."""
     try:
-        signature = inspect.signature(create)
+        signature = inspect.signature(function)
     except ValueError:
         return True
     try:
-        signature.bind({}, None)
+        signature.bind(*arguments, **named)
     except TypeError:
         return False
     return True
@@ -231,5 +233,6 @@ def _difference(registered: object, actual: object) -> str:
     return f"{actual!r}, registered {registered!r}"
 
 
-def _type(thing: object) -> str:
+def type_of(thing: object) -> str:
+    """What a value is called in these errors."""
     return "None" if thing is None else type(thing).__name__

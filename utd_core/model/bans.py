@@ -3,6 +3,8 @@
 - Scope *room* keeps somebody out of one room, scope *project* out of every room and every call.
 - One ban per identity and scope: a second one replaces the first (a longer ban is not an error).
 - `expires_at` None never ends. An expired ban is no ban, whether or not it was swept away.
+- A ban is lifted by whoever may ban, also one that somebody else made.
+- A ban keeps out; what a room, its seats and its stage show to everybody who is signed in, it does not hide.
 - A room holds at most 1,000 bans, a project 10,000; beyond that a ban must be lifted first.
 - Who is banned, why, by whom and until when is for the banned one and for those who may ban; on the room's channel
   `BansChanged` stands in for it, and a removal that comes with a ban is without its words.

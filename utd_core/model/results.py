@@ -34,12 +34,18 @@ class UTDTokenResponse:
 
 @dataclass(frozen=True, slots=True)
 class UserSession:
-    """A room-less session of one identity."""
+    """A room-less session of one identity.
+
+    `signaling_enabled`, `messaging_enabled`: whether the project's plan holds calls and channels, and chat; None where
+    nobody has said. Unknown is not no.
+    """
 
     identity: str
     user_token: str
     expires_at: float
     ws_url: str | None = None
+    signaling_enabled: bool | None = None
+    messaging_enabled: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

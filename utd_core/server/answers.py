@@ -61,8 +61,8 @@ def _headers(error: UTDStreamException) -> dict[str, str]:
             return {"www-authenticate": "Bearer"}
         case 405:
             return {"allow": ", ".join(error.details.get("allowed", ()))}
-        case 413:
-            # What is left of the body is not worth reading.
+        case 408 | 413:
+            # What is left of the body is not worth waiting for.
             return {"connection": "close"}
         case 429 | 503:
             return {"retry-after": str(max(1, ceil(error.details.get("retry_after", 1))))}

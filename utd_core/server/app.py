@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from time import perf_counter
@@ -14,17 +15,23 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from ..errors import Closed, ErrorCode, NotFound, UTDStreamException
+from ..errors import Closed, ErrorCode, NotFound, RateLimited, UTDStreamException
 from .answers import as_told, failure, refusal
 from .app_settings import AppSettings
+from .cors import Cors, Marks
 from .exchange import REQUEST_ID, Exchange, Observer, begin, write_to_log
 from .http.api import Api
+from .http.rates import Rates
 from .mounts import EVENTS, Mount
 from .paths import path_of
+from .patience import PatientReceive
 from .projects import Host
 from .proxies import TrustedProxies
 
 log = logging.getLogger("utd_core.server")
+
+PREFLIGHT = "(preflight)"
+"""The route of a browser's question whether a page may send something."""
 
 
 class App:
@@ -34,7 +41,8 @@ class App:
     starts and closes them when it ends. Mounted, it hears of neither: open what it serves yourself, and the application
     too (`async with app:`).
 
-    `mounts` are parts with paths of their own; `observers` hear of every request.
+    `mounts` are parts with paths of their own; `observers` hear of every request. `rates` are those that it shares with
+    them.
     """
 
     def __init__(
@@ -45,6 +53,7 @@ class App:
         resources: Sequence[AbstractAsyncContextManager[Any]] = (),
         observers: Sequence[Observer] = (write_to_log,),
         settings: AppSettings | None = None,
+        rates: Rates | None = None,
     ) -> None:
         settings = settings or AppSettings()
         self._mounts = [(prefix, mount) for mount in mounts for prefix in mount.prefixes]
@@ -52,7 +61,12 @@ class App:
         self._resources = tuple(resources)
         self._observers = tuple(observers)
         self._proxies = TrustedProxies(settings.trusted_proxies)
-        self._api = Api(host, settings, events=any(prefix == EVENTS for prefix, _ in self._mounts))
+        self._cors = Cors(settings.origins)
+        self._body_timeout = settings.body_timeout
+        self._most_at_once = settings.connections_per_address
+        self._under_way: Counter[str] = Counter()
+        rates = rates or Rates(settings.max_buckets)
+        self._api = Api(host, settings, rates, events=any(prefix == EVENTS for prefix, _ in self._mounts))
         self._opened: list[Mount] = []
         self._opening = asyncio.Lock()
         self._ready = False
@@ -106,12 +120,16 @@ class App:
         began = perf_counter()
         exchange = begin(scope)
         token = REQUEST_ID.set(exchange.request_id)
-        noted = _noted(exchange, send)
+        noted = _noted(exchange, send, self._cors.marks(scope))
+        self._under_way[exchange.client] += 1
         try:
-            response = await self._answer(exchange, scope, receive, noted)
+            response = await self._answer(exchange, scope, PatientReceive(receive, self._body_timeout), noted)
             if response is not None:
                 await response(scope, receive, noted)
         finally:
+            self._under_way[exchange.client] -= 1
+            if not self._under_way[exchange.client]:
+                del self._under_way[exchange.client]
             exchange.seconds = perf_counter() - began
             for observe in self._observers:
                 observe(exchange)
@@ -120,6 +138,11 @@ class App:
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> Response | None:
         """Have the request answered; or the answer to what went wrong before that."""
         try:
+            self._check_address(exchange.client)
+            preflight = self._cors.preflight(scope)
+            if preflight is not None:
+                exchange.route = PREFLIGHT
+                return preflight
             await self.open()
             await (self._mounted(scope) or self._api)(scope, receive, send)
         except ClientDisconnect:
@@ -139,6 +162,15 @@ class App:
                 raise
             return failure()
         return None
+
+    def _check_address(self, address: str) -> None:
+        """Raise `RateLimited` where one address has more requests under way than it may."""
+        most = self._most_at_once
+        if most is not None and address and self._under_way[address] > most:
+            raise RateLimited(
+                f"your address has {most} requests under way, as many as it may; wait for their answers",
+                details={"retry_after": 1},
+            )
 
     def _mounted(self, scope: Scope) -> Mount | None:
         path = path_of(scope)
@@ -186,14 +218,14 @@ async def _turn_away(error: UTDStreamException, scope: Scope, receive: Receive, 
         await send({"type": "websocket.close", "code": 1008})
 
 
-def _noted(exchange: Exchange, send: Send) -> Send:
-    """Send, and note what was; every answer has the request's id."""
+def _noted(exchange: Exchange, send: Send, marks: Marks) -> Send:
+    """Send, and note what was; every answer has the request's id, and these marks."""
 
     async def noted(message: Message) -> None:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             identified = (b"x-request-id", exchange.request_id.encode())
-            message = {**message, "headers": [*message.get("headers", ()), identified]}
+            message = {**message, "headers": [*message.get("headers", ()), identified, *marks]}
         await send(message)
 
     return noted

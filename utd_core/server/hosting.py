@@ -1,10 +1,11 @@
-"""Many projects on one server: each has an engine of its own, on one database and one media backend.
+"""The projects of one server: each has an engine of its own, on one database and one media backend.
 
-- A project's engine is opened when it is first asked for, or when one of its deadlines falls due. It sees the rows and
-  the media rooms of its project, and no others.
+- A project's engine is opened when it is first asked for, or when one of its deadlines falls due, or an event that its
+  webhooks have not taken yet. It sees the rows and the media rooms of its project, and no others.
 - What another process changes (`utd project suspend`, a new secret) is noticed within `interval` seconds; a project
   that was just made, at its first request.
-- A project that is deleted has its engine closed.
+- A project that is deleted has its engine closed. The media rooms of one that is suspended or deleted are emptied;
+  what a suspended one has is kept, and its deadlines fire as ever.
 """
 
 from __future__ import annotations
@@ -12,20 +13,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from math import inf
 from types import TracebackType
 from typing import Any, Self
+
+import anyio
 
 from ..concurrency import Clock, SystemClock, TaskScope
 from ..engine import Engine, EngineSettings
 from ..engine.instruments import Instrument
-from ..errors import Closed, UTDStreamException
+from ..errors import Closed, Unavailable, UTDStreamException
 from ..hooks import default_manager
 from ..media.backend import MediaBackend
-from ..store.projects import StoredProject, StoredProjects
 from ..store.sql_store import SqlStore
+from .directory import Directory, Entry, Tenant
 from .projects import Hosted, Project
-from .registry import project_of
-from .vault import Vault
+from .running import Running
+from .silence import OF_DELETED, Silence
+from .webhooks import Webhooks, WebhookSettings
 
 log = logging.getLogger("utd_core.server")
 
@@ -36,20 +42,22 @@ _MISS_INTERVAL = 0.5
 
 
 class _Place:
-    """A project: its row as last seen, its engine once that is open, and both together as they are handed out."""
+    """A project: what is known of it, what runs it once that is open, and both together as they are handed out."""
 
-    __slots__ = ("engine", "hosted", "is_troubled", "opening", "row")
+    __slots__ = ("entry", "good_until", "hosted", "is_troubled", "opening", "running")
 
-    def __init__(self, row: StoredProject) -> None:
-        self.row = row
-        self.engine: Engine | None = None
-        self.opening: asyncio.Future[Engine] | None = None
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.running: Running | None = None
+        self.opening: asyncio.Future[Running] | None = None
         self.hosted: Hosted | None = None
+        self.good_until = inf
         self.is_troubled = False
 
 
 class Hosting:
-    """The projects in the database of `store`, open inside `async with`; a `Host`.
+    """The projects that `directory` knows, with what they have in the database of `store`; a `Host`. Open inside
+    `async with`.
 
     `store` stays its owner's to close, and so does a backend that is handed in. `settings` are those of every engine,
     or say what a project's are. Opening raises what the store and the media plugin raise.
@@ -57,29 +65,33 @@ class Hosting:
 
     def __init__(
         self,
+        directory: Directory,
         store: SqlStore,
-        vault: Vault,
         media: str | MediaBackend = "mock",
         *,
         media_settings: Mapping[str, Any] | None = None,
         settings: EngineSettings | Callable[[Project], EngineSettings] | None = None,
+        webhooks: WebhookSettings | None = None,
         clock: Clock | None = None,
         instrument: Instrument | None = None,
         interval: float = INTERVAL,
     ) -> None:
+        self._directory = directory
         self._store = store
-        self._vault = vault
         self._media = media
         self._media_settings = media_settings
         self._settings = settings or EngineSettings()
+        self._webhook_settings = webhooks
         self._clock = clock or SystemClock()
         self._instrument = instrument
         self._interval = interval
         self._scope = TaskScope("hosting")
         self._backend: MediaBackend | None = None
-        self._stored: StoredProjects
+        self._silence: Silence
         self._places: dict[str, _Place] = {}
         self._app_ids: dict[str, str] = {}
+        # Those of deleted projects too, until they are closed.
+        self._opened: set[Running] = set()
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
         self._closed = False
@@ -94,37 +106,60 @@ class Hosting:
         await self.aclose()
 
     async def open(self) -> None:
-        """Learn of every project, and look after them from now on."""
+        """Learn of every project, and look after them from now on. If it fails, nothing is left open."""
         self._check_open()
+        try:
+            await self._begin()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.aclose()
+            raise
+
+    async def _begin(self) -> None:
         await self._store.open()
-        self._stored = self._store.projects
         if isinstance(self._media, MediaBackend):
             self._backend = self._media
         else:
             manager = default_manager()
             await asyncio.to_thread(manager.load)
             self._backend = manager.create_backend(self._media, self._media_settings, self._clock)
+        self._silence = Silence(self._backend.control, self._clock)
         await self._scope.open()
         self._looked_at = self._clock.monotonic()
-        for row in await self._stored.all():
-            self._see(row)
+        for entry in await self._directory.all():
+            self._see(entry)
         self._scope.start(self._every_interval, self._look, name="changes")
         self._scope.start(self._every_interval, self._wake_those_due, name="deadlines")
+        self._scope.start(self._every_interval, self._silence.keep, name="silence")
 
     async def aclose(self) -> None:
-        """Close every engine. Idempotent."""
+        """Deliver what webhooks are due, for a while, and close every engine. Idempotent."""
         self._closed = True
         # An engine that is just being opened cleans up by itself.
         await self._scope.aclose()
-        await asyncio.gather(*(engine.aclose() for engine in self.engines.values()))
+        await asyncio.gather(*map(self._end, list(self._opened)))
         self._places.clear()
         if self._backend is not None and self._backend is not self._media:
             await self._backend.aclose()
 
     @property
-    def engines(self) -> dict[str, Engine]:
-        """Those that are open now, by app id."""
-        return {app_id: place.engine for app_id, place in self._places.items() if place.engine is not None}
+    def is_open(self) -> bool:
+        return self._scope.is_open
+
+    @property
+    def app_ids(self) -> list[str]:
+        """Of all projects that are known."""
+        return list(self._places)
+
+    @property
+    def running(self) -> dict[str, Running]:
+        """Those that are at work here now, by app id."""
+        return {app_id: place.running for app_id, place in self._places.items() if place.running is not None}
+
+    @property
+    def has_webhooks(self) -> bool:
+        """Whether anything that is at work here is told to somebody."""
+        return any(place.hosted is not None and place.hosted.project.webhooks for place in self._places.values())
 
     async def find(self, app_id: str) -> Hosted | None:
         self._check_open()
@@ -132,7 +167,7 @@ class Hosting:
         if place is None:
             await self._look_again()
             place = self._places.get(app_id)
-        return None if place is None else place.hosted or await self._host(place)
+        return None if place is None else place.hosted or await self._host(app_id, place)
 
     async def find_by_key(self, key: str) -> Hosted | None:
         self._check_open()
@@ -141,51 +176,78 @@ class Hosting:
         app_id = self._app_ids.get(key)
         return None if app_id is None else await self.find(app_id)
 
-    async def _host(self, place: _Place) -> Hosted | None:
+    async def _host(self, app_id: str, place: _Place) -> Hosted | None:
         """The project as it is now, with its engine, which is opened where it is not."""
-        project = project_of(place.row, self._vault)
-        if place.engine is None:
-            await self._engine(place, project)
-            # It may have been changed, or deleted, meanwhile.
-            return await self.find(project.app_id)
-        place.hosted = Hosted(project, place.engine)
+        if place.running is not None:
+            return self._renew(place, place.running)
+        await self._engine(place, self._tenant(place))
+        # It may have been changed, or deleted, meanwhile.
+        return await self.find(app_id)
+
+    def _tenant(self, place: _Place) -> Tenant:
+        """Raises `Unavailable`; the log says why, once, as it is nobody's business who asks for the project."""
+        try:
+            return place.entry.tenant(self._clock.now())
+        except Unavailable as error:
+            if not place.is_troubled:
+                log.error("project %s cannot be served: %s", place.entry.app_id, error)
+            place.is_troubled = True
+            raise Unavailable("this project cannot be served at the moment; the server's log says why") from None
+
+    def _renew(self, place: _Place, running: Running) -> Hosted:
+        """What is handed out from now on. Raises `Unavailable`."""
+        tenant = self._tenant(place)
+        place.hosted, place.good_until = Hosted(tenant.project, running.engine), tenant.good_until
+        running.webhooks.update(tenant.project.webhooks)
         return place.hosted
 
-    async def _engine(self, place: _Place, project: Project) -> Engine:
+    async def _engine(self, place: _Place, tenant: Tenant) -> None:
         if place.opening is None:
-            place.opening = asyncio.get_running_loop().create_future()
+            opening: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
             # Not in the task of whoever asked first: that may be cancelled, and others wait as well.
-            self._scope.start(self._open_engine, place, project, place.opening)
-        return await asyncio.shield(place.opening)
+            self._scope.start(self._open_engine, place, tenant, opening)
+            place.opening = opening
+        await asyncio.shield(place.opening)
 
-    async def _open_engine(self, place: _Place, project: Project, opening: asyncio.Future[Engine]) -> None:
+    async def _open_engine(self, place: _Place, tenant: Tenant, opening: asyncio.Future[Running]) -> None:
         try:
-            engine = self._make_engine(place.row, project)
-            await engine.__aenter__()
+            running = await self._run(tenant)
         except BaseException as error:
             opening.set_exception(error if isinstance(error, Exception) else Closed("the server is closing"))
             opening.exception()  # seen, whether anybody waits for it or not
             if not isinstance(error, Exception):
                 raise
         else:
-            place.engine = engine
-            opening.set_result(engine)
-            if self._places.get(project.app_id) is not place:
-                await engine.aclose()
+            place.running = running
+            opening.set_result(running)
+            if self._places.get(tenant.project.app_id) is not place:
+                await self._end(running)
         finally:
             place.opening = None
 
-    def _make_engine(self, row: StoredProject, project: Project) -> Engine:
+    async def _run(self, tenant: Tenant) -> Running:
+        """Open the engine of a project. Raises what that raises."""
         assert self._backend is not None
-        return Engine(
+        project = tenant.project
+        webhooks = Webhooks(project.webhooks, self._webhook_settings, clock=self._clock)
+        engine = Engine(
             self._backend,
             store=self._store.scoped(project.app_id),
             clock=self._clock,
             app_id=project.app_id,
             settings=self._settings if isinstance(self._settings, EngineSettings) else self._settings(project),
             instrument=self._instrument,
-            token_key=self._vault.unseal(row.app_id, row.secrets).token_key.encode(),
+            outlets=webhooks,
+            token_key=tenant.token_key,
         )
+        running = Running(engine, webhooks)
+        await running.open()
+        self._opened.add(running)
+        return running
+
+    async def _end(self, running: Running) -> None:
+        await running.aclose()
+        self._opened.discard(running)
 
     async def _every_interval(self, look: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -195,53 +257,68 @@ class Hosting:
             except Closed:
                 return
             except UTDStreamException as error:
-                log.warning("the projects could not be looked at; again in %s s: %s", self._interval, error)
+                log.warning("the projects could not be looked after; again in %s s: %s", self._interval, error)
 
     async def _look_again(self) -> None:
         """Look, unless somebody has done it a moment ago; however many ask for what is not there."""
         async with self._looking:
             if self._clock.monotonic() - self._looked_at >= _MISS_INTERVAL:
-                await self._look()
+                await self._look_now()
 
     async def _look(self) -> None:
-        """Notice what has changed."""
+        """Notice what has changed. One after the other: an older answer would take a new project for a deleted one."""
+        async with self._looking:
+            await self._look_now()
+
+    async def _look_now(self) -> None:
         began = self._clock.monotonic()
-        present = await self._stored.versions()
+        present = await self._directory.versions()
         for app_id in self._places.keys() - present.keys():
             self._forget(app_id)
         for app_id, version in present.items():
             place = self._places.get(app_id)
-            if place is None or (place.row.version, place.row.key) != version:
-                row = await self._stored.load(app_id)
-                if row is not None:
-                    self._see(row)
+            if place is None or place.entry.version != version:
+                entry = await self._directory.entry(app_id)
+                if entry is not None:
+                    self._see(entry)
+            elif place.good_until <= self._clock.now():
+                place.hosted = None
         self._looked_at = began
 
-    def _see(self, row: StoredProject) -> None:
-        place = self._places.get(row.app_id)
-        if place is not None and place.row.key != row.key:
-            # Deleted and made anew under the same name.
-            self._forget(row.app_id)
-            place = None
+    def _see(self, entry: Entry) -> None:
+        place = self._places.get(entry.app_id)
+        if place is not None and place.entry.version.key != entry.version.key:
+            # Deleted and made anew under the same name: whoever talks there is of the old one.
+            self._forget(entry.app_id, silent_for=0)
+        elif not entry.suspended:
+            self._silence.end(entry.app_id)
+        place = self._places.get(entry.app_id)
         if place is None:
-            place = self._places[row.app_id] = _Place(row)
-        place.row, place.hosted, place.is_troubled = row, None, False
-        self._app_ids[row.key] = row.app_id
+            place = self._places[entry.app_id] = _Place(entry)
+        place.entry, place.hosted, place.is_troubled = entry, None, False
+        if entry.suspended:
+            self._silence.begin(entry.app_id)
+        self._app_ids[entry.version.key] = entry.app_id
+        if place.running is not None:
+            # Now: who is told what happens may be others, and nobody may come to ask. Who cannot read it has said so.
+            with suppress(Unavailable):
+                self._renew(place, place.running)
 
-    def _forget(self, app_id: str) -> None:
+    def _forget(self, app_id: str, *, silent_for: float = OF_DELETED) -> None:
         place = self._places.pop(app_id)
-        self._app_ids.pop(place.row.key, None)
-        if place.engine is not None:
-            self._scope.start(place.engine.aclose)
+        self._app_ids.pop(place.entry.version.key, None)
+        self._silence.begin(app_id, seconds=silent_for)
+        if place.running is not None:
+            self._scope.start(self._end, place.running)
 
     async def _wake_those_due(self) -> None:
         """Open the engines of projects whose deadlines have come; nobody may be there to ask for them."""
-        for app_id in await self._stored.due(self._clock.now()):
+        for app_id in await self._store.projects.due(self._clock.now()):
             place = self._places.get(app_id)
-            if place is None or place.engine is not None or place.row.suspended:
+            if place is None or place.running is not None:
                 continue
             try:
-                await self._host(place)
+                await self._host(app_id, place)
             except UTDStreamException as error:
                 if not place.is_troubled:
                     log.warning("project %s has something to do and cannot be opened: %s", app_id, error)

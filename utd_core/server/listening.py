@@ -9,7 +9,9 @@ from pathlib import Path
 
 from ..errors import InvalidInput
 
-BACKLOG = 2_048
+BACKLOG = 65_535
+"""Connections that may wait to be taken in; the system makes it less (`net.core.somaxconn`). When thousands come back
+at once and there is no room for all, the system lets the rest, and everybody else, try again after seconds."""
 
 
 @contextmanager

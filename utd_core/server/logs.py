@@ -3,8 +3,9 @@
 - A record has the id of the request that it was made for, wherever in the server that was.
 - A thread of its own writes, from a bounded queue: nobody waits for whoever reads the log. What does not fit is dropped
   and counted.
-- Nothing logs a credential on purpose. As a last resort, what looks like a user token, the password of a URL, and each
-  secret that the server was started with is blanked, wherever it turns up: a library's error may quote it.
+- Nothing logs a credential on purpose. As a last resort, what looks like a user token, a secret that was made here or
+  the password of a URL, and each secret that the server was started with is blanked, wherever it turns up: a library's
+  error may quote it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ _PATIENCE = 2.0
 _SHORTEST = 6
 """Characters of a secret that is looked for: shorter ones stand in too many words."""
 _USER_TOKEN = r"eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]*"
-_PASSWORD = r"(?<=://)[^\s/@]+:[^\s/@]*(?=@)"
+_MADE = r"\b[0-9a-f]{64}\b|(?<![\w-])[\w-]{43}=(?!\w)"
+"""As secrets of projects, and the keys that encrypt them, are made: nobody can know all of them."""
+_PASSWORD = r"(?<=://)[^\s/@]*:[^\s/@]*(?=@)"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 """What every record has; whatever else there is was given by the one who logged it."""
 
@@ -45,7 +48,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # The longest first: one may begin like another.
         known = sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True)
-        self._pattern = re.compile("|".join([*map(re.escape, known), _USER_TOKEN, _PASSWORD]))
+        self._pattern = re.compile("|".join([*map(re.escape, known), _USER_TOKEN, _MADE, _PASSWORD]))
 
     def text(self, text: str) -> str:
         return self._pattern.sub(BLANK, text)

@@ -2,69 +2,76 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+import logging
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
 
 from starlette.types import ASGIApp
 
 from ..concurrency import Clock, SystemClock
-from ..engine import Engine
 from ..engine.instruments import Instrument, Instruments
 from ..errors import Closed, InvalidInput, Unavailable
 from ..store import open_store
+from ..store.factory import MEMORY
+from ..store.sql_store import SqlStore
 from .app import App
+from .directory import Directory, OneProject, StoredDirectory
 from .exchange import Exchange, Observer, write_to_log
+from .figures import Figures
 from .health import METRICS, READY, OperationsMount, Readiness
+from .hosting import Hosting
+from .http.rates import Rates
 from .logs import Logs
 from .metrics import Metrics
-from .projects import SingleHost
 from .pusher import PusherMount
 from .readings import Reading
 from .settings import ServerSettings
 from .tracing import Export
-from .webhooks import Webhooks
+from .vault import Vault
+
+log = logging.getLogger("utd_core.server")
 
 _ASKED_OFTEN = frozenset({"/health", READY, METRICS})
 
 
 class Node:
-    """A server of one project, open inside `async with`; `app` serves it.
+    """A server of the project that its settings name, or else of those in its database; open inside `async with`.
+    `app` serves them.
 
-    `logs` are those whose losses it reports. Raises `InvalidInput` without a project, and `UTDStreamException`
-    (missing_extra); opening it raises what opening an engine does.
+    `logs` are those whose losses it reports. Raises `InvalidInput` without a project, or without the key to the secrets
+    of those in the database, and `UTDStreamException` (missing_extra); opening it raises what opening the store and the
+    media plugin does, and the engine of the project of the settings.
     """
 
     def __init__(self, settings: ServerSettings, *, logs: Logs | None = None, clock: Clock | None = None) -> None:
-        if settings.project is None:
-            raise InvalidInput("there is no project; give [project] an app_id, a key and secrets, or use --dev")
-        self.project = settings.project.as_project()
         self._settings = settings
         self._logs = logs
         self._clock = clock or SystemClock()
         self._export = None if settings.traces == "off" else Export(settings.traces)
         self._metrics = Metrics() if settings.metrics else None
         self._database = open_store(settings.store)
-        endpoints = [endpoint.as_endpoint() for endpoint in settings.project.webhooks]
-        self.webhooks = Webhooks(endpoints, settings.webhooks, clock=self._clock) if endpoints else None
-        self.engine = Engine(
+        self.host = Hosting(
+            directory_of(settings, self._database),
+            self._database,
             settings.media,
-            store=self._database.scoped(self.project.app_id),
-            clock=self._clock,
             media_settings=settings.media_settings,
-            app_id=self.project.app_id,
             settings=settings.engine,
+            webhooks=settings.webhooks,
+            clock=self._clock,
             instrument=self._instrument(),
-            outlets=self.webhooks,
         )
-        self.readiness = Readiness(self._clock, {"engine": self._check_engine, "store": self._check_store})
-        self._sockets = PusherMount(SingleHost(self.engine, self.project), settings=settings.sockets)
+        self.readiness = Readiness(self._clock, {"engine": self._check_engines, "store": self._check_store})
+        rates = Rates(settings.http.max_buckets)
+        self._sockets = PusherMount(self.host, settings=settings.sockets, rates=rates)
         self._app = App(
-            SingleHost(self.engine, self.project),
+            self.host,
             mounts=[self._operations(), self._sockets],
             observers=self._observers(),
             settings=settings.http,
+            rates=rates,
         )
+        self._figures = Figures(settings.metrics_projects)
         self._open = AsyncExitStack()
 
     @property
@@ -77,10 +84,12 @@ class Node:
             if self._export is not None:
                 await opening.enter_async_context(self._export)
             await opening.enter_async_context(self._database)
-            await opening.enter_async_context(self.engine)
-            if self.webhooks is not None:
-                # Left before the engine, and after the last request.
-                await opening.enter_async_context(self.webhooks)
+            await opening.enter_async_context(self.host)
+            if self._settings.project is not None:
+                # Whatever is wrong with it is said now, and not to the first who asks for it.
+                await self.host.find(self._settings.project.app_id)
+            elif not self.host.app_ids:
+                log.warning("there is no project in the database yet; make one: utd project create")
             await opening.enter_async_context(self._app)
             self._open = opening.pop_all()
         return self
@@ -99,10 +108,15 @@ class Node:
 
     async def read(self) -> Reading:
         """What there is to tell at this moment. Raises `StoreFailed`, and `Closed` before it was opened."""
-        return Reading(
-            engines={self.project.app_id: self.engine.statistics()},
+        running, webhooks = self.host.running, {}
+        for app_id, each in running.items():
+            # One of them may have been deleted while the others were asked.
+            with suppress(Closed):
+                webhooks[app_id] = await each.webhooks.statistics()
+        return self._figures.reading(
+            engines={app_id: each.engine.statistics() for app_id, each in running.items()},
             sockets=self._sockets.statistics(),
-            webhooks={} if self.webhooks is None else {self.project.app_id: await self.webhooks.statistics()},
+            webhooks=webhooks,
             log_dropped=0 if self._logs is None else self._logs.dropped,
             is_ready=not self.readiness.draining,
         )
@@ -129,8 +143,10 @@ class Node:
             self.readiness, self._metrics, self.read, None if token is None else token.get_secret_value()
         )
 
-    async def _check_engine(self) -> None:
-        if not self.engine.is_open:
+    async def _check_engines(self) -> None:
+        project = self._settings.project
+        hosted = None if project is None else await self.host.find(project.app_id)
+        if not self.host.is_open or (hosted is not None and not hosted.engine.is_open):
             raise Unavailable("the engine is not open")
 
     async def _check_store(self) -> None:
@@ -138,6 +154,21 @@ class Node:
             await self._database.next_deadline()
         except Closed:
             raise Unavailable("the store is not open") from None
+
+
+def directory_of(settings: ServerSettings, database: SqlStore) -> Directory:
+    """Where a server with these settings learns of its projects. Raises `InvalidInput` where it cannot."""
+    if settings.project is not None:
+        return OneProject(settings.project.as_project())
+    if settings.store == MEMORY:
+        raise InvalidInput("there is no project; give [project] an app_id, a key and secrets, or use --dev")
+    try:
+        return StoredDirectory(database, Vault.from_environment())
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"there is no project in the settings, so the server is for those in its database, but {error.message}. "
+            "Or give [project] an app_id, a key and secrets, or use --dev"
+        ) from None
 
 
 def _write_to_log(exchange: Exchange) -> None:

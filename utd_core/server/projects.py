@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hmac import compare_digest
+from math import inf
 from typing import Protocol
 
 from ..engine import Engine
+from ..errors import InvalidInput
+from .webhooks.endpoints import WebhookEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class ProjectFlags:
 
 @dataclass(frozen=True, slots=True)
 class ProjectLimits:
-    """What a project's plan holds; None: as much as the server can carry.
+    """What a project's plan holds; None: as much as the server can carry. Raises `InvalidInput` below zero.
 
     `max_connections`: sockets at once. `commands_per_second`: commands of all its people together, `burst` of them at
     once; `identity_commands_per_second` and `identity_burst`: the same for one identity.
@@ -35,13 +38,23 @@ class ProjectLimits:
     identity_commands_per_second: float | None = 20.0
     identity_burst: int | None = 60
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is None:
+                continue
+            is_number = type(value) is int or (type(value) is float and each.type.startswith("float"))
+            if not is_number or not 0 <= value < inf:
+                number = "a whole number" if each.type.startswith("int") else "a number"
+                raise InvalidInput(f"limit {each.name} is {number} from 0, or none, got {value!r:.80}")
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
     """One application, and its credentials.
 
     `key` is public; `secrets` are not: the first is the one to sign with, the others are still accepted while a
-    rotation is under way.
+    rotation is under way. `webhooks`: who is told what happens.
     """
 
     app_id: str
@@ -51,6 +64,7 @@ class Project:
     flags: ProjectFlags = ProjectFlags()
     limits: ProjectLimits = ProjectLimits()
     suspended: bool = False
+    webhooks: tuple[WebhookEndpoint, ...] = field(default=(), repr=False)
 
     @property
     def secret(self) -> str:

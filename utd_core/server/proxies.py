@@ -38,6 +38,10 @@ class TrustedProxies:
                 raise InvalidInput(f"a trusted proxy is an address, a network or 'unix': {error}; change it") from None
         self._trusts = lru_cache(maxsize=1_024)(self._look_up)
 
+    def trusts(self, address: str) -> bool:
+        """Whether whoever connects from this address is a proxy that is believed; a Unix socket has none: ""."""
+        return bool(self._networks or self._unix) and self._trusts(address)
+
     def seen_through(self, scope: Scope) -> Scope:
         """The scope as it would be had the client connected to the server itself; the same one where it did."""
         if not (self._networks or self._unix):

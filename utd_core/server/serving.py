@@ -27,6 +27,10 @@ from types import FrameType
 import anyio
 import uvicorn
 
+from .app_settings import AppSettings
+from .collector import short_pauses
+from .connections import limited
+from .listening import BACKLOG
 from .node import Node
 from .pusher import UVICORN_OPTIONS
 from .settings import ServerSettings
@@ -44,9 +48,10 @@ async def serve(node: Node, bound: socket.socket, settings: ServerSettings, *, s
     stop = asyncio.Event()
     with _signals(stop, settings.drain_delay + settings.drain_timeout):
         async with node, anyio.create_task_group() as group:
-            server = _Server(node, started)
+            server = _Server(node, settings.http, started)
             group.start_soon(_end, stop, server, node, settings)
-            await server.serve(sockets=[bound])
+            with short_pauses():
+                await server.serve(sockets=[bound])
             group.cancel_scope.cancel()
 
 
@@ -55,7 +60,7 @@ async def _end(stop: asyncio.Event, server: _Server, node: Node, settings: Serve
     log.info("ending: no new work is taken, what is under way is finished")
     await node.drain()
     # Requests get what the deadline leaves them: webhooks and the closing of the node take a while, too.
-    afterwards = 1 + (0 if node.webhooks is None else settings.webhooks.flush_timeout)
+    afterwards = 1 + (settings.webhooks.flush_timeout if node.host.has_webhooks else 0)
     server.config.timeout_graceful_shutdown = max(1, int(settings.drain_timeout - afterwards))
     server.should_exit = True
 
@@ -63,7 +68,7 @@ async def _end(stop: asyncio.Event, server: _Server, node: Node, settings: Serve
 class _Server(uvicorn.Server):
     """uvicorn's, but we say when it ends."""
 
-    def __init__(self, node: Node, started: Callable[[], None]) -> None:
+    def __init__(self, node: Node, settings: AppSettings, started: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 node.app,
@@ -73,8 +78,8 @@ class _Server(uvicorn.Server):
                 # What proxies say is looked at by the application, which knows whom to believe.
                 proxy_headers=False,
                 server_header=False,
-                http="httptools",
-                **UVICORN_OPTIONS,
+                backlog=BACKLOG,
+                **{**UVICORN_OPTIONS, "http": limited(settings)},
             )
         )
         self._on_start = started

@@ -11,12 +11,13 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -72,7 +73,8 @@ class ProjectSettings(BaseModel):
 
     def as_project(self) -> Project:
         secrets = tuple(secret.get_secret_value() for secret in self.secrets)
-        return Project(self.app_id, self.key, secrets, self.name, self.flags, self.limits)
+        webhooks = tuple(endpoint.as_endpoint() for endpoint in self.webhooks)
+        return Project(self.app_id, self.key, secrets, self.name, self.flags, self.limits, webhooks=webhooks)
 
 
 class ServerSettings(BaseSettings):
@@ -81,9 +83,10 @@ class ServerSettings(BaseSettings):
     - `host`, `port`: where the server listens; or `uds`, the path of a Unix socket.
     - `store`: a file for SQLite, or ":memory:", which ends with the server.
     - `media`: the media backend; `media_settings` are its own.
-    - `project`: whom the server works for.
+    - `project`: whom the server works for; without one, the projects in the store (`utd project create`).
     - `engine`, `http`, `sockets`, `webhooks`: see `EngineSettings`, `AppSettings`, `PusherSettings`, `WebhookSettings`.
-    - `metrics`: whether there is /metrics; with a `metrics_token`, for those who send it as a bearer.
+    - `metrics`: whether there is /metrics; with a `metrics_token`, for those who send it as a bearer. It has figures of
+      at most `metrics_projects` projects; those of all others are summed up.
     - `traces`: where OpenTelemetry spans go; needs the extra `otel`.
     - `drain_delay`: how long a server that is about to end still takes requests, having said at /ready that it is not
       ready; `drain_timeout`: how long it may then take to finish.
@@ -106,6 +109,7 @@ class ServerSettings(BaseSettings):
     log_level: LogLevel = "info"
     metrics: bool = True
     metrics_token: SecretStr | None = None
+    metrics_projects: int = Field(100, ge=0)
     traces: Literal["off", "otlp", "console"] = "off"
     drain_delay: float = Field(0.0, ge=0)
     drain_timeout: float = Field(20.0, gt=0)
@@ -158,13 +162,22 @@ class ServerSettings(BaseSettings):
                 yield from (secret.get_secret_value() for secret in endpoint.secrets)
         if self.metrics_token is not None:
             yield self.metrics_token.get_secret_value()
-        yield from _texts(self.media_settings)
-        yield from (found[2] for found in _PASSWORD.finditer(self.store))
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                # Settings of a plugin: which of them are secret it alone knows, as the credentials of a TURN server.
+                yield from _texts(value)
+            elif isinstance(value, str):
+                for found in _PASSWORD.finditer(value):
+                    # As it is written in a URL, and as a library quotes it.
+                    yield from {found[2], unquote(found[2])}
 
     def as_toml(self) -> str:
-        """All of them as a file would say them, secrets blanked. Of `media_settings` only the names are shown."""
+        """All of them as a file would say them, secrets blanked. Of a plugin's settings only the names are shown."""
         shown = {name: getattr(self, name) for name in type(self).model_fields}
-        shown["media_settings"] = dict.fromkeys(self.media_settings, SecretStr(BLANK))
+        for name, value in shown.items():
+            if isinstance(value, Mapping):
+                shown[name] = dict.fromkeys(value, SecretStr(BLANK))
         return "\n".join(_toml(shown)) + "\n"
 
 
@@ -242,11 +255,15 @@ def _explain(error: ValidationError, sources: Sequence[_Source]) -> Iterator[str
 
 
 def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
+    """Every string in it, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
         for each in value.values():
             yield from _texts(each)
-    elif isinstance(value, str):
-        yield value
+    elif isinstance(value, Iterable):
+        for each in value:
+            yield from _texts(each)
 
 
 def _toml(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

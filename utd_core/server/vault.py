@@ -11,11 +11,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from ..errors import InvalidInput, Unavailable
+from .webhooks.endpoints import WebhookEndpoint
 
 VARIABLE = "UTD_SECRET_KEY"
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}=\Z")
@@ -23,10 +24,18 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{43}=\Z")
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What only a project's server may know: `secrets` as `Project` has them, `token_key` signs its user tokens."""
+    """What only a project's server may know: `secrets` and `webhooks` as `Project` has them, `token_key` signs its user
+    tokens. `kept_until`: when the secrets behind the first are accepted no more, in seconds since the Unix epoch; None:
+    they are until somebody ends that. Webhooks have secrets too, and their URLs may."""
 
     secrets: tuple[str, ...] = field(repr=False)
     token_key: str = field(repr=False)
+    kept_until: float | None = None
+    webhooks: tuple[WebhookEndpoint, ...] = field(default=(), repr=False)
+
+    def accepted(self, now: float) -> tuple[str, ...]:
+        """Those of the secrets that are good at this time."""
+        return self.secrets if self.kept_until is None or now < self.kept_until else self.secrets[:1]
 
 
 class Vault:
@@ -64,7 +73,8 @@ class Vault:
             ) from None
         if found.pop("app_id") != app_id:
             raise Unavailable(f"the secrets that project {app_id!r} has are those of another one; rotate them")
-        return Secrets(tuple(found["secrets"]), found["token_key"])
+        webhooks = tuple(map(_endpoint, found.get("webhooks", ())))
+        return Secrets(tuple(found["secrets"]), found["token_key"], found.get("kept_until"), webhooks)
 
     def reseal(self, sealed: bytes) -> bytes:
         """The same, encrypted with the first key. Raises `Unavailable`."""
@@ -72,6 +82,10 @@ class Vault:
             return self._cipher.rotate(sealed)
         except InvalidToken:
             raise Unavailable(f"secrets were encrypted with a key that {VARIABLE} does not have; add it") from None
+
+
+def _endpoint(written: Mapping[str, Any]) -> WebhookEndpoint:
+    return WebhookEndpoint(**{**written, "secrets": tuple(written["secrets"]), "types": tuple(written["types"])})
 
 
 def new_key() -> str:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..model.event import Event
+from .leases import Fence
 from .outbox import Outbox, Outgoing
 
 
@@ -100,7 +101,8 @@ class Head:
 
 
 class Store(Protocol):
-    """Raises `StoreFailed` for whatever the database raises (nothing was changed then), and `Closed` when not open.
+    """Raises `StoreFailed` for whatever the database raises (nothing was changed then), and `Closed` when not open; one
+    with a fence raises `Deposed` where anything is to be written once that is shut.
 
     A cancelled caller does not undo a `commit` that it began: it may hold or not, as after a crash. What is read later
     tells which.
@@ -109,6 +111,11 @@ class Store(Protocol):
     @property
     def outbox(self) -> Outbox:
         """What was committed for others, and is on its way to them."""
+        ...
+
+    @property
+    def fence(self) -> Fence | None:
+        """What guards the writes of the holder of a lease; None where no lease is needed."""
         ...
 
     async def open(self) -> None:

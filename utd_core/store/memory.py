@@ -50,7 +50,7 @@ class Memory:
     async def read(self, operation: Operation[T]) -> T:
         return self._opened().read(operation)
 
-    async def write(self, operation: Operation[T]) -> T:
+    async def write(self, operation: Operation[T], *, urgent: bool = False) -> T:
         return self._opened().write(operation)
 
     async def commit(self, rows: Rows) -> None:

@@ -100,6 +100,10 @@ class Outbox(Protocol):
         """Put a dead letter at the end of its lane again, as one that happened now; False where there is none."""
         ...
 
+    async def discard(self, endpoint: str) -> int:
+        """Delete everything of an endpoint that nobody delivers to any more; how many parcels and dead letters."""
+        ...
+
     async def figures(self) -> Mapping[str, OutboxFigures]:
         """By endpoint, of those that have anything."""
         ...

@@ -92,6 +92,13 @@ class OutboxQueries:
         await put_out(self._session, [row])
         return True
 
+    async def discard(self, endpoint: str) -> int:
+        of_endpoint = {"of_project": self._project, "of_endpoint": endpoint}
+        # Lanes first: a commit that is adding to one is waited for, and its parcel then is deleted with the others.
+        await self._session.write(sql.DISCARD_LANES, of_endpoint)
+        parcels = await self._session.write(sql.DISCARD_PARCELS, of_endpoint)
+        return parcels + await self._session.write(sql.DISCARD_DEAD, of_endpoint)
+
     async def figures(self) -> dict[str, OutboxFigures]:
         of_project = {"of_project": self._project}
         waiting = await self._session.read(sql.COUNT_WAITING, of_project)

@@ -84,6 +84,10 @@ LOAD_DEAD = select(*_DEAD).where(of(dead_letter.c.number))
 DELETE_DEAD = dead_letter.delete().where(of(dead_letter.c.number))
 PRUNE_DEAD = dead_letter.delete().where(all_of(dead_letter), dead_letter.c.died_at < bindparam("before"))
 
+DISCARD_LANES = lane.delete().where(of(lane.c.endpoint))
+DISCARD_PARCELS = outbox.delete().where(of(outbox.c.endpoint))
+DISCARD_DEAD = dead_letter.delete().where(of(dead_letter.c.endpoint))
+
 COUNT_WAITING = (
     select(outbox.c.endpoint, func.count(), func.min(outbox.c.at)).where(all_of(outbox)).group_by(outbox.c.endpoint)
 )

@@ -80,5 +80,6 @@ class StoredProjects:
         return total
 
     async def due(self, now: float) -> list[str]:
-        """Projects with a state whose deadline is not after `now` (seconds since the Unix epoch)."""
+        """Projects with a state whose deadline, or an event for webhooks whose next try, is not after `now` (seconds
+        since the Unix epoch)."""
         return await self._driver.read(partial(self._queries.due, now=now))

@@ -4,8 +4,9 @@ The same for every database and driver: a `Session` runs statements, in the tran
 are coroutines because a session on the network waits for its answers; SQLite's never does, and a coroutine that never
 waits is just a function (`sqlite.at_once`).
 
-Rows are locked in one order everywhere, so that no two transactions wait for each other: states, then channels, each
-in the order of their names; then events and answers, which nobody else has; then lanes of the outbox, by name too.
+Rows are locked in one order everywhere, so that no two transactions wait for each other: leases, then states, then
+channels, each in the order of their names; then events and answers, which nobody else has; then lanes of the outbox, by
+name too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..errors import Conflict
 from . import statements as sql
 from .base import Answer, Envelope, Head, Remains, StoredState
 from .faults import LOST_RACE
+from .lease_queries import hold
 from .outbox_queries import OutboxQueries, put_out
 from .rows import Row, Rows, envelope_of
 
@@ -37,6 +39,10 @@ class Session(Protocol):
         """All rows."""
         ...
 
+    async def find_all(self, statement: Select[Any], rows: Sequence[Row]) -> int:
+        """Run the query once for each of the rows, at least one; how many rows it found in all."""
+        ...
+
     async def write(self, statement: Insert | Update | Delete, parameters: Mapping[str, Any]) -> int:
         """How many rows were changed."""
         ...
@@ -51,7 +57,9 @@ Operation: TypeAlias = Callable[[Session], Awaitable[T]]
 
 
 async def commit(session: Session, rows: Rows) -> None:
-    """Write a transaction's rows. Raises `Conflict`."""
+    """Write a transaction's rows. Raises `Conflict` and `Deposed`."""
+    if rows.terms:
+        await hold(session, rows.terms)
     if rows.new_states:
         await session.write_many(sql.INSERT_STATE, rows.new_states)
     if rows.states and await session.write_many(sql.UPDATE_STATE, rows.states) != len(rows.states):
@@ -130,6 +138,10 @@ class Queries:
         self._session = session
         self._project = project
         self._epoch = epoch
+
+    @property
+    def session(self) -> Session:
+        return self._session
 
     @property
     def outbox(self) -> OutboxQueries:

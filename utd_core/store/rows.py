@@ -19,11 +19,12 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Rows:
-    """One transaction's rows, in the order they are written in.
+    """One transaction's rows, in the order they are written in; and `terms` of leases, which must not have ended.
 
     `states` and `channels` are there already and must be as the `of_...` parameters say; the others must be new.
     """
 
+    terms: list[Row] = field(default_factory=list)
     new_states: list[Row] = field(default_factory=list)
     states: list[Row] = field(default_factory=list)
     new_channels: list[Row] = field(default_factory=list)
@@ -81,6 +82,7 @@ def outgoing_row(outgoing: Outgoing, project: str) -> Row:
 
 
 _ORDER: Mapping[str, Callable[[Row], Any] | None] = {
+    "terms": itemgetter("of_project"),
     "new_states": itemgetter("project", "kind", "key"),
     "states": itemgetter("of_project", "of_kind", "of_key"),
     "new_channels": itemgetter("project", "name"),

@@ -56,5 +56,8 @@ class SqlOutbox:
     async def figures(self) -> Mapping[str, OutboxFigures]:
         return await self._read(lambda queries: queries.outbox.figures())
 
+    async def discard(self, endpoint: str) -> int:
+        return await self._write(lambda queries: queries.outbox.discard(endpoint))
+
     async def prune_dead(self, before: float) -> int:
         return await self._write(lambda queries: queries.outbox.prune_dead(before))

@@ -8,11 +8,14 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from ..errors import Closed, Conflict
+from ..concurrency import Clock, SystemClock
+from ..errors import Closed, Conflict, InvalidInput
 from ..model.identifiers import DEFAULT_PROJECT
 from .base import Answer, Commit, Envelope, Head, Remains, StoredState
+from .leases import Fence
 from .projects import StoredProjects
 from .rows import Rows, rows_of
+from .sql_leases import SqlLeases
 from .sql_outbox import SqlOutbox
 
 if TYPE_CHECKING:
@@ -39,8 +42,9 @@ class Driver(Protocol):
         """The result of an operation that changes nothing. Each of its statements sees what was committed before it."""
         ...
 
-    async def write(self, operation: Operation[T]) -> T:
-        """The result of an operation, once what it did is durable; if it fails, nothing was done."""
+    async def write(self, operation: Operation[T], *, urgent: bool = False) -> T:
+        """The result of an operation, once what it did is durable; if it fails, nothing was done. One that is `urgent`
+        does not wait for others, however many there are."""
         ...
 
     async def commit(self, rows: Rows) -> None:
@@ -61,9 +65,29 @@ class SqlStore:
         self._closed = False
         self._queries: Callable[[Session], Queries] | None = None
 
-    def scoped(self, project: str) -> SqlStore:
-        """The same database as another project sees it: nothing of any other one. Open it before its use."""
-        return SqlStore(self.driver, project, is_view=True)
+    def scoped(self, project: str, *, fence: Fence | None = None) -> SqlStore:
+        """The same database as another project sees it: nothing of any other one. Open it before its use.
+
+        With the `fence` of the project's lease, what is written through the view is refused once the lease is over;
+        without one, no lease matters.
+        """
+        if fence is None:
+            return SqlStore(self.driver, project, is_view=True)
+        if fence.lease.project != project:
+            raise InvalidInput(f"the lease is that of project {fence.lease.project!r}, not {project!r}")
+        from .fenced import FencedStore
+
+        return FencedStore(self.driver, fence)
+
+    def leases(self, clock: Clock | None = None) -> SqlLeases:
+        """Which node works for which project in this database; when the store is open. `clock` tells the time where the
+        database does not, which is SQLite: by default the machine's."""
+        return SqlLeases(self.driver, clock or SystemClock())
+
+    @property
+    def fence(self) -> Fence | None:
+        """What guards the writes of this view: nothing, unless it was `scoped` with a fence."""
+        return None
 
     @property
     def projects(self) -> StoredProjects:

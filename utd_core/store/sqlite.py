@@ -64,6 +64,9 @@ class SqliteSession:
         sql, fixed = compiled(statement)
         return self.connection.execute(sql, {**fixed, **parameters} if fixed else parameters).fetchall()
 
+    async def find_all(self, statement: Select[Any], rows: Sequence[Row]) -> int:
+        return sum([len(await self.read(statement, row)) for row in rows])
+
     async def write(self, statement: Insert | Update | Delete, parameters: Mapping[str, Any]) -> int:
         sql, fixed = compiled(statement)
         return self.connection.execute(sql, {**fixed, **parameters} if fixed else parameters).rowcount

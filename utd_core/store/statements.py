@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Table, and_, bindparam, func, select
+from sqlalchemy import Column, Table, and_, bindparam, func, select, union
 
-from .tables import answer, channel, dead_letter, epoch, event, lane, outbox, project, state
+from .tables import answer, channel, dead_letter, epoch, event, lane, lease, outbox, project, state
 
 
 def of(*columns: Column[Any]) -> Any:
@@ -130,6 +130,8 @@ def _some(table: Table, column: Column[Any]) -> Any:
 
 
 PURGE = (
+    # First: whoever still works for the project writes nothing any more.
+    lease.delete().where(all_of(lease)),
     _some(outbox, outbox.c.number),
     _some(lane, lane.c.key),
     _some(dead_letter, dead_letter.c.number),
@@ -142,9 +144,11 @@ DELETE_EPOCH = epoch.delete().where(all_of(epoch))
 
 # What a server asks about all its projects.
 
-PROJECTS_DUE = (
-    select(state.c.project).distinct().where(state.c.deadline.is_not(None), state.c.deadline <= bindparam("now"))
-)
+_DUE = union(
+    select(state.c.project).where(state.c.deadline.is_not(None), state.c.deadline <= bindparam("now")),
+    select(lane.c.project).where(lane.c.due <= bindparam("now")),
+).subquery()
+PROJECTS_DUE = select(_DUE.c.project)
 PROJECTS = select(project).order_by(project.c.app_id)
 PROJECT_VERSIONS = select(project.c.app_id, project.c.version, project.c.key)
 LOAD_PROJECT = select(project).where(project.c.app_id == bindparam("of_app_id"))

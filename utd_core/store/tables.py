@@ -21,9 +21,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The newest revision in `migrations/versions`."""
 
 metadata = MetaData()
@@ -171,6 +172,21 @@ project = Table(
     Column("suspended", Boolean, nullable=False),
     Column("version", BigInteger, nullable=False),
 )
+
+# Who works for a project, where several nodes share the database; see `leases.py`. A commit holds on to the row by its
+# project and term, which makes them a key: on PostgreSQL only a change of a key waits for that, a renewal does not.
+lease = Table(
+    "utd_lease",
+    metadata,
+    Column("project", Name, primary_key=True),
+    Column("term", BigInteger, nullable=False),
+    # Null: nobody.
+    Column("holder", Name),
+    # In seconds since the Unix epoch, by the database's clock.
+    Column("until", Double, nullable=False),
+    UniqueConstraint("project", "term"),
+)
+Index("utd_lease_holder", lease.c.holder)
 
 # Alembic's own table, under our name, so that a database can be shared with an application that uses Alembic too.
 version = Table(

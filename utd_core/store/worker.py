@@ -69,8 +69,8 @@ class Worker:
         """The result of an operation that changes nothing; it does not wait for commits that wait."""
         return await self._opened().submit(operation, writes=False)
 
-    async def write(self, operation: Operation[T]) -> T:
-        """The result of an operation, once what it did is durable."""
+    async def write(self, operation: Operation[T], *, urgent: bool = False) -> T:
+        """The result of an operation, once what it did is durable. Nothing waits for long: it shares a transaction."""
         return await self._opened().submit(operation, writes=True)
 
     async def commit(self, rows: Rows) -> None:

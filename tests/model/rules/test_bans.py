@@ -15,15 +15,20 @@ from utd_core.model.commands import (
     CreateBan,
     CreateRoom,
     DeleteBan,
+    GetRoom,
+    GetSeats,
+    GetStage,
     ListBans,
     ParticipantBanned,
     RemoveParticipant,
+    SetRole,
     StartCall,
     TakeSeat,
     Tick,
 )
 from utd_core.model.identifiers import SERVER, SYSTEM
 from utd_core.model.project import deadline as project_deadline
+from utd_core.model.roles import Role
 from utd_core.model.room import ParticipantRemoved
 from utd_core.model.stream_type import UTDStreamType
 
@@ -160,6 +165,31 @@ def test_bans_are_listed_by_identity_a_page_at_a_time() -> None:
     project.give(SERVER, DeleteBan(id=project.project.bans["ann"].id))
     assert project.answer is None
     assert sorted(project.project.bans) == ["bob", "cem"]
+
+
+@rule("A ban is lifted by whoever may ban, also one that somebody else made.")
+def test_an_admin_lifts_a_ban_of_the_host() -> None:
+    world = a_room("guest", "helper")
+    world.give("host", SetRole(room=LOUNGE, identity="helper", role=Role.ADMIN))
+    world.give("host", CreateBan(room=LOUNGE, identity="guest"))
+    ban = world.answer.id
+    with world.refused(ErrorCode.FORBIDDEN, Forbidden):
+        world.give("guest", DeleteBan(room=LOUNGE, id=ban))
+    world.give("helper", DeleteBan(room=LOUNGE, id=ban))
+    world.join("guest")
+
+
+@rule("A ban keeps out; what a room, its seats and its stage show to everybody who is signed in, it does not hide.")
+def test_a_banned_one_sees_what_a_stranger_sees() -> None:
+    world = a_room("guest")
+    world.give("host", CreateBan(room=LOUNGE, identity="guest"))
+    for query in (GetRoom(room=LOUNGE), GetSeats(room=LOUNGE), GetStage(room=LOUNGE)):
+        world.give("stranger", query)
+        shown = world.answer
+        world.give("guest", query)
+        assert world.answer == shown
+    with world.refused(ErrorCode.BANNED, Banned):
+        world.join("guest")
 
 
 def test_a_ban_is_lifted_by_its_id_and_the_identity_may_come_back() -> None:

@@ -1,3 +1,29 @@
 from __future__ import annotations
 
-from tests.postgres import _private_server, postgres_server  # noqa: F401  # fixtures
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import PostgresServer, _private_server, postgres_server  # noqa: F401  # fixtures
+from utd_core.server.vault import VARIABLE, new_key
+from utd_core.store import open_store
+
+from .house import House
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def house(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[House]:
+    """Servers on a file of SQLite, and on a database of PostgreSQL."""
+    target = str(tmp_path / "utd.db")
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        target = server.url()
+    key = new_key()
+    monkeypatch.setenv(VARIABLE, key)
+    async with open_store(target) as store:
+        house = House(target, store, key)
+        yield house
+        await house.media.aclose()

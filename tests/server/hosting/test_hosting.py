@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,14 +14,25 @@ from tests.postgres import PostgresServer
 from utd_core.engine import Engine, EngineSettings
 from utd_core.errors import Closed, InvalidInput, StoreFailed, Unavailable
 from utd_core.media.backend import JoinTicket
-from utd_core.model.call import CallEnded
+from utd_core.model.call import CallEnded, UTDCallStatus
 from utd_core.model.command import Actor
-from utd_core.model.commands import CreateBan, CreateRoom, CreateSession, GetRoom, JoinRoom, ListRooms, StartCall
+from utd_core.model.commands import (
+    CreateBan,
+    CreateRoom,
+    CreateSession,
+    GetCall,
+    GetRoom,
+    JoinRoom,
+    ListRooms,
+    StartCall,
+)
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.server import Hosted, Project
+from utd_core.server.directory import StoredDirectory
 from utd_core.server.hosting import INTERVAL, Hosting
 from utd_core.server.registry import Registry
-from utd_core.server.vault import Vault, new_key
+from utd_core.server.silence import INTERVAL as SILENCE_INTERVAL
+from utd_core.server.vault import Secrets, Vault, new_key
 from utd_core.store import open_store
 from utd_core.store.sql_store import SqlStore
 from utd_core.testing import VirtualClock
@@ -43,11 +56,24 @@ class World:
         return Registry(self.store.projects)
 
     def hosting(self, **options: Any) -> Hosting:
-        given = {"vault": self.vault, "media_settings": {"server": self.media}, "clock": self.clock, **options}
-        return Hosting(self.store, **given)
+        given = {"media_settings": {"server": self.media}, "clock": self.clock, **options}
+        return Hosting(StoredDirectory(self.store, self.vault), self.store, **given)
 
     async def create(self, app_id: str, **options: Any) -> Project:
         return await self.registry.create(self.vault, app_id=app_id, **options)
+
+    async def talk(self, hosting: Hosting, app_id: str) -> JoinTicket:
+        """Have Ann connected in the lobby of a project; her ticket."""
+        engine = (await found(hosting, app_id)).engine
+        join = JoinRoom(room="lobby", type=AUDIO_ROOM, as_host=True)
+        ticket = await engine.execute(join, actor=Actor("ann"))
+        issued = JoinTicket(ticket.url, ticket.token, ticket.expires_at)
+        await engine.backend.connect(issued)
+        return issued
+
+    def people(self) -> dict[str, set[str]]:
+        """Who is connected to which media room."""
+        return {name: set(room.participants) for name, room in self.media.rooms.items() if room.participants}
 
 
 @pytest.fixture(params=["memory", "postgresql"])
@@ -71,7 +97,7 @@ async def found(hosting: Hosting, app_id: str) -> Hosted:
 async def test_a_project_is_found_by_id_and_by_key_with_its_engine(world: World) -> None:
     shop, club = await world.create("shop"), await world.create("club")
     async with world.hosting() as hosting:
-        assert hosting.engines == {}, "nobody has asked yet"
+        assert hosting.running == {}, "nobody has asked yet"
         hosted = await found(hosting, "shop")
         assert hosted.project == shop
         assert hosted.engine.app_id == "shop"
@@ -80,7 +106,10 @@ async def test_a_project_is_found_by_id_and_by_key_with_its_engine(world: World)
         by_key = await hosting.find_by_key(club.key)
         assert by_key is not None
         assert by_key.project == club
-        assert hosting.engines == {"shop": hosted.engine, "club": by_key.engine}
+        assert {app_id: each.engine for app_id, each in hosting.running.items()} == {
+            "shop": hosted.engine,
+            "club": by_key.engine,
+        }
         assert await hosting.find("nobody") is None
         assert await hosting.find_by_key("no key") is None
 
@@ -140,14 +169,14 @@ class TestChanges:
     ) -> None:
         async with world.hosting() as hosting:
             looks = 0
-            look = Hosting._look
+            look = Hosting._look_now
 
             async def counted(self: Hosting) -> None:
                 nonlocal looks
                 looks += 1
                 await look(self)
 
-            monkeypatch.setattr(Hosting, "_look", counted)
+            monkeypatch.setattr(Hosting, "_look_now", counted)
             await world.clock.advance(1.0)
             await asyncio.gather(*(hosting.find(f"nobody-{number}") for number in range(100)))
             await asyncio.gather(*(hosting.find_by_key(f"no key {number}") for number in range(100)))
@@ -162,6 +191,70 @@ class TestChanges:
             after = await found(hosting, "shop")
             assert (before.project.suspended, after.project.suspended) == (False, True)
             assert after.engine is before.engine
+
+    async def test_nobody_talks_in_the_rooms_of_a_suspended_project(self, world: World) -> None:
+        """Whoever is there is sent away, and so is whoever comes in with a ticket from before."""
+        for app_id in ("shop", "club"):
+            await world.create(app_id)
+        async with world.hosting() as hosting:
+            await world.talk(hosting, "club")
+            late = await world.talk(hosting, "shop")
+            await world.registry.suspend("shop")
+            await world.clock.advance(2 * INTERVAL)
+            assert world.people() == {"$club/lobby": {"ann"}}
+            engine = (await found(hosting, "shop")).engine
+            await engine.backend.connect(late)
+            assert world.people()["$shop/lobby"] == {"ann"}, "her ticket is still good at the media server"
+            await world.clock.advance(SILENCE_INTERVAL + INTERVAL)
+            assert world.people() == {"$club/lobby": {"ann"}}
+
+            assert (await engine.execute(GetRoom(room="lobby"))).room.name == "lobby", "what it has is kept"
+            await world.registry.suspend("shop", False)
+            await world.clock.advance(INTERVAL)
+            await world.talk(hosting, "shop")
+            await world.clock.advance(2 * SILENCE_INTERVAL)
+            assert world.people() == {"$club/lobby": {"ann"}, "$shop/lobby": {"ann"}}
+
+    async def test_nobody_talks_in_the_rooms_of_a_deleted_project(self, world: World) -> None:
+        for app_id in ("shop", "club"):
+            await world.create(app_id)
+        async with world.hosting() as hosting:
+            for app_id in ("shop", "club"):
+                await world.talk(hosting, app_id)
+            await world.registry.delete("shop")
+            await world.clock.advance(2 * INTERVAL)
+            assert world.people() == {"$club/lobby": {"ann"}}
+
+    async def test_a_project_that_was_suspended_before_the_server_began_is_silent(self, world: World) -> None:
+        await world.create("shop")
+        async with world.hosting() as hosting:
+            await world.talk(hosting, "shop")
+        await world.registry.suspend("shop")
+        async with world.hosting() as hosting:
+            await world.clock.advance(INTERVAL)
+            assert world.people() == {}
+
+    async def test_the_deadlines_of_a_suspended_project_fire(self, world: World) -> None:
+        await world.create("shop")
+        async with world.hosting() as hosting:
+            ringing = StartCall(type=UTDStreamType.AUDIO_CALL, callee="bob", ring_timeout=10.0)
+            call = await (await found(hosting, "shop")).engine.execute(ringing, actor=Actor("ann"))
+        await world.registry.suspend("shop")
+        async with world.hosting() as hosting:
+            await world.clock.advance(10 + 2 * INTERVAL)
+            engine = (await found(hosting, "shop")).engine
+            assert (await engine.execute(GetCall(id=call.call_id))).status is UTDCallStatus.MISSED
+
+    async def test_an_old_secret_is_accepted_until_its_time(self, world: World) -> None:
+        old = await world.create("shop")
+        async with world.hosting() as hosting:
+            await world.registry.rotate(world.vault, "shop", until=world.clock.now() + 3_600)
+            await world.clock.advance(INTERVAL)
+            assert (await found(hosting, "shop")).project.has_secret(old.secret)
+            await world.clock.advance(3_600)
+            assert not (await found(hosting, "shop")).project.has_secret(old.secret)
+        async with world.hosting() as hosting:
+            assert not (await found(hosting, "shop")).project.has_secret(old.secret)
 
     async def test_a_new_secret_is_accepted_beside_the_old_one(self, world: World) -> None:
         old = await world.create("shop")
@@ -196,7 +289,7 @@ class TestChanges:
         await world.create("shop")
         async with world.hosting() as hosting:
             before = await found(hosting, "shop")
-            await before.engine.execute(CreateRoom(room="lobby", type=AUDIO_ROOM))
+            await world.talk(hosting, "shop")
             token = (await before.engine.execute(CreateSession(identity="ann"))).user_token
             await before.engine.aclose()
             await world.registry.delete("shop")
@@ -207,8 +300,36 @@ class TestChanges:
             assert after.project == project
             assert after.engine is not before.engine
             assert (await after.engine.execute(ListRooms())).data == ()
+            await world.clock.advance(INTERVAL)
+            assert world.people() == {}, "whoever talked was of the project before"
+            await world.talk(hosting, "shop")
+            await world.clock.advance(2 * SILENCE_INTERVAL)
+            assert world.people() == {"$shop/lobby": {"ann"}}
             with pytest.raises(Exception, match="no user token"):
                 after.engine.actor_of(token)
+
+    async def test_an_older_look_does_not_take_a_new_project_for_a_deleted_one(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with world.hosting() as hosting:
+            versions, slow, seen = StoredDirectory.versions, asyncio.Event(), asyncio.Event()
+
+            async def delayed(self: StoredDirectory) -> Any:
+                found = await versions(self)
+                if not seen.is_set():
+                    seen.set()
+                    await slow.wait()
+                return found
+
+            monkeypatch.setattr(StoredDirectory, "versions", delayed)
+            older = asyncio.ensure_future(hosting._look())
+            await seen.wait()
+            await world.create("shop")
+            newer = asyncio.ensure_future(hosting._look())
+            await world.clock.settle()
+            slow.set()
+            await asyncio.gather(older, newer)
+            assert hosting.app_ids == ["shop"]
 
     async def test_a_database_that_cannot_be_asked_changes_nothing(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -239,10 +360,10 @@ async def test_a_deadline_fires_though_nobody_asks_for_the_project(world: World)
         call = await engine.execute(start, actor=Actor("ann"))
     async with world.hosting() as hosting:
         await world.clock.advance(29)
-        assert hosting.engines == {}
+        assert hosting.running == {}
         await world.clock.advance(1 + INTERVAL)
-        assert list(hosting.engines) == ["shop"]
-        engine = hosting.engines["shop"]
+        assert list(hosting.running) == ["shop"]
+        engine = hosting.running["shop"].engine
         await world.clock.settle()
         channel = f"private-call.{call.call_id}"
         store = engine._store
@@ -283,12 +404,20 @@ async def test_what_an_embedded_engine_left_is_the_project_s_when_it_is_adopted(
 
 
 class TestTrouble:
-    async def test_secrets_that_this_server_cannot_read_are_one_project_s_trouble(self, world: World) -> None:
-        await world.create("shop")
-        await world.registry.create(Vault(new_key()), app_id="foreign")
+    async def test_secrets_that_this_server_cannot_read_are_one_project_s_trouble(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for app_id in ("shop", "foreign"):
+            await world.create(app_id)
+        theirs = Vault(new_key()).seal("foreign", Secrets(("secret",), "key"))
+        await world.store.projects.change("foreign", lambda row: replace(row, secrets=theirs))
         async with world.hosting() as hosting:
-            with pytest.raises(Unavailable, match="another key"):
-                await hosting.find("foreign")
+            with caplog.at_level(logging.ERROR, "utd_core.server"):
+                for _ in range(3):
+                    with pytest.raises(Unavailable, match="cannot be served at the moment") as refused:
+                        await hosting.find("foreign")
+                    assert "key" not in refused.value.message
+            assert caplog.text.count("were encrypted with another key") == 1, "it is said where operators look, once"
             assert await hosting.find("shop") is not None
 
     async def test_an_engine_that_does_not_open_is_tried_again(
@@ -315,7 +444,7 @@ class TestTrouble:
             await hosting._look()
             assert await finding is None
             await world.clock.settle()
-            assert hosting.engines == {}
+            assert hosting.running == {}
 
     async def test_closing_while_an_engine_opens(self, world: World) -> None:
         await world.create("shop")
@@ -338,6 +467,20 @@ class TestTrouble:
             assert (await found(hosting, "shop")).engine.backend is backend
         await backend.control.create_room("still open")
         await backend.aclose()
+
+    async def test_an_opening_that_fails_leaves_nothing_open(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def away(*_: object) -> None:
+            raise StoreFailed("away")
+
+        monkeypatch.setattr(StoredDirectory, "all", away)
+        hosting = world.hosting()
+        with pytest.raises(StoreFailed):
+            await hosting.open()
+        assert not hosting.is_open
+        with pytest.raises(Closed):
+            await hosting.find("shop")
 
     async def test_without_the_media_plugin_nothing_is_opened(self, world: World) -> None:
         with pytest.raises(Exception, match="nonsense"):

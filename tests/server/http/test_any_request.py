@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from itertools import count
+from itertools import count, product
 from typing import Any
 
 import pytest
@@ -89,11 +89,31 @@ class Scene:
 NUMBERS = count(1)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+OPERATIONS = {
+    **{name: (command.spec.verb, PREFIX + command.spec.path) for name, command in COMMANDS.items()},
+    "health": ("GET", "/health"),
+}
+
+
+def test_the_document_has_no_other_operation() -> None:
+    described = {
+        (verb.upper(), path) for path, operations in json.loads(document(""))["paths"].items() for verb in operations
+    }
+    assert described == set(OPERATIONS.values())
+
+
+KINDS = [
+    pytest.param(name, mode, id=f"{name}-{mode.value}")
+    for name, mode in product(OPERATIONS, GenerationMode)
+    # It takes nothing that could be malformed.
+    if (name, mode) != ("health", GenerationMode.NEGATIVE)
+]
+
+
+@pytest.mark.parametrize(("name", "mode"), KINDS)
 def test_every_answer_is_one_that_the_document_describes(served: Served, name: str, mode: GenerationMode) -> None:
-    spec = COMMANDS[name].spec
-    operation = SCHEMA[PREFIX + spec.path][spec.verb]
+    verb, path = OPERATIONS[name]
+    operation = SCHEMA[path][verb]
     scene = Scene(next(NUMBERS))
     served.run(scene.arrange(served.engine))
 
@@ -109,7 +129,7 @@ def test_every_answer_is_one_that_the_document_describes(served: Served, name: s
     def check(case: schemathesis.Case[Any], data: st.DataObject) -> None:
         for field in case.path_parameters or {}:
             # Names that nobody ever heard of lead nowhere, so half of the time it is those that are there.
-            known = scene.known(field, spec.path)
+            known = scene.known(field, path)
             if known is not None and data.draw(st.booleans()):
                 case.path_parameters[field] = data.draw(known)
         for headers in scene.credentials.values():

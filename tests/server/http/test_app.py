@@ -247,7 +247,7 @@ class TestWithinAnotherApplication:
     async def test_needs_no_project_for_users(self) -> None:
         async with Engine("mock") as engine:
             app = engine.asgi()
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
+            async with app, httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
                 token = (await engine.execute(CreateSession(identity="ann"))).user_token
                 done(await http.get(f"{API}/rooms", headers={"Authorization": f"Bearer {token}"}))
 

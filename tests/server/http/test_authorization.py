@@ -96,7 +96,7 @@ class Stage:
         """Everybody who shows no valid credential of this project, while claiming to be somebody who may."""
         world = self.world
         here = {"X-App-Id": "alpha"}
-        good = {"sub": identity, "app": "alpha", "device": PHONE, "exp": world.clock.now() + 60}
+        good = {"sub": identity, "app": "alpha", "device": PHONE, "gen": 0, "exp": world.clock.now() + 60}
         key = self._machinery.tokens._key
         foreign = jwt.encode({**good, "app": "beta"}, key[::-1], "HS256")
         expired = jwt.encode({**good, "exp": world.clock.now()}, key, "HS256")

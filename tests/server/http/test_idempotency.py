@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
+import httpx
+import pytest
+
+from tests.model.authorization import ROLES, Row
+from tests.model.scenes import ACTOR
 from utd_core.errors import ErrorCode
-from utd_core.model.commands import CreateBan, CreateRoom, JoinRoom, ListBans, MakeRequest, StartCall, TakeSeat
+from utd_core.model.command import COMMANDS, Actor, Command
+from utd_core.model.commands import (
+    AcceptCall,
+    CreateBan,
+    CreateRoom,
+    CreateSession,
+    DeleteBan,
+    JoinRoom,
+    ListBans,
+    MakeRequest,
+    StartCall,
+    TakeSeat,
+)
+from utd_core.model.identifiers import SERVER
 from utd_core.model.request import RequestKind
 from utd_core.model.seats import SeatMode
 from utd_core.model.stream_type import UTDStreamType
 
-from .world import World, done, refused
+from .test_authorization import CALL_ROWS, PEOPLE, ROWS, SIDES, Stage, call_command, name_of
+from .world import Caller, World, done, refused
 
 AUDIO = UTDStreamType.AUDIO_ROOM
 
@@ -78,6 +99,104 @@ async def test_every_kind_of_answer_comes_back_whole(world: World) -> None:
     # The place of a party is made anew: what it was given first may have run out.
     assert {**first, "ticket": None} == {**again, "ticket": None}
     assert again["ticket"]["room_name"] == first["ticket"]["room_name"]
+
+
+async def test_a_session_is_the_same_one_as_long_as_its_token_is_good(world: World) -> None:
+    command = CreateSession(identity="ann", device_id="phone", name="Ann")
+    first = done(await world.server().give(command, "key"))
+    await world.clock.advance(3_600)
+    assert done(await world.server().give(command, "key")) == first
+    assert done(await world.server().give(command)) != first, "without a key it is another one"
+    refused(await world.server().give(CreateSession(identity="ben"), "key"), 409, ErrorCode.IDEMPOTENCY_MISMATCH)
+    await world.clock.advance(12 * 3_600)
+    fresh = done(await world.server().give(command, "key"))
+    assert fresh["expires_at"] > first["expires_at"], "an answer that is of no use is none"
+    assert world.engine.actor_of(fresh["user_token"]).identity == "ann"
+
+
+async def test_a_session_that_a_ban_revoked_is_not_given_out_again(world: World) -> None:
+    command = CreateSession(identity="ann")
+    first = done(await world.server().give(command, "key"))
+    ban = done(await world.server().give(CreateBan(identity="ann")))
+    refused(await world.server().give(command, "key"), 403, ErrorCode.BANNED)
+    await world.server().delete(f"/bans/{ban['id']}")
+    again = done(await world.server().give(command, "key"))
+    assert again["user_token"] != first["user_token"]
+    assert world.engine.actor_of(again["user_token"]).generation > 0  # type: ignore[operator]  # it has one
+
+
+async def test_many_sessions_under_one_key_at_once_are_one(world: World) -> None:
+    command = CreateSession(identity="ann")
+    answers = await asyncio.gather(*(world.server().give(command, "key") for _ in range(20)))
+    assert len({done(answer)["user_token"] for answer in answers}) == 1
+
+
+async def test_no_token_is_kept_for_a_repeat(world: World) -> None:
+    first = done(await world.server().give(CreateSession(identity="ann"), "key"))
+    store = world.engine._store
+    assert store is not None
+    answer = await store.answer("$server", "key")
+    assert answer is not None
+    assert first["user_token"].rpartition(".")[2].encode() not in answer.payload
+
+
+def without_ticket(response: httpx.Response) -> Any:
+    """What was answered, but for what is made anew each time because it runs out: the way into a room or call."""
+    body = response.json() if response.content else None
+    if isinstance(body, dict):
+        for field in ("ticket", "token", "user_token") if "room_name" in body else ("ticket",):
+            body.pop(field, None)
+    return body
+
+
+def changing(rows: list[Row]) -> list[Row]:
+    return [
+        row
+        for row in rows
+        if not COMMANDS[row.command].spec.query and "+" in row.allowed.values() and row.command != "delete_ban"
+    ]
+
+
+class TestTheWholeTable:
+    """Whatever a command that changes something is answered, its repeat under the same key is answered too."""
+
+    @pytest.fixture
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with World("alpha") as world:
+            yield Stage(world)
+
+    async def check(self, stage: Stage, caller: Caller, command: Command) -> None:
+        first = await caller.give(command, "key")
+        state = stage.state()
+        again = await caller.give(command, "key")
+        assert first.is_success, first.text
+        assert (again.status_code, without_ticket(again)) == (first.status_code, without_ticket(first))
+        assert stage.state() == state, "it was done a second time"
+
+    @pytest.mark.parametrize("row", changing(ROWS), ids=name_of)
+    async def test_of_rooms(self, stage: Stage, row: Row) -> None:
+        role = next(role for role in (*ROLES[:-1], "server") if row.allowed[role] == "+")
+        command = await stage.room(row, role)
+        await self.check(stage, await stage.caller(SERVER if role == "server" else ACTOR), command)
+
+    @pytest.mark.parametrize("row", changing(CALL_ROWS), ids=name_of)
+    async def test_of_calls(self, stage: Stage, row: Row) -> None:
+        side = next(side for side in SIDES if row.allowed[side] == "+")
+        if row.name != "start_call":
+            await stage.ring()
+        if row.name == "end_call":
+            await stage.world.engine.execute(AcceptCall(id=stage.call), actor=Actor("bob", "phone"))
+        caller = await stage.caller(SERVER if side == "server" else PEOPLE[side])
+        await self.check(stage, caller, call_command(row.name, stage.call))
+
+    async def test_of_bans_that_are_lifted(self, stage: Stage) -> None:
+        server = stage.world.server()
+        ban = done(await server.give(CreateBan(identity="spammer")))
+        await self.check(stage, server, DeleteBan(id=ban["id"]))
+
+    def test_there_is_no_other_command(self) -> None:
+        given = {row.command for row in changing([*ROWS, *CALL_ROWS])} | {"delete_ban"}
+        assert given == {name for name, command in COMMANDS.items() if not command.spec.query}
 
 
 async def test_a_query_needs_none_and_takes_any(world: World) -> None:

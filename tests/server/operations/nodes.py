@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from utd_core.engine import Engine
 from utd_core.server.node import Node
 from utd_core.server.settings import ServerSettings
 from utd_core.testing import VirtualClock
@@ -24,6 +25,10 @@ class Running:
     node: Node
     http: httpx.AsyncClient
     clock: VirtualClock
+
+    @property
+    def engine(self) -> Engine:
+        return self.node.host.running[APP].engine
 
     async def sample(self, name: str, **labels: str) -> float:
         """A figure of /metrics: the sum of all that have these labels; 0 without any."""

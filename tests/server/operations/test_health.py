@@ -32,7 +32,7 @@ async def test_a_node_that_drains_is_well_but_not_ready(node: Running) -> None:
 
 
 async def test_an_engine_that_was_closed_is_not_ready(node: Running) -> None:
-    await node.node.engine.aclose()
+    await node.engine.aclose()
     ready = await node.http.get("/ready")
     assert (ready.status_code, ready.json()["details"]["checks"]["engine"]) == (503, "unavailable")
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from utd_core.server.exchange import REQUEST_ID
 from utd_core.server.logs import BLANK, LogFormat, Logs, Redactor
+from utd_core.server.registry import _new_secret
+from utd_core.server.vault import new_key
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJhcHAiOiJzaG9wIn0.c2lnbmF0dXJlLW9mLWFubg"
 log = logging.getLogger("utd_core.server")
@@ -146,6 +148,12 @@ class TestWhatIsNeverLogged:
         shown = Redactor().text(f"{before} {credential} {after}")
         assert "passw0rd" not in shown
         assert TOKEN.rpartition(".")[2] not in shown
+
+    def test_a_secret_of_a_project_and_the_key_that_encrypts_it(self) -> None:
+        """Whichever they are: nobody tells the log."""
+        secret, key = _new_secret(), new_key()
+        assert Redactor().text(f"secret {secret}, UTD_SECRET_KEY={key}") == f"secret {BLANK}, UTD_SECRET_KEY={BLANK}"
+        assert Redactor().text(f'{{"a": "{key}", "b": ["{secret}"]}}') == f'{{"a": "{BLANK}", "b": ["{BLANK}"]}}'
 
     def test_ordinary_words_stay(self) -> None:
         said = "room lobby: ann took seat 3 at https://rtc.example.com/app/key?x=1@2"

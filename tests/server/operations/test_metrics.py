@@ -59,7 +59,7 @@ async def test_a_store_that_fails_is_seen(node: Running, monkeypatch: pytest.Mon
     async def fails(commit: Any) -> None:
         raise StoreFailed("the disk is full")
 
-    monkeypatch.setattr(node.node.engine._store, "commit", fails)
+    monkeypatch.setattr(node.engine._store, "commit", fails)
     assert (await node.http.post("/api/v1/rooms", json=LOBBY)).status_code == 503
     assert await node.sample("utd_commit_seconds_count", result="store_failed") == 1
     assert await node.sample("utd_command_seconds_count", command="create_room", result="store_failed") == 1
@@ -78,6 +78,6 @@ async def test_the_page_is_one_that_prometheus_reads_and_the_book_has_every_name
 
 async def test_commands_that_do_not_come_over_http_are_counted_too(node: Running) -> None:
     await node.http.post("/api/v1/rooms", json=LOBBY)
-    await node.node.engine.execute(GetRoom(room="lobby"))
+    await node.engine.execute(GetRoom(room="lobby"))
     assert await node.sample("utd_command_seconds_count", command="get_room") == 1
     assert await node.sample("utd_request_seconds_count", operation="get_room") == 0

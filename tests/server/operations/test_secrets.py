@@ -89,7 +89,7 @@ async def ask_all(asked: list[dict[str, Any]], store_fails: bool) -> None:
     async with a_node(VirtualClock()) as node:
         del node.http.headers["X-App-Secret"], node.http.headers["X-App-Id"]
         if store_fails:
-            fail(node.node.engine)
+            fail(node.engine)
         for request in asked:
             body = request["body"]
             content = {"content": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
@@ -118,7 +118,7 @@ async def test_an_unknown_failure_is_answered_without_its_words(
         async def broken(*_: object, **__: object) -> None:
             raise RuntimeError(f"could not connect with {SECRET}")
 
-        monkeypatch.setattr(node.node.engine, "execute", broken)
+        monkeypatch.setattr(node.engine, "execute", broken)
         caplog.set_level("CRITICAL", "utd_core.server")
         answer = await node.http.get("/api/v1/rooms")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")

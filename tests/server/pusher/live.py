@@ -15,6 +15,7 @@ from utd_core.model.command import Actor, Command
 from utd_core.model.commands import CreateSession, JoinRoom
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.server.app import App
+from utd_core.server.app_settings import AppSettings
 from utd_core.server.projects import Project, SingleHost
 from utd_core.server.pusher import UVICORN_OPTIONS, PusherMount, PusherSettings
 from utd_core.testing.wait import eventually
@@ -25,14 +26,17 @@ CHANNEL = f"private-room.{ROOM}"
 
 
 class LiveServer:
-    """`async with` starts it with a room that a host and ann are in. `options` are uvicorn's."""
+    """`async with` starts it with a room that a host and ann are in. `options` are uvicorn's, `http` the application's
+    settings; the others are those of the sockets."""
 
-    def __init__(self, options: dict[str, Any] | None = None, **settings: Any) -> None:
+    def __init__(
+        self, options: dict[str, Any] | None = None, http: AppSettings | None = None, /, **settings: Any
+    ) -> None:
         patient = EngineSettings(ticket_ttl=3_600.0)
         self.engine = Engine("mock", settings=patient, app_id=PROJECT.app_id)
         host = SingleHost(self.engine, PROJECT)
         self.mount = PusherMount(host, settings=PusherSettings(**{"connections_per_address": None, **settings}))
-        self.app = App(host, mounts=[self.mount])
+        self.app = App(host, mounts=[self.mount], settings=http)
         config = uvicorn.Config(
             self.app,
             port=0,
@@ -65,6 +69,16 @@ class LiveServer:
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/app/{PROJECT.key}?protocol=7"
+
+    @property
+    def origin(self) -> str:
+        """That of its pages."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def http_connections(self) -> int:
+        """Those that are no event sockets (yet)."""
+        return len(self._server.server_state.connections)
 
     @property
     def connections(self) -> int:

@@ -15,6 +15,7 @@ from utd_core.model.command import Actor
 from utd_core.server.pusher.identities import channel_data
 from utd_core.server.pusher.signatures import channel_text, credential
 
+from .apart import ServerApart
 from .live import CHANNEL, PROJECT, LiveServer
 
 DEADLINE = 60.0
@@ -48,7 +49,7 @@ class RawClient(asyncio.Protocol):
         self._upgraded = False
 
     @classmethod
-    async def connect(cls, server: LiveServer, *, receive_buffer: int | None = None) -> RawClient:
+    async def connect(cls, server: LiveServer | ServerApart, *, receive_buffer: int | None = None) -> RawClient:
         """A client that has been greeted. `receive_buffer`: bytes that its side holds when it does not read."""
         loop = asyncio.get_running_loop()
         raw = socket.socket()

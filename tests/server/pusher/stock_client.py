@@ -100,14 +100,16 @@ def _ask(*arguments: str | Path) -> Path:
 
 
 @asynccontextmanager
-async def stock_client(server: LiveServer, runtime: str, folder: Path) -> AsyncIterator[StockClient]:
-    """`runtime`: "node" or "chromium"."""
+async def stock_client(
+    server: LiveServer, runtime: str, folder: Path, *, page: LiveServer | None = None
+) -> AsyncIterator[StockClient]:
+    """`runtime`: "node" or "chromium", there in a page of the server, or in one of another server (`page`)."""
     process = await asyncio.create_subprocess_exec(
         await asyncio.to_thread(_ask, "--node"),
         JS / "main.mjs",
         folder,
         runtime,
-        f"http://127.0.0.1:{server.port}/health",
+        f"{(page or server).origin}/health",
         stdin=PIPE,
         stdout=PIPE,
         env=_environment(folder),

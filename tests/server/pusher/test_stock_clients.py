@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from utd_core.model.commands import LeaveSeat, RemoveParticipant, TakeSeat
+from utd_core.server.app_settings import AppSettings
 from utd_core.server.pusher import CloseCode
 from utd_core.server.pusher.heartbeat import Heartbeat
 from utd_core.server.pusher.socket import Socket
@@ -126,6 +127,34 @@ async def test_does_not_come_back_when_it_is_told_not_to(live: LiveServer, clien
     await client.do("connect", key="nobody", options=client.options())
     assert (await client.hear(what="error"))["code"] == CloseCode.NO_SUCH_APP
     await client.hear(what="state", state="disconnected")
+
+
+class TestInAPageOfAnotherOrigin:
+    async def test_follows_what_it_may_where_its_origin_is_listed(self, live: LiveServer, npm_packages: Path) -> None:
+        listed = AppSettings(origins=(live.origin,))
+        async with (
+            LiveServer(None, listed, origins=frozenset({live.origin})) as other,
+            stock_client(other, "chromium", npm_packages, page=live) as client,
+        ):
+            await client.connect(await other.token("ann"))
+            await client.follow(CHANNEL)
+            await other.do("host", TakeSeat(room=ROOM, index=3))
+            await client.hear(channel=CHANNEL, event="seat_taken")
+
+    async def test_its_browser_sends_no_token_where_it_is_not(self, live: LiveServer, npm_packages: Path) -> None:
+        async with LiveServer() as other, stock_client(other, "chromium", npm_packages, page=live) as client:
+            await client.connect(await other.token("ann"))
+            await client.do("subscribe", channel=CHANNEL)
+            error = await client.hear(channel=CHANNEL, event="pusher:subscription_error")
+            assert error["data"]["status"] == 0, "it never came to asking"
+
+    async def test_it_gets_no_socket_where_it_is_not(self, live: LiveServer, npm_packages: Path) -> None:
+        async with (
+            LiveServer(origins=frozenset({"https://shop.example.com"})) as other,
+            stock_client(other, "chromium", npm_packages, page=live) as client,
+        ):
+            await client.do("connect", key=PROJECT.key, options=client.options())
+            assert (await client.hear(what="error"))["code"] == CloseCode.UNAUTHORIZED
 
 
 async def test_gives_signs_of_life(npm_packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, Self
 
+from utd_core.bus import MessageBus
 from utd_core.engine import Engine, EngineSettings
 from utd_core.model.command import THE_SERVER, Actor, Command
 from utd_core.model.commands import CreateSession, JoinRoom
@@ -49,9 +50,9 @@ class Place:
 
 
 class World:
-    """`async with` opens all of it. `settings` are those of the sockets."""
+    """`async with` opens all of it. `bus`: to other nodes; `settings` are those of the sockets."""
 
-    def __init__(self, *, engine: dict[str, Any] | None = None, **settings: Any) -> None:
+    def __init__(self, *, engine: dict[str, Any] | None = None, bus: MessageBus | None = None, **settings: Any) -> None:
         self.clock = VirtualClock()
         # Nobody in these tests has a media connection, and nobody is given up for that.
         patient = EngineSettings(**{"ticket_ttl": 1e6, **(engine or {})})
@@ -59,7 +60,7 @@ class World:
         self.settings = PusherSettings(**settings)
         self.project = PROJECT
         self.place = Place(self.engine, PROJECT)
-        self.mount = PusherMount(self.place, settings=self.settings)
+        self.mount = PusherMount(self.place, settings=self.settings, bus=bus)
         self.app = App(self.place, mounts=[self.mount])
         self._stack = AsyncExitStack()
 

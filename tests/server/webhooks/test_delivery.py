@@ -19,7 +19,7 @@ from utd_core.server.webhooks import Webhooks
 from utd_core.server.webhooks.schedule import DAY, HOUR, QUICK, next_try
 from utd_core.testing import VirtualClock
 
-from .world import SECRET, World, a_store, an_endpoint
+from .world import SECRET, URL, World, a_store, an_endpoint
 
 LASTING = an_endpoint(types=("room_created", "metadata_changed"))
 """Is not told that a room in which nobody is ends in the meantime."""
@@ -342,6 +342,88 @@ class TestNodes:
                     # Nobody wakes the other node's couriers.
                     await silent.create("lobby")
                     await silent.until(lambda: silent.application.taken, 5.1)
+
+
+class TestChanging:
+    """Endpoints of a server that runs."""
+
+    async def test_one_that_is_added_is_told_what_happens_from_then_on(self, utd_clock: VirtualClock) -> None:
+        async with World(utd_clock, endpoints=()) as world:
+            await world.create("lobby")
+            world.webhooks.update([an_endpoint()])
+            await world.change("lobby")
+            await world.until(lambda: world.application.taken, 1)
+            assert world.application.sequences("lobby") == [2]
+
+    async def test_one_that_is_removed_is_told_no_more_and_what_waited_comes_when_it_is_back(
+        self, utd_clock: VirtualClock
+    ) -> None:
+        async with World(utd_clock) as world:
+            world.application.answer = lambda _: 500
+            await world.create("lobby")
+            await world.until(lambda: world.application.told, 1)
+            world.webhooks.update([])
+            await world.change("lobby")
+            await utd_clock.advance(60)
+            assert len(world.application.told) == 1
+            world.application.answer = lambda _: 200
+            world.webhooks.update([an_endpoint()])
+            await world.change("lobby")
+            await world.until(lambda: len(world.application.taken) == 2, 60)
+            assert world.application.sequences("lobby") == [1, 3]
+
+    async def test_one_that_is_removed_in_the_middle_of_a_room_hands_the_rest_back(
+        self, utd_clock: VirtualClock
+    ) -> None:
+        async with World(utd_clock) as world:
+            world.application.answer = lambda _: 1.0
+            await world.create("lobby")
+            await world.change("lobby", 5)
+            await world.until(lambda: len(world.application.told) == 2, 5)
+            world.webhooks.update([])
+            await utd_clock.advance(30)
+            assert world.application.sequences("lobby") == [1, 2]
+            world.webhooks.update([an_endpoint()])
+            await world.until(lambda: len(world.application.taken) == 6, 5.1 + 6)
+            assert world.application.sequences("lobby") == [1, 2, 3, 4, 5, 6]
+
+    async def test_of_a_url_and_a_secret_is_in_use_at_the_next_try(self, utd_clock: VirtualClock) -> None:
+        async with World(utd_clock) as world:
+            world.application.answer = lambda _: 500
+            await world.create("lobby")
+            await world.until(lambda: world.application.told, 1)
+            other = "the-new-secret-of-the-endpoint"
+            world.application.secret = other
+            world.application.answer = lambda _: 200
+            world.webhooks.update([an_endpoint(url="https://other.example.com/", secrets=(other, SECRET))])
+            await world.until(lambda: world.application.taken, 3)
+            assert world.application.urls == {URL, "https://other.example.com/"}
+
+    async def test_what_was_under_way_when_it_changed_is_finished(self, utd_clock: VirtualClock) -> None:
+        async with World(utd_clock) as world:
+            world.application.answer = lambda _: 5.0
+            await world.create("lobby")
+            await world.until(lambda: world.application.told, 1)
+            world.webhooks.update([an_endpoint(types=("room_*",))])
+            await world.until(lambda: world.application.taken, 6)
+            assert [each.attempt for each in world.application.told] == [1]
+
+    async def test_of_types_is_in_force_at_the_next_event(self, utd_clock: VirtualClock) -> None:
+        async with World(utd_clock) as world:
+            await world.create("lobby")
+            await world.change("lobby")
+            world.webhooks.update([an_endpoint(types=("room_ended",))])
+            await world.change("lobby")
+            await world.end("lobby")
+            await world.until(lambda: len(world.application.taken) == 3, 1)
+            assert world.application.sequences("lobby") == [1, 2, 4]
+
+    async def test_to_two_of_one_name_is_refused_and_changes_nothing(self, utd_clock: VirtualClock) -> None:
+        async with World(utd_clock) as world:
+            with pytest.raises(InvalidInput, match="one name"):
+                world.webhooks.update([an_endpoint(), an_endpoint()])
+            await world.create("lobby")
+            await world.until(lambda: world.application.taken, 1)
 
 
 class TestStatistics:

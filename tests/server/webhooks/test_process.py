@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +19,7 @@ import httpx
 import pytest
 
 from tests.server.serving.process import PATIENCE, UTD, Served, clean_environment, run, served
+from utd_core.server.vault import VARIABLE, new_key
 from utd_core.server.webhooks import SIGNATURE, Delivery, sign, verify
 
 from .world import SECRET
@@ -31,6 +34,8 @@ class Application:
         self.taken: list[Delivery] = []
         self.tried = 0
         self.status = 200
+        self.secret = SECRET
+        self.body, self.signature = b"", ""
         self._told = threading.Condition()
         self.listens = threading.Event()
         self.listens.set()
@@ -40,9 +45,10 @@ class Application:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 application.listens.wait(PATIENCE)
-                delivery = verify(body, self.headers[SIGNATURE], SECRET)
+                delivery = verify(body, self.headers[SIGNATURE], application.secret)
                 with application._told:
                     application.tried += 1
+                    application.body, application.signature = body, self.headers[SIGNATURE]
                     if application.status == 200:
                         application.taken.append(delivery)
                     application._told.notify_all()
@@ -55,6 +61,23 @@ class Application:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+
+    def waited(self, seconds: float) -> None:
+        """Wait for another delivery, if one comes."""
+        with self._told:
+            self._told.wait(seconds)
+
+    def until_signed_with(self, secret: str, make: Callable[[], None], *, alone: bool = False) -> None:
+        """Have something happen until a delivery has the signature of this secret, or that alone."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            make()
+            self.waited(0.3)
+            with self._told:
+                right = sign(self.body, secret)
+                if self.signature == right if alone else right in self.signature.split(","):
+                    return
+            assert time.monotonic() < until
 
     def wait_for(self, condition: Any, what: str) -> None:
         with self._told:
@@ -263,3 +286,103 @@ async def main():
 asyncio.run(main())
 """
     subprocess.run([sys.executable, "-c", program], cwd=folder, check=True, env=clean_environment())
+
+
+class TestAProjectInTheDatabase:
+    """Its endpoints are the database's too; nobody has to ask for the project for them to be told."""
+
+    @pytest.fixture
+    def environment(self) -> dict[str, str]:
+        return {VARIABLE: new_key()}
+
+    @pytest.fixture
+    def project(self, tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
+        (tmp_path / "utd.toml").write_text(
+            'store = "utd.db"\n[webhooks]\nallow_http = true\nallow_private = true\nflush_timeout = 0.2\n'
+        )
+        ran = command(tmp_path, environment, "project", "create", "shop", "--json")
+        made = json.loads(ran)
+        return {"X-App-Id": made["app_id"], "X-App-Secret": made["secret"]}
+
+    def test_is_told_by_the_next_server_what_the_killed_one_owed_though_nobody_asks_for_it(
+        self, tmp_path: Path, application: Application, environment: dict[str, str], project: dict[str, str]
+    ) -> None:
+        said = command(tmp_path, environment, "webhook", "add", "hook", application.url, "--project", "shop")
+        application.secret = said.split()[-1]
+        application.listens.clear()
+        with on_a_port(tmp_path, environment) as (server, address):
+            for room in ("one", "two"):
+                made = httpx.post(f"{address}/api/v1/rooms", json={**LOBBY, "room": room}, headers=project)
+                assert made.status_code == 201
+            assert server.end(signal.SIGKILL) == -signal.SIGKILL
+        application.listens.set()
+        with on_a_port(tmp_path, environment):
+            application.wait_for(lambda: {each.room for each in application.taken} == {"one", "two"}, "both rooms")
+
+    def test_that_is_changed_while_a_server_runs_is_told_so(
+        self, tmp_path: Path, application: Application, environment: dict[str, str], project: dict[str, str]
+    ) -> None:
+        def make(room: str) -> None:
+            made = httpx.post(f"{address}/api/v1/rooms", json={**LOBBY, "room": room}, headers=project)
+            assert made.status_code == 201
+
+        with on_a_port(tmp_path, environment) as (server, address):
+            make("before")
+            said = command(tmp_path, environment, "webhook", "add", "hook", application.url, "--project", "shop")
+            first = application.secret = said.split()[-1]
+            rooms = iter(f"room {n}" for n in range(1_000))
+            # Noticed within seconds; until then nobody is told.
+            until_told(lambda: make(next(rooms)), application)
+            said = command(tmp_path, environment, "webhook", "rotate", "hook", "--project", "shop")
+            second = said.split()[-1]
+            # The application has the first one still, and then the new one: either is served.
+            application.until_signed_with(second, lambda: make(next(rooms)))
+            application.secret = second
+            command(tmp_path, environment, "webhook", "rotate", "hook", "--project", "shop", "--finish")
+            application.until_signed_with(second, lambda: make(next(rooms)), alone=True)
+            assert "before" not in {each.room for each in application.taken}
+            server.end()
+        for secret in (first, second, project["X-App-Secret"], environment[VARIABLE]):
+            assert secret not in server.output
+
+
+def command(folder: Path, environment: dict[str, str], *arguments: str) -> str:
+    """What `utd` says, which goes well."""
+    ran = subprocess.run(
+        [UTD, *arguments],
+        cwd=folder,
+        env={**clean_environment(), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@contextmanager
+def on_a_port(folder: Path, environment: dict[str, str], *arguments: str) -> Iterator[tuple[Served, str]]:
+    """A server without `--dev`, and its address once it answers."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    with served(folder, "--port", str(port), *arguments, dev=False, **environment) as server:
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                assert httpx.get(f"{address}/health").status_code == 200
+                break
+            except httpx.TransportError:
+                assert server.process.poll() is None, server.output
+                assert time.monotonic() < until, server.output
+        yield server, address
+
+
+def until_told(make: Callable[[], None], application: Application) -> None:
+    """Have something happen until the application was told of one."""
+    until = time.monotonic() + PATIENCE
+    while not application.taken:
+        assert time.monotonic() < until
+        make()
+        application.waited(0.3)

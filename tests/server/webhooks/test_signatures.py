@@ -84,6 +84,23 @@ def test_either_secret_is_good_while_one_is_changed() -> None:
         assert verify(body, sign(body, secret), known, now=NOW).id == "e1"
 
 
+def test_both_secrets_sign_while_one_is_changed_so_that_knowing_either_is_enough() -> None:
+    body, old, new = a_body(), "old-secret-of-the-endpoint", "new-secret-of-the-endpoint"
+    header = sign(body, [new, old])
+    assert header == f"{sign(body, new)},{sign(body, old)}"
+    for known in (old, new, [old, new]):
+        assert verify(body, header, known, now=NOW).id == "e1"
+    assert verify(body, header.replace(",", ", "), old, now=NOW).id == "e1", "as some servers join values"
+    with pytest.raises(Unauthenticated):
+        verify(body, header, "another-secret-of-somebody", now=NOW)
+
+
+def test_a_header_of_many_guesses_is_not_looked_at_further() -> None:
+    body = a_body()
+    with pytest.raises(Unauthenticated):
+        verify(body, ",".join([*["sha256=00"] * 100, sign(body, SECRET)]), SECRET, now=NOW)
+
+
 class TestEndpoints:
     @pytest.mark.parametrize(
         "fields",
@@ -102,6 +119,7 @@ class TestEndpoints:
             {"url": "https://" + "a" * 3_000},
             {"secrets": ()},
             {"secrets": ("short",)},
+            {"secrets": ("a" * 16, "b" * 16, "c" * 16)},
             {"types": ("no_such_event",)},
             {"types": ("room_",)},
         ],
@@ -111,7 +129,9 @@ class TestEndpoints:
             an_endpoint(**{"name": "hook", **fields})
 
     def test_do_not_show_their_secrets(self) -> None:
-        assert SECRET not in repr(WebhookEndpoint("hook", URL, (SECRET,)))
+        shown = repr(WebhookEndpoint("hook", f"{URL}?token=planted-token", (SECRET,)))
+        assert SECRET not in shown
+        assert "planted-token" not in shown, "a URL may hold one"
 
     def test_want_everything_or_what_they_say(self) -> None:
         assert an_endpoint().wants("room_ended")

@@ -28,11 +28,13 @@ class Application(httpx.AsyncBaseTransport):
     """Takes what it is told, in the place of the network.
 
     `answer` says how, for each delivery: a status, 0 for no connection, or how many seconds it takes. `told` are all
-    tries, `taken` those that were answered 200, in the order of the answers.
+    tries, `taken` those that were answered 200, in the order of the answers. It knows one `secret`.
     """
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
+        self.secret = SECRET
+        self.urls: set[str] = set()
         self.told: list[Delivery] = []
         self.taken: list[Delivery] = []
         self.answer: Callable[[Delivery], int | float] = lambda _: 200
@@ -41,7 +43,8 @@ class Application(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
-        delivery = verify(body, request.headers[SIGNATURE], SECRET, now=self.clock.now())
+        delivery = verify(body, request.headers[SIGNATURE], self.secret, now=self.clock.now())
+        self.urls.add(str(request.url))
         self.told.append(delivery)
         room = str(delivery.room)
         self.under_way[room] += 1

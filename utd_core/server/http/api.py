@@ -16,6 +16,7 @@ from ..answers import answer, nothing
 from ..app_settings import AppSettings
 from ..callers import caller_of
 from ..exchange import exchange_of
+from ..features import check_plan, with_flags
 from ..paths import root_of, segments_of
 from ..projects import Host
 from .addresses import Addresses
@@ -32,10 +33,10 @@ _HEALTHY = b'{"status":"ok"}'
 class Api:
     """An ASGI application for requests. `events`: the server has event sockets, so that answers may name them."""
 
-    def __init__(self, host: Host, settings: AppSettings, *, events: bool) -> None:
+    def __init__(self, host: Host, settings: AppSettings, rates: Rates, *, events: bool) -> None:
         self._host = host
         self._settings = settings
-        self._rates = Rates(settings.max_buckets)
+        self._rates = rates
         self._addresses = Addresses(settings.public_url) if events else None
         self._routes: Routes[Handler] = Routes()
         for operation in operations().values():
@@ -69,6 +70,7 @@ class Api:
         project = caller.hosted.project
         exchange.app_id, exchange.credential = project.app_id, caller.credential.value
         caller.check_may_give(operation.command)
+        check_plan(project, operation.command)
         self._rates.admit(caller)
         headers = dict(scope["headers"])
         body = await read_object(headers, receive, self._settings) if has_body(headers) else {}
@@ -77,6 +79,7 @@ class Api:
         if operation.spec.result is None:
             response = nothing()
         else:
+            result = with_flags(result, project)
             if self._addresses is not None:
                 result = self._addresses.with_events(result, scope, project.key)
             response = answer(operation.body(result), operation.status)

@@ -2,7 +2,7 @@
 
 - A bucket holds `burst` commands and fills up with `rate` commands a second. A command that finds one of its buckets
   empty is refused and takes nothing from the others.
-- The application's server is bound by its project's bucket alone.
+- The application's server is bound by its project's bucket alone, also when it triggers events.
 - A bucket is one number: when it will be full again. One that is full is not kept, as it is like a new one; what is
   kept is bounded, and whoever was quiet for longest is forgotten first.
 - They are kept by each node for itself.
@@ -10,10 +10,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import ceil
 from typing import NamedTuple
 
 from ...errors import RateLimited
 from ..callers import Caller, Credential
+from ..projects import Hosted, Project
 
 _SLOWEST = 1 / 3_600
 """Commands a second; a rate of nothing is taken for this, so that there is a time to come back."""
@@ -42,20 +45,31 @@ class Rates:
         now = caller.hosted.engine.clock.monotonic()
         taken = []
         if limits.commands_per_second is not None:
-            bucket = _Bucket(project.app_id, "")
-            taken.append((bucket, self._take(bucket, limits.commands_per_second, limits.burst, now)))
+            taken.append(self._of_project(project, limits.commands_per_second, now))
         if limits.identity_commands_per_second is not None and caller.credential is Credential.USER:
             bucket = _Bucket(project.app_id, caller.actor.identity)
             taken.append((bucket, self._take(bucket, limits.identity_commands_per_second, limits.identity_burst, now)))
+        self._keep(taken, now)
+
+    def admit_request(self, hosted: Hosted) -> None:
+        """The same for a request of the application's server that gives no command."""
+        rate, now = hosted.project.limits.commands_per_second, hosted.engine.clock.monotonic()
+        if rate is not None:
+            self._keep([self._of_project(hosted.project, rate, now)], now)
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def _of_project(self, project: Project, rate: float, now: float) -> tuple[_Bucket, float]:
+        bucket = _Bucket(project.app_id, "")
+        return bucket, self._take(bucket, rate, project.limits.burst, now)
+
+    def _keep(self, taken: Iterable[tuple[_Bucket, float]], now: float) -> None:
         for bucket, full_at in taken:
             # Behind all others: the order is that of use.
             self._full_at.pop(bucket, None)
             self._full_at[bucket] = full_at
-        if taken:
-            self._forget(now)
-
-    def __len__(self) -> int:
-        return len(self._full_at)
+        self._forget(now)
 
     def _take(self, bucket: _Bucket, rate: float, burst: int | None, now: float) -> float:
         """When the bucket is full again, with one command less in it. Raises `RateLimited`."""
@@ -65,7 +79,9 @@ class Rates:
         if wait > _TICK:
             who = f"{bucket.identity!r} gives" if bucket.identity else "the project's people give"
             raise RateLimited(
-                f"{who} commands too fast; try again in {wait:.1f} s", details={"retry_after": round(wait, 3)}
+                # Rounded up: never a wait of nothing, nor one that is a little too short.
+                f"{who} commands too fast; try again in {wait:.1f} s",
+                details={"retry_after": ceil(wait * 1e3) / 1e3},
             )
         return full_at
 

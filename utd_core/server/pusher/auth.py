@@ -21,6 +21,7 @@ from starlette.requests import Request
 
 from ...errors import Forbidden, InvalidInput
 from ..callers import Caller, Credential, caller_of
+from ..features import check_signaling
 from ..http.bodies import parse_object, read_bytes
 from ..projects import Host
 from .identities import actor_of_data, channel_data, expiry_of, user_data, user_of_data
@@ -46,6 +47,8 @@ class AuthApi:
         fields = await _fields(request)
         socket_id, channel = _socket_id(fields), _text(fields, "channel_name")
         kind = kind_of(channel)
+        if not kind.is_of_engine:
+            check_signaling(caller.hosted.project)
         if caller.credential is Credential.SECRET:
             data = self._given_data(kind, fields.get("channel_data"))
         elif kind.is_of_engine:

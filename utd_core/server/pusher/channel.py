@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 import anyio
 
-from ...broker import Listener, MessageBus
-from ...concurrency import TaskScope
+from ...bus import Listener, MessageBus
+from ...concurrency import Clock, TaskScope
 from ...engine import Engine
 from .frames import Frame
 from .names import ChannelKind
+from .peers import Peers
 from .presence import Members
+from .roster import MARK, Roster
 from .settings import PusherSettings
 from .socket import Socket
 
@@ -25,7 +28,11 @@ AT_ONCE = 1_024
 
 @dataclass(slots=True, eq=False)
 class Surroundings:
-    """What the channels of a project on one node share. `delivered` counts frames that were handed to sockets."""
+    """What the channels of a project on one node share.
+
+    `node`: what the hub is called among the nodes, `peers` are its like there; `on_return` is called when one that was
+    given up is back. `delivered` counts frames that were handed to sockets.
+    """
 
     app_id: str
     engine: Engine
@@ -33,7 +40,19 @@ class Surroundings:
     scope: TaskScope
     settings: PusherSettings
     on_unused: Callable[[Channel], None]
+    on_return: Callable[[], None]
+    peers: Peers = field(default_factory=Peers)
+    node: str = field(default_factory=lambda: secrets.token_hex(6))
     delivered: int = 0
+
+    @property
+    def clock(self) -> Clock:
+        return self.engine.clock
+
+    def heard(self, node: str) -> None:
+        """A node has said something."""
+        if node != self.node and self.peers.heard(node, self.clock.monotonic()):
+            self.on_return()
 
     def topic(self, channel: str) -> str:
         """Where the nodes tell each other what is said on a channel."""
@@ -127,18 +146,21 @@ class Channel(ABC):
 
 
 class Talk:
-    """What is said on a channel by the application and by clients, from whichever node."""
+    """What is said on a channel by the application and by clients, from whichever node; and by nodes of its members."""
 
-    __slots__ = ("_around", "_channel", "_listener")
+    __slots__ = ("_around", "_channel", "_listener", "_roster")
 
-    def __init__(self, channel: Channel, around: Surroundings) -> None:
+    def __init__(self, channel: Channel, around: Surroundings, roster: Roster | None = None) -> None:
         self._channel = channel
         self._around = around
+        self._roster = roster
         self._listener: Listener | None = None
 
     async def open(self) -> None:
-        """Listen. Raises `Closed` or `StoreFailed`."""
-        self._listener = await self._around.bus.subscribe(self._around.topic(self._channel.name), self._hear)
+        """Listen. Idempotent. Raises `Closed` or `Unavailable`."""
+        if self._listener is None:
+            topic = self._around.topic(self._channel.name)
+            self._listener = await self._around.bus.subscribe(topic, self._hear, interrupted=self._interrupted)
 
     def close(self) -> None:
         """Idempotent."""
@@ -147,8 +169,16 @@ class Talk:
             self._around.bus.unsubscribe(listener)
 
     async def _hear(self, message: bytes) -> None:
+        if self._roster is not None and message.startswith(MARK):
+            self._around.heard(self._roster.hear(message))
+            return
         skip, _, text = message.decode().partition("\n")
         await self._channel.hand_out(Frame(text), skip)
+
+    async def _interrupted(self) -> None:
+        """What was said is lost, as it would be on the way to a client; who is here can be asked."""
+        if self._roster is not None:
+            self._roster.compare()
 
 
 def topic_of(app_id: str, channel: str) -> str:

@@ -17,6 +17,7 @@ from ...errors import (
     UTDStreamException,
 )
 from ...model.command import Actor
+from ..features import check_signaling
 from . import frames
 from .codes import CloseCode
 from .identities import actor_of_data, user_of_data, user_of_token
@@ -75,6 +76,7 @@ class Dialogue:
                 with self._hub.channels.engine_channel(wish.channel, kind) as engine_channel:
                     await engine_channel.join(socket, actor, wish.recover, good_until)
             else:
+                check_signaling(self._hub.project)
                 member = self._member(socket, wish, kind)
                 with self._hub.channels.app_channel(wish.channel, kind) as app_channel:
                     await app_channel.join(socket, member)
@@ -134,6 +136,8 @@ class Dialogue:
                 raise Conflict("you do not follow this channel; subscribe first", code=ErrorCode.NOT_JOINED)
             if not place.channel.kind.talks:
                 raise Forbidden("client events go to private and presence channels, and to calls")
+            if not place.channel.kind.is_of_engine:
+                check_signaling(hub.project)
             if not socket.client_events.take(hub.clock.monotonic()):
                 raise RateLimited("you send too many client events; wait a moment")
             frame = frames.app_event(event.channel, event.event, event.data, place.user_id)

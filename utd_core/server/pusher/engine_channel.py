@@ -69,9 +69,8 @@ class EngineChannel(Channel):
             raise
         self._take(follower)
         recovered = None if recover is None else missed is not None
-        socket.send(frames.subscribed(self.name, head=self._head, recovered=recovered))
-        for published in missed or ():
-            socket.send(published.frame)
+        answer = frames.subscribed(self.name, head=self._head, recovered=recovered)
+        socket.send_all([answer, *(published.frame for published in missed or ())])
 
     def end(self, follower: Follower) -> None:
         """The engine lets somebody go: after the events that it has published and we have not handed out yet."""
@@ -103,8 +102,9 @@ class EngineChannel(Channel):
 
     def _left(self, place: Place) -> None:
         assert isinstance(place, Follower)
-        assert place.admission is not None
-        self._engine.dismiss(place.admission)
+        admission, place.admission = place.admission, None
+        assert admission is not None
+        self._engine.dismiss(admission)
 
     async def _run(self) -> None:
         try:

@@ -6,22 +6,25 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
 from starlette.types import Send
 
-from ...broker import Listener, MessageBus
+from ...bus import Answering, Listener, MessageBus, Questions
 from ...concurrency import TaskScope, within
-from ...errors import DeadlineExceeded, UTDStreamException
+from ...errors import Closed, DeadlineExceeded, Unavailable, UTDStreamException
 from ..projects import Host, Hosted, Project
-from .channel import as_message
+from .census import CENSUS, count_channels
+from .channel import as_message, topic_of
 from .codes import CloseCode
 from .dialogue import Dialogue
 from .frames import Frame
 from .heartbeat import Heartbeat
 from .outbox import Outbox
 from .pace import Pace
+from .peers import GREETING
 from .protocol import Refusal
 from .registry import Registry
 from .settings import PusherSettings
@@ -33,7 +36,8 @@ log = logging.getLogger("utd_core.server")
 PULSE = 1.0
 """Seconds between two looks at what is due."""
 ORDERS = ""
-"""No channel has this name: here the nodes tell each other what to do."""
+"""No channel has this name: here the nodes tell each other what to do, and that they are there."""
+_END, _ALIVE, _GONE = "end ", "alive ", "gone "
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class HubStatistics:
 class Hub:
     """Opened with the first connection of a project, and there until the server ends."""
 
-    def __init__(self, host: Host, hosted: Hosted, bus: MessageBus, settings: PusherSettings) -> None:
+    def __init__(self, host: Host, hosted: Hosted, questions: Questions, settings: PusherSettings) -> None:
         self.engine = hosted.engine
         self.clock = hosted.engine.clock
         self.project: Project = hosted.project
@@ -68,14 +72,18 @@ class Hub:
         self.sockets: dict[str, Socket] = {}
         self.client_events = 0
         self._host = host
-        self._bus = bus
+        self._bus = bus = questions.bus
+        self._questions = questions
         self._scope = TaskScope(f"sockets of {hosted.project.app_id}")
         self.channels = Registry(hosted.project.app_id, hosted.engine, bus, self._scope, settings)
         self.heartbeat = Heartbeat(self.clock, settings)
         self.dialogue = Dialogue(self)
         self._users: dict[str, set[Socket]] = {}
         self._orders: Listener | None = None
+        self._census: Answering | None = None
+        self._greeted_at = self.clock.monotonic()
         self._draining = False
+        self._is_troubled = False
         self._connected = 0
         self._closed: Counter[int] = Counter()
         self._somebody = asyncio.Event()
@@ -83,8 +91,14 @@ class Hub:
         self._nobody.set()
 
     async def open(self) -> None:
-        """Raises `Closed` or `StoreFailed`."""
-        self._orders = await self._bus.subscribe(self.channels.around.topic(ORDERS), self._obey)
+        """Raises `Closed` or `Unavailable`."""
+        around = self.channels.around
+        self._orders = await self._bus.subscribe(around.topic(ORDERS), self._obey, interrupted=self._interrupted)
+        try:
+            self._census = await self._questions.answer(around.topic(CENSUS), self._count)
+        except BaseException:
+            self._bus.unsubscribe(self._orders)
+            raise
         await self._scope.open()
         self._scope.start(self._live)
 
@@ -92,6 +106,11 @@ class Hub:
         """Send everybody away, and end. Idempotent."""
         await self.drain()
         await self._scope.aclose()
+        if self._census is not None:
+            self._census.stop()
+        if self._orders is not None:
+            with suppress(Closed, Unavailable):
+                await self._order(_GONE + self.channels.around.node)
         self.channels.close()
         orders, self._orders = self._orders, None
         if orders is not None:
@@ -142,6 +161,7 @@ class Hub:
         self.sign_out(socket)
         self.heartbeat.gone(socket)
         self.sockets.pop(socket.id, None)
+        socket.outbox.release()
         if not self.sockets:
             self._nobody.set()
 
@@ -160,7 +180,7 @@ class Hub:
                 del self._users[user.id]
 
     async def publish(self, channel: str, frame: Frame, skip: str = "") -> None:
-        """Have a frame handed out on every node, but not to the socket `skip`. Raises `Closed`, `StoreFailed`."""
+        """Have a frame handed out on every node, but not to the socket `skip`. Raises `Closed`, `Unavailable`."""
         await self._bus.publish(self.channels.around.topic(channel), as_message(frame, skip))
 
     def statistics(self) -> HubStatistics:
@@ -176,10 +196,39 @@ class Hub:
             closed=dict(self._closed),
         )
 
+    async def _order(self, text: str) -> None:
+        await self._bus.publish(self.channels.around.topic(ORDERS), text.encode())
+
     async def _obey(self, message: bytes) -> None:
-        """The one order that there is: to end the connections of a user."""
-        for socket in list(self._users.get(message.decode(), ())):
-            socket.close(CloseCode.UNAUTHORIZED, "the server ended the connections of this user")
+        text, around = message.decode(), self.channels.around
+        if text.startswith(_END):
+            for socket in list(self._users.get(text.removeprefix(_END), ())):
+                socket.close(CloseCode.UNAUTHORIZED, "the server ended the connections of this user")
+        elif text.startswith(_ALIVE):
+            around.heard(text.removeprefix(_ALIVE))
+        elif text.startswith(_GONE):
+            node = text.removeprefix(_GONE)
+            around.peers.gone(node)
+            self.channels.lose(node)
+
+    async def _interrupted(self) -> None:
+        self.channels.around.peers.forgive(self.clock.monotonic())
+
+    async def _count(self, question: bytes) -> bytes:
+        return count_channels(self.channels, question)
+
+    async def _greet(self) -> None:
+        """Say that this node is there, where others count on it, and see which of them are not."""
+        around = self.channels.around
+        if not self._bus.statistics().connected:
+            # Nobody can be heard, and who is gone will be seen when they can.
+            around.peers.forgive(self.clock.monotonic())
+            return
+        for node in around.peers.give_up(self.clock.monotonic()):
+            self.channels.lose(node)
+        if self.channels.has_members:
+            with suppress(Closed, Unavailable):
+                await self._order(_ALIVE + around.node)
 
     async def _live(self) -> None:
         """Look at what is due, as long as there is somebody."""
@@ -192,24 +241,38 @@ class Hub:
             now = self.clock.monotonic()
             self.heartbeat.beat()
             self.channels.forget_idle(now)
+            if now - self._greeted_at >= GREETING:
+                self._greeted_at = now
+                self._scope.start(self._greet)
+            await self._look_up()
             if now - inspected_at >= self.settings.inspect_interval:
                 inspected_at = now
-                try:
-                    await self._inspect()
-                except UTDStreamException as error:
-                    log.warning("project %s cannot be looked up: %s", self.project.app_id, error)
-                except Exception:
-                    log.exception("project %s cannot be looked up", self.project.app_id)
+                self._inspect()
 
-    async def _inspect(self) -> None:
-        """Look whether everybody may still be here. Raises what the host raises."""
-        hosted = await self._host.find(self.project.app_id)
+    async def _look_up(self) -> None:
+        """Look what the project is now."""
+        try:
+            hosted = await self._host.find(self.project.app_id)
+        except UTDStreamException as error:
+            if not self._is_troubled:
+                log.warning("project %s cannot be looked up: %s", self.project.app_id, error)
+            self._is_troubled = True
+            return
+        except Exception:
+            log.exception("project %s cannot be looked up", self.project.app_id)
+            return
+        self._is_troubled = False
         if hosted is None:
             self._close_all(CloseCode.NO_SUCH_APP, "this project is gone")
+        elif hosted.engine is not self.engine:
+            self._close_all(CloseCode.RECONNECT, "this project was made anew; come back")
         elif hosted.project.suspended:
             self._close_all(CloseCode.SUSPENDED, "this project is suspended")
         else:
             self.project = hosted.project
+
+    def _inspect(self) -> None:
+        """Look whether everybody may still be here."""
         now = self.clock.now()
         for socket in list(self.sockets.values()):
             if socket.good_until <= now:
@@ -218,3 +281,8 @@ class Hub:
     def _close_all(self, code: CloseCode, reason: str) -> None:
         for socket in list(self.sockets.values()):
             socket.close(code, reason)
+
+
+async def end_connections(bus: MessageBus, app_id: str, user_id: str) -> None:
+    """End a user's connections on every node. Raises `Closed`, `Unavailable`."""
+    await bus.publish(topic_of(app_id, ORDERS), f"{_END}{user_id}".encode())

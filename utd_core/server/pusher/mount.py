@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from ...broker import LocalMessages, MessageBus
+from ...bus import LocalMessages, MessageBus, Questions
 from ...errors import Closed, ErrorCode, InvalidInput, MethodNotAllowed, NotFound
 from ..answers import answer
+from ..app_settings import AppSettings
+from ..http.rates import Rates
 from ..mounts import EVENTS
 from ..paths import segments_of
 from ..projects import Host, Hosted
@@ -34,28 +36,39 @@ class PusherStatistics:
 class PusherMount:
     """Event sockets, the trigger API and the signing of subscriptions, for all projects of a host. A `Mount`.
 
-    `bus` is how the nodes of a server talk to each other; one that is handed in stays its owner's to close.
+    `bus` is how the nodes of a server talk to each other; one that is handed in is open, and its owner's to close.
+    `rates` are those that triggers share with commands.
     """
 
     prefixes = (EVENTS, "/apps/", "/users/", "/api/v1/channels/")
 
-    def __init__(self, host: Host, *, settings: PusherSettings | None = None, bus: MessageBus | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        *,
+        settings: PusherSettings | None = None,
+        bus: MessageBus | None = None,
+        rates: Rates | None = None,
+    ) -> None:
         self._host = host
         self._settings = settings or PusherSettings()
-        self._own_bus = None if bus is not None else LocalMessages()
-        self._bus: MessageBus = bus or self._own_bus or LocalMessages()
+        self._bus = bus or LocalMessages()
+        self._owns_bus = bus is None
+        self._questions = Questions(self._bus)
         self._hubs: dict[str, Hub] = {}
         self._opening = asyncio.Lock()
         self._closed = False
         self._door = Door(host, self._settings, self._hub_of)
-        self._trigger = TriggerApi(host, self._settings, self._bus, self._hubs)
+        rates = rates or Rates(AppSettings().max_buckets)
+        self._trigger = TriggerApi(host, self._settings, self._questions, rates)
         self._auth = AuthApi(host, self._settings)
 
     async def open(self) -> None:
-        """Raises `Closed` after `aclose`."""
+        """Raises `Closed` after `aclose`, and `Unavailable` where the other nodes cannot be reached."""
         self._check_open()
-        if self._own_bus is not None:
-            await self._own_bus.open()
+        if self._owns_bus:
+            await self._bus.open()
+        await self._questions.open()
 
     async def aclose(self) -> None:
         """Send every client away with 4200, and end. Idempotent."""
@@ -63,8 +76,9 @@ class PusherMount:
         async with self._opening:
             await asyncio.gather(*(hub.aclose() for hub in self._hubs.values()))
             self._hubs.clear()
-            if self._own_bus is not None:
-                await self._own_bus.aclose()
+            await self._questions.aclose()
+            if self._owns_bus:
+                await self._bus.aclose()
 
     async def drain(self) -> None:
         """Take nobody in any more, and send every client to another node (4200). For a server that is about to end."""
@@ -95,7 +109,7 @@ class PusherMount:
         await answer(json_text(answered).encode())(scope, receive, send)
 
     async def _hub_of(self, hosted: Hosted) -> Hub:
-        """The hub of a project, opened now where it is not. Raises `Closed` or `StoreFailed`."""
+        """The hub of a project, opened now where it is not. Raises `Closed` or `Unavailable`."""
         app_id = hosted.project.app_id
         hub = self._hubs.get(app_id)
         if hub is None or hub.engine is not hosted.engine:
@@ -106,7 +120,7 @@ class PusherMount:
                     await hub.aclose()
                     hub = None
                 if hub is None:
-                    hub = Hub(self._host, hosted, self._bus, self._settings)
+                    hub = Hub(self._host, hosted, self._questions, self._settings)
                     await hub.open()
                     self._hubs[app_id] = hub
         hub.project = hosted.project

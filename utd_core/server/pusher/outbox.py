@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any
 
 import anyio
@@ -90,6 +90,18 @@ class Outbox:
             return
         self._begin(frame.message)
 
+    def push_all(self, frames: Sequence[Frame]) -> None:
+        """The same for several, in one piece where the server lets us."""
+        if self._closing is None and self._held is None and self._wire is not None:
+            try:
+                if self._wire.write(b"".join([frame.raw for frame in frames])):
+                    return
+            except Exception as error:  # noqa: BLE001  # the same
+                self._failed(error)
+                return
+        for frame in frames:
+            self.push(frame)
+
     def close(self, code: int, reason: str) -> None:
         """End it after what was pushed. Idempotent: the first code counts."""
         if self._closing is None:
@@ -113,6 +125,12 @@ class Outbox:
         self._give_up()
         if self._wire is not None:
             self._wire.abort()
+
+    def release(self) -> None:
+        """The connection is gone: nothing is taken any more, and nobody is held. Idempotent."""
+        if self._closing is None:
+            self._closing = closing_message(_ABNORMAL, "")
+        self._on_closing = _nobody
 
     def _begin(self, message: dict[str, Any]) -> None:
         """Send a message; a task goes on with it if it has to wait."""
@@ -171,6 +189,10 @@ class Outbox:
             while self._held.get_nowait() is not None:
                 pass
         self._held_bytes = 0
+
+
+def _nobody(code: int) -> None:
+    """Hears of an end that everybody knows of already."""
 
 
 def closing_message(code: int, reason: str) -> dict[str, Any]:

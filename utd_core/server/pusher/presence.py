@@ -1,19 +1,23 @@
-"""Who is in a presence channel: users, each once, with whatever number of sockets.
+"""Who is in a presence channel: users, each once, with whatever number of sockets, on whatever number of nodes.
 
-Nothing here knows a socket or a time.
+Nothing here knows a socket, a message or a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import InvalidInput, TooLarge
 from .frames import json_text
 from .protocol import read_object, size_of
 
 MAX_USER_ID = 128
+
+HERE = ""
+"""This node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,30 +28,61 @@ class Member:
     user_info: Any = None
 
 
-class Members:
-    """The list of one channel."""
+class Change(NamedTuple):
+    """Who is new in the channel, and who is no more in it."""
 
-    __slots__ = ("_counts", "_members")
+    added: Collection[Member]
+    removed: Collection[str]
+
+
+class Members:
+    """The list of one channel. What is said first of a user holds, until the user is nowhere any more."""
+
+    __slots__ = ("_counts", "_members", "_nodes")
 
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
+        # How many connections a user has here.
         self._counts: dict[str, int] = {}
+        self._nodes: dict[str, dict[str, Member]] = {HERE: {}}
+
+    @property
+    def here(self) -> Mapping[str, Member]:
+        """Those who have a connection to this node, by user id."""
+        return self._nodes[HERE]
+
+    @property
+    def elsewhere(self) -> AbstractSet[str]:
+        """The other nodes that somebody is on."""
+        return self._nodes.keys() - {HERE}
 
     def join(self, member: Member) -> bool:
-        """One connection more; whether it is the user's first. What the first one says of the user holds."""
-        count = self._counts.get(member.user_id, 0)
-        self._counts[member.user_id] = count + 1
-        self._members.setdefault(member.user_id, member)
-        return count == 0
+        """One connection more here; whether the user is new in the channel."""
+        self._counts[member.user_id] = self._counts.get(member.user_id, 0) + 1
+        return self._add(HERE, member)
 
     def leave(self, user_id: str) -> bool:
-        """One connection less; whether it was the user's last."""
+        """One connection less here; whether the user is no more in the channel."""
         count = self._counts.get(user_id, 0) - 1
         if count > 0:
             self._counts[user_id] = count
             return False
         self._counts.pop(user_id, None)
-        return self._members.pop(user_id, None) is not None
+        return self._remove(HERE, user_id)
+
+    def replace(self, node: str, members: Collection[Member]) -> Change:
+        """Everybody who is on another node; nobody, where that is gone."""
+        there = {member.user_id for member in members}
+        return self.change(node, members, [user_id for user_id in self._nodes.get(node, ()) if user_id not in there])
+
+    def change(self, node: str, joined: Collection[Member], left: Collection[str]) -> Change:
+        """What is different on another node."""
+        self._nodes.setdefault(node, {})
+        added = [member for member in joined if self._add(node, member)]
+        removed = [user_id for user_id in left if self._remove(node, user_id)]
+        if not self._nodes[node]:
+            del self._nodes[node]
+        return Change(added, removed)
 
     def __contains__(self, user_id: object) -> bool:
         return user_id in self._members
@@ -66,6 +101,18 @@ class Members:
             "hash": {user_id: member.user_info for user_id, member in self._members.items()},
         }
         return json_text({"presence": presence})
+
+    def _add(self, node: str, member: Member) -> bool:
+        self._nodes[node].setdefault(member.user_id, member)
+        return self._members.setdefault(member.user_id, member) is member
+
+    def _remove(self, node: str, user_id: str) -> bool:
+        if self._nodes[node].pop(user_id, None) is None:
+            return False
+        if any(user_id in there for there in self._nodes.values()):
+            return False
+        del self._members[user_id]
+        return True
 
 
 def read_member(channel_data: str, member_bytes: int) -> Member:

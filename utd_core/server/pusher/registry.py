@@ -10,13 +10,14 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...broker import MessageBus
+from ...bus import MessageBus
 from ...concurrency import TaskScope
 from ...engine import Engine
 from .app_channel import AppChannel
 from .channel import Channel, Surroundings
 from .engine_channel import EngineChannel
 from .names import ChannelKind
+from .roster import Roster
 from .settings import PusherSettings
 
 
@@ -26,7 +27,7 @@ class Registry:
     def __init__(
         self, app_id: str, engine: Engine, bus: MessageBus, scope: TaskScope, settings: PusherSettings
     ) -> None:
-        self.around = Surroundings(app_id, engine, bus, scope, settings, self._unused)
+        self.around = Surroundings(app_id, engine, bus, scope, settings, self._unused, self.compare)
         self._channels: dict[str, Channel] = {}
         # Since when nobody is there, the longest empty first.
         self._idle: OrderedDict[EngineChannel, float] = OrderedDict()
@@ -61,6 +62,28 @@ class Registry:
     @property
     def is_empty(self) -> bool:
         return not self._channels
+
+    @property
+    def has_members(self) -> bool:
+        """Whether somebody is in a presence channel here."""
+        return any(channel.members is not None for channel in self)
+
+    def compare(self) -> None:
+        """Have each presence channel ask anew who is elsewhere."""
+        for roster in self._rosters():
+            roster.compare()
+
+    def lose(self, node: str) -> None:
+        """Another node is gone, with everybody who was there."""
+        for roster in self._rosters():
+            roster.lose(node)
+
+    def _rosters(self) -> list[Roster]:
+        return [
+            channel.roster
+            for channel in self._channels.values()
+            if isinstance(channel, AppChannel) and channel.roster is not None
+        ]
 
     def forget_idle(self, now: float) -> None:
         """Let go of the engine's channels that nobody has followed for a while (`now`: monotonic seconds)."""

@@ -19,7 +19,7 @@ class PusherSettings:
     - `activity_timeout`: silence after which either side asks for a sign of life, told to the client in whole seconds;
       `pong_timeout`: how long the answer may take.
     - `close_timeout`: how long a client may take to close; then the connection is cut.
-    - `inspect_interval`: between two looks at whether the project is suspended and users' tokens are good.
+    - `inspect_interval`: between two looks at whether users' tokens are good.
 
     What a client sends
     - `message_bytes`: one message; `event_bytes`: the data of one event.

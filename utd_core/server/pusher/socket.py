@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,10 @@ class Socket:
     def send(self, frame: Frame) -> None:
         """Never waits."""
         self.outbox.push(frame)
+
+    def send_all(self, frames: Sequence[Frame]) -> None:
+        """The same for several."""
+        self.outbox.push_all(frames)
 
     def close(self, code: int, reason: str) -> None:
         """End it after what was sent."""

@@ -8,11 +8,15 @@ through ASGI. `benchmarks/fanout.py` has the figures.
 
 from __future__ import annotations
 
+from asyncio import BaseTransport
 from typing import Any, Protocol
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.protocol import State
+
+from ..connections import HttpConnection
 
 EXTENSION = "utd.wire"
 
@@ -43,6 +47,19 @@ class WireProtocol(WebSocketsSansIOProtocol):
             extensions: dict[str, Any] = self.scope.setdefault("extensions", {})
             extensions[EXTENSION] = self
 
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        before = self.transport.get_protocol()
+        if isinstance(before, HttpToolsProtocol):
+            before.parser = None  # type: ignore[assignment]  # it has read its last request
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of whatever holds this one: a connection of kilobytes is not left to the garbage collector."""
+        super().connection_lost(exc)
+        self.conn.parser.close()
+        if hasattr(self, "scope"):
+            self.scope["extensions"].pop(EXTENSION, None)
+
     def write(self, frame: bytes) -> bool:
         if self.conn.state is not State.OPEN or self.disconnected or not self.writable.is_set():
             return False
@@ -57,6 +74,7 @@ class WireProtocol(WebSocketsSansIOProtocol):
 
 
 UVICORN_OPTIONS: dict[str, Any] = {
+    "http": HttpConnection,
     "ws": WireProtocol,
     # One message of a client; `PusherSettings.message_bytes` is not above it.
     "ws_max_size": 65_536,

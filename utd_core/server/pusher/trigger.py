@@ -10,19 +10,19 @@
 | `POST /apps/{app_id}/users/{user_id}/terminate_connections` | end the connections of a user |
 
 Requests are signed (`signatures.py`). What is malformed is answered 400 here, as the protocol's libraries expect. What
-is asked is answered from this node alone.
+is asked is answered by all nodes together; one that does not answer in time is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from ...broker import MessageBus
+from ...bus import Questions
 from ...errors import (
     ErrorCode,
     Forbidden,
@@ -32,12 +32,15 @@ from ...errors import (
     TooLarge,
     Unauthenticated,
 )
+from ..features import check_signaling
 from ..http.bodies import parse_object, read_bytes
+from ..http.rates import Rates
 from ..paths import path_of
 from ..projects import Host, Hosted
-from .channel import Channel, as_message, topic_of
+from .census import Census, Figures
+from .channel import as_message, topic_of
 from .frames import Frame, app_event, json_text
-from .hub import ORDERS, Hub
+from .hub import end_connections
 from .names import ChannelKind, kind_of
 from .presence import MAX_USER_ID
 from .protocol import MAX_EVENT_NAME, RESERVED, check_event_size
@@ -64,13 +67,14 @@ class Trigger:
 
 
 class TriggerApi:
-    """`hubs`: the open ones of this node, by app id."""
+    """`questions`: to the other nodes."""
 
-    def __init__(self, host: Host, settings: PusherSettings, bus: MessageBus, hubs: Mapping[str, Hub]) -> None:
+    def __init__(self, host: Host, settings: PusherSettings, questions: Questions, rates: Rates) -> None:
         self._host = host
         self._settings = settings
-        self._bus = bus
-        self._hubs = hubs
+        self._bus = questions.bus
+        self._census = Census(questions)
+        self._rates = rates
 
     async def serve(self, request: Request, segments: Sequence[str]) -> Mapping[str, Any]:
         """What the request is answered, 200. Raises what the error tree has for it."""
@@ -93,15 +97,15 @@ class TriggerApi:
             case ["apps", app_id, "channels"]:
                 _check_method(request, "GET")
                 hosted, _ = await self._signed(request, app_id)
-                return self._channels(hosted, dict(_query_of(request)))
+                return await self._channels(hosted, dict(_query_of(request)))
             case ["apps", app_id, "channels", channel]:
                 _check_method(request, "GET")
                 hosted, _ = await self._signed(request, app_id)
-                return self._channel(hosted, channel, dict(_query_of(request)))
+                return await self._channel(hosted, channel, dict(_query_of(request)))
             case ["apps", app_id, "channels", channel, "users"]:
                 _check_method(request, "GET")
                 hosted, _ = await self._signed(request, app_id)
-                return self._users(hosted, channel)
+                return await self._users(hosted, channel)
             case ["apps", app_id, "users", user_id, "terminate_connections"]:
                 _check_method(request, "POST")
                 hosted, _ = await self._signed(request, app_id)
@@ -127,16 +131,19 @@ class TriggerApi:
         check_request(hosted.project, request.method, path_of(request.scope), query, body, now, skew)
         if hosted.project.suspended:
             raise Forbidden("this project is suspended", code=ErrorCode.PROJECT_SUSPENDED)
+        self._rates.admit_request(hosted)
         return hosted, body
 
     # Events
 
     async def _events(self, hosted: Hosted, body: bytes) -> Mapping[str, Any]:
         trigger = self._read(parse_object(body, _DEPTH, _VALUES))
+        check_signaling(hosted.project)
         await self._publish(hosted, trigger)
         if not trigger.info:
             return {}
-        return {"channels": {name: self._info(hosted, name, trigger.info) for name in trigger.channels}}
+        found = await self._census.of(hosted.project.app_id, trigger.channels)
+        return {"channels": {name: _info(name, found.get(name), trigger.info) for name in trigger.channels}}
 
     async def _batch(self, hosted: Hosted, body: bytes) -> Mapping[str, Any]:
         batch = parse_object(body, _DEPTH, _VALUES).get("batch")
@@ -146,11 +153,17 @@ class TriggerApi:
             raise TooLarge(f"a batch has at most {self._settings.batch_events} events, got {len(batch)}")
         # All are looked at before the first one is sent.
         triggers = [self._read(event) for event in batch]
+        check_signaling(hosted.project)
         for trigger in triggers:
             await self._publish(hosted, trigger)
         if not any(trigger.info for trigger in triggers):
             return {}
-        return {"batch": [self._info(hosted, trigger.channels[0], trigger.info) for trigger in triggers]}
+        found = await self._census.of(hosted.project.app_id, [trigger.channels[0] for trigger in triggers])
+        return {
+            "batch": [
+                _info(name, found.get(name), trigger.info) for trigger in triggers for name in trigger.channels[:1]
+            ]
+        }
 
     def _read(self, event: Mapping[str, Any]) -> Trigger:
         name, data, skip = event.get("name"), event.get("data"), event.get("socket_id")
@@ -188,51 +201,47 @@ class TriggerApi:
 
     # Queries
 
-    def _channels(self, hosted: Hosted, query: Mapping[str, str]) -> Mapping[str, Any]:
+    async def _channels(self, hosted: Hosted, query: Mapping[str, str]) -> Mapping[str, Any]:
         prefix, info = query.get("filter_by_prefix", ""), _attributes(query.get("info"))
         if "user_count" in info and not prefix.startswith("presence-"):
             raise InvalidInput("only presence channels have a user_count; ask with filter_by_prefix=presence-")
-        found = (channel for channel in self._open(hosted) if channel.name.startswith(prefix))
-        return {"channels": {channel.name: _figures(channel, info) for channel in found}}
+        found = await self._census.beginning_with(hosted.project.app_id, prefix)
+        return {"channels": {name: _figures(figures, info) for name, figures in found.items()}}
 
-    def _channel(self, hosted: Hosted, name: str, query: Mapping[str, str]) -> Mapping[str, Any]:
-        return self._info(hosted, name, _attributes(query.get("info")))
+    async def _channel(self, hosted: Hosted, name: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+        info = _attributes(query.get("info"))
+        _check_countable(name, info)
+        found = await self._census.of(hosted.project.app_id, [name])
+        return _info(name, found.get(name), info)
 
-    def _info(self, hosted: Hosted, name: str, info: Sequence[str]) -> Mapping[str, Any]:
-        is_presence = kind_of(name) is ChannelKind.PRESENCE
-        if "user_count" in info and not is_presence:
-            raise InvalidInput("only presence channels have a user_count")
-        hub = self._hubs.get(hosted.project.app_id)
-        channel = None if hub is None else hub.channels.get(name)
-        return {"occupied": channel is not None, **_figures(channel, info)}
-
-    def _users(self, hosted: Hosted, name: str) -> Mapping[str, Any]:
+    async def _users(self, hosted: Hosted, name: str) -> Mapping[str, Any]:
         if kind_of(name) is not ChannelKind.PRESENCE:
             raise InvalidInput("only presence channels have users")
-        hub = self._hubs.get(hosted.project.app_id)
-        channel = None if hub is None else hub.channels.get(name)
-        members = None if channel is None else channel.members
-        return {"users": [{"id": user_id} for user_id in members or ()]}
-
-    def _open(self, hosted: Hosted) -> Iterable[Channel]:
-        hub = self._hubs.get(hosted.project.app_id)
-        return () if hub is None else hub.channels
+        found = (await self._census.of(hosted.project.app_id, [name])).get(name, Figures())
+        return {"users": [{"id": user_id} for user_id in found.users]}
 
     # Users
 
     async def _terminate(self, hosted: Hosted, user_id: str) -> Mapping[str, Any]:
         if not 1 <= len(user_id) <= MAX_USER_ID:
             raise InvalidInput(f"a user's id has 1 to {MAX_USER_ID} characters")
-        await self._bus.publish(topic_of(hosted.project.app_id, ORDERS), user_id.encode())
+        await end_connections(self._bus, hosted.project.app_id, user_id)
         return {}
 
 
-def _figures(channel: Channel | None, info: Sequence[str]) -> dict[str, int]:
-    members = None if channel is None else channel.members
-    known = {
-        "user_count": 0 if members is None else len(members),
-        "subscription_count": 0 if channel is None else len(channel.places),
-    }
+def _check_countable(name: str, info: Sequence[str]) -> None:
+    """Raise `InvalidInput` for what is no channel, or has no members to be counted."""
+    if kind_of(name) is not ChannelKind.PRESENCE and "user_count" in info:
+        raise InvalidInput("only presence channels have a user_count")
+
+
+def _info(name: str, found: Figures | None, info: Sequence[str]) -> Mapping[str, Any]:
+    _check_countable(name, info)
+    return {"occupied": found is not None, **_figures(found or Figures(), info)}
+
+
+def _figures(found: Figures, info: Sequence[str]) -> dict[str, int]:
+    known = {"user_count": len(found.users), "subscription_count": found.subscriptions}
     return {name: known[name] for name in info}
 
 

@@ -20,6 +20,8 @@ _ALSO_SPECIAL = [
     for network in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001::/23", "3fff::/20", "5f00::/16")
 ]
 """Special by the registries of IANA, and not known as such by every Python that this runs on."""
+_MOST_ADDRESSES = 4
+"""Of one host that are tried; a name may have as many as its owner likes."""
 
 
 def is_public(address: str) -> bool:
@@ -47,22 +49,29 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.host
-        address = await self._resolve(host, request.url.port or (443 if request.url.scheme == "https" else 80))
-        request.url = request.url.copy_with(host=address)
+        host, url = request.url.host, request.url
+        first, *others = await self._resolve(host, url.port or (443 if url.scheme == "https" else 80))
         # The certificate is that of the name; so is the header, which was made before.
         request.extensions = {**request.extensions, "sni_hostname": host}
-        return await self._inner.handle_async_request(request)
+        for address in (first, *others):
+            request.url = url.copy_with(host=address)
+            try:
+                return await self._inner.handle_async_request(request)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                # Nothing was sent, so the next one may be asked: of two families, often only one leads anywhere.
+                failure = error
+        raise failure
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    async def _resolve(self, host: str, port: int) -> str:
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of a host, each once, the best first; all of them are checked."""
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise httpx.ConnectError(f"{host} has no address: {error.strerror or error}") from None
-        addresses = [str(address[0]) for *_, address in found]
+        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         if not self._allow_private and not all(map(is_public, addresses)):
             raise Forbidden(f"{host} is not on the public internet; allow_private lets it be called")
-        return addresses[0]
+        return addresses[:_MOST_ADDRESSES]

@@ -24,22 +24,24 @@ _STORE_PAUSE = 1.0
 
 
 class Courier:
-    """`delivered` and `failed` count what became of tries; `name` is the endpoint's."""
+    """`delivered` and `failed` count what became of tries; `name` is the endpoint's. `sender` may be changed: the next
+    try is its."""
 
     def __init__(
         self, name: str, outbox: Outbox, sender: Sender, clock: Clock, scope: TaskScope, settings: WebhookSettings
     ) -> None:
         self.delivered = 0
         self.failed = 0
+        self.sender = sender
         self._name = name
         self._outbox = outbox
-        self._sender = sender
         self._clock = clock
         self._scope = scope
         self._settings = settings
         self._alarm = Alarm(clock, clock.now)
         self._carried = 0
         self._idle = asyncio.Event()
+        self._ended = False
 
     def wake(self) -> None:
         """There may be more."""
@@ -51,9 +53,14 @@ class Courier:
         self.wake()
         await self._idle.wait()
 
+    def end(self) -> None:
+        """Begin nothing any more; what is under way is finished."""
+        self._ended = True
+        self.wake()
+
     async def run(self) -> None:
-        """Deliver, for ever."""
-        while True:
+        """Deliver, until `end`."""
+        while not self._ended:
             try:
                 await self._round()
             except Closed:
@@ -63,6 +70,7 @@ class Courier:
                 log.warning("webhook %s: what waits cannot be read; it is tried again: %s", self._name, error)
                 self._alarm.set(self._clock.now() + _STORE_PAUSE)
             await self._alarm.wait()
+        self._idle.set()
 
     async def _round(self) -> None:
         """Take on as much as there is room for, and find out when to look again."""
@@ -84,7 +92,7 @@ class Courier:
         parcel: Parcel | None = first
         try:
             for _ in range(_IN_A_ROW):
-                if parcel is None:
+                if parcel is None or self._ended:
                     break
                 parcel = await self._try(parcel)
             if parcel is not None:
@@ -101,7 +109,7 @@ class Courier:
     async def _try(self, parcel: Parcel) -> Parcel | None:
         """One try; the next parcel of the lane that is now ours."""
         try:
-            await self._sender.send(parcel)
+            await self.sender.send(parcel)
         except NotTaken as reason:
             return await self._put_off(parcel, str(reason))
         except Exception as error:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ...errors import InvalidInput
 from ...model.event import EVENTS
+from .signatures import MOST_SECRETS
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _MOST_URL = 2_048
@@ -18,13 +19,13 @@ _SHORTEST_SECRET = 16
 class WebhookEndpoint:
     """A URL of the application that is told what happens.
 
-    `name` stays, whatever else changes: what waits, waits for it. The first of the `secrets` signs. `types`: the events
-    that it is told ("room_ended"), a star at the end for all that begin so ("seat_*"); none for every one.
-    Raises `InvalidInput`.
+    `name` stays, whatever else changes: what waits, waits for it. `secrets`: one that signs; two while it is changed.
+    `types`: the events that it is told ("room_ended"), a star at the end for all that begin so ("seat_*"); none for
+    every one. Raises `InvalidInput`.
     """
 
     name: str
-    url: str
+    url: str = field(repr=False)  # it may hold a token
     secrets: tuple[str, ...] = field(repr=False)
     types: tuple[str, ...] = ()
 
@@ -34,6 +35,8 @@ class WebhookEndpoint:
         _check_url(self.name, self.url)
         if not self.secrets or any(len(secret) < _SHORTEST_SECRET for secret in self.secrets):
             raise InvalidInput(f"webhook {self.name!r} needs secrets of {_SHORTEST_SECRET} characters at least")
+        if len(self.secrets) > MOST_SECRETS:
+            raise InvalidInput(f"webhook {self.name!r} has {len(self.secrets)} secrets; give {MOST_SECRETS} at most")
         for pattern in self.types:
             if not any(_fits(pattern, type) for type in EVENTS):
                 raise InvalidInput(f"webhook {self.name!r} wants {pattern!r:.80}, which is no type of event")

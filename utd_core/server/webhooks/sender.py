@@ -16,6 +16,8 @@ from .signatures import SIGNATURE, sign
 _MOST_READ = 65_536
 """Bytes of an answer that are read so that its connection can be used again; what they say is of no interest."""
 _MOST_REASON = 200
+_CONNECTS = 3
+"""Addresses that may be silent before the time is over."""
 
 
 class NotTaken(Exception):
@@ -36,10 +38,10 @@ class Sender:
         self._settings = settings
         self._clock = clock
         guarded = transport or GuardedTransport(allow_private=settings.allow_private)
-        # The time of the whole is bounded below; a redirect might lead anywhere, so none is followed.
-        self._client = httpx.AsyncClient(
-            transport=guarded, timeout=settings.timeout, follow_redirects=False, trust_env=False
-        )
+        # The time of the whole is bounded below; an address that does not answer leaves some of it for the next one.
+        timeout = httpx.Timeout(settings.timeout, connect=settings.timeout / _CONNECTS)
+        # A redirect might lead anywhere, so none is followed.
+        self._client = httpx.AsyncClient(transport=guarded, timeout=timeout, follow_redirects=False, trust_env=False)
 
     async def aclose(self) -> None:
         """Idempotent."""
@@ -53,7 +55,7 @@ class Sender:
         headers = {
             "content-type": "application/json",
             "user-agent": f"utd-core/{__version__}",
-            SIGNATURE: sign(body, self._endpoint.secrets[0]),
+            SIGNATURE: sign(body, self._endpoint.secrets),
         }
         try:
             await within(self._clock, self._settings.timeout, self._post(body, headers), "")

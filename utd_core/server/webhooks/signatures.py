@@ -1,6 +1,7 @@
 """How a delivery is signed, and how an application finds out that it is real.
 
 - The header `X-UTD-Signature` is `sha256=` and the HMAC-SHA256 of the raw body, in hex, with the endpoint's secret.
+  While a secret is changed there are two such values, with a comma between them: knowing one of the secrets is enough.
 - The body holds the time of this very try (`sent_at`), so what somebody recorded cannot be sent again later.
 - The event's `id` is the same in every try. Deliver-at-least-once means: an application remembers those it has seen, at
   least for as long as `verify` lets an old one through.
@@ -21,6 +22,9 @@ from ...errors import Unauthenticated
 SIGNATURE = "X-UTD-Signature"
 TOLERANCE = 300.0
 """Seconds."""
+
+MOST_SECRETS = 2
+"""Of one endpoint: the present one, and the one before it or after it."""
 
 _SCHEME = "sha256="
 
@@ -47,9 +51,10 @@ class Delivery:
     data: Mapping[str, Any]
 
 
-def sign(body: bytes, secret: str) -> str:
-    """The value of the header."""
-    return _SCHEME + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+def sign(body: bytes, secrets: str | Sequence[str]) -> str:
+    """The value of the header, for the endpoint's secret, or for several."""
+    known = (secrets,) if isinstance(secrets, str) else secrets
+    return ",".join(_SCHEME + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest() for secret in known)
 
 
 def verify(
@@ -66,8 +71,9 @@ def verify(
     Compares in constant time. Raises `Unauthenticated` for everything that is not a fresh delivery of ours.
     """
     known = (secrets,) if isinstance(secrets, str) else secrets
-    given = (signature or "").encode()
-    if sum(hmac.compare_digest(given, sign(body, secret).encode()) for secret in known) == 0:
+    given = [value.strip().encode() for value in (signature or "").split(",", MOST_SECRETS)[:MOST_SECRETS]]
+    right = [sign(body, secret).encode() for secret in known]
+    if sum(hmac.compare_digest(one, other) for one in given for other in right) == 0:
         raise Unauthenticated("this is not signed with the endpoint's secret; refuse it")
     try:
         delivery = Delivery(**{"epoch": None, "room": None, "call": None, **json.loads(body)})

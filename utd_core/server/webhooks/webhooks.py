@@ -32,8 +32,9 @@ class Webhooks:
             ...
 
     The engine writes events for them into its store, with everything else; inside `async with` they are delivered, and
-    leaving it goes on for a while with what is due. What is left then is delivered the next time. `transport` is in the
-    place of the network. An `Outlets`. Raises `InvalidInput` for two endpoints of one name.
+    leaving it goes on for a while with what is due. What is left then is delivered the next time. Endpoints may be
+    changed at any time (`update`). `transport` is in the place of the network. An `Outlets`. Raises `InvalidInput` for
+    two endpoints of one name.
     """
 
     def __init__(
@@ -44,9 +45,7 @@ class Webhooks:
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        if len({endpoint.name for endpoint in endpoints}) < len(endpoints):
-            raise InvalidInput("two webhooks have one name; what waits is kept by it, so give each its own")
-        self._endpoints = tuple(endpoints)
+        self._endpoints = _checked(endpoints)
         self._settings = settings or WebhookSettings()
         self._clock = clock or SystemClock()
         self._transport = transport
@@ -54,7 +53,8 @@ class Webhooks:
         self._outbox: Outbox | None = None
         self._scope = TaskScope("webhooks")
         self._couriers: dict[str, Courier] = {}
-        self._senders: list[Sender] = []
+        self._senders: dict[str, Sender] = {}
+        self._retired: set[Sender] = set()
 
     def wanted(self, event: str) -> Sequence[str]:
         found = self._wanted.get(event)
@@ -72,15 +72,10 @@ class Webhooks:
 
     async def __aenter__(self) -> Self:
         """Begin to deliver. Raises `Closed` where no engine was opened with them."""
-        outbox = self._attached()
+        self._attached()
         await self._scope.open()
         for endpoint in self._endpoints:
-            sender = Sender(endpoint, self._settings, self._clock, self._transport)
-            self._senders.append(sender)
-            courier = Courier(endpoint.name, outbox, sender, self._clock, self._scope, self._settings)
-            self._couriers[endpoint.name] = courier
-            courier.wake()
-            self._scope.start(courier.run, name=f"webhook {endpoint.name}")
+            self._employ(endpoint)
         self._scope.start(self._prune, name="dead letters")
         return self
 
@@ -96,8 +91,50 @@ class Webhooks:
     async def aclose(self) -> None:
         """Stop now. Idempotent."""
         await self._scope.aclose()
-        for sender in self._senders:
+        for sender in (*self._senders.values(), *self._retired):
             await sender.aclose()
+
+    def update(self, endpoints: Sequence[WebhookEndpoint]) -> None:
+        """Tell these from now on. Of one that is missing, what waits is kept, and delivered when it comes back.
+
+        Raises `InvalidInput`, as making them does.
+        """
+        before = {endpoint.name: endpoint for endpoint in self._endpoints}
+        self._endpoints = _checked(endpoints)
+        self._wanted.clear()
+        if not self._scope.is_open:
+            return
+        for endpoint in self._endpoints:
+            if before.pop(endpoint.name, None) != endpoint:
+                self._employ(endpoint)
+        for name in before:
+            self._couriers.pop(name).end()
+            self._retire(self._senders.pop(name))
+
+    def _employ(self, endpoint: WebhookEndpoint) -> None:
+        """Have somebody deliver to an endpoint, or deliver to it as it is now."""
+        name = endpoint.name
+        if name in self._senders:
+            self._retire(self._senders[name])
+        sender = self._senders[name] = Sender(endpoint, self._settings, self._clock, self._transport)
+        courier = self._couriers.get(name)
+        if courier is not None:
+            courier.sender = sender
+            return
+        courier = Courier(name, self._attached(), sender, self._clock, self._scope, self._settings)
+        self._couriers[name] = courier
+        courier.wake()
+        self._scope.start(courier.run, name=f"webhook {name}")
+
+    def _retire(self, sender: Sender) -> None:
+        self._retired.add(sender)
+        self._scope.start(self._dismiss, sender, name="webhook that was changed")
+
+    async def _dismiss(self, sender: Sender) -> None:
+        """Close it when all that it has under way is over."""
+        await self._clock.sleep(self._settings.timeout)
+        await sender.aclose()
+        self._retired.discard(sender)
 
     async def flush(self) -> None:
         """Return once nothing is due any more, or after `flush_timeout`."""
@@ -128,7 +165,8 @@ class Webhooks:
 
     async def statistics(self) -> Mapping[str, EndpointStatistics]:
         """By endpoint. Raises `StoreFailed`, `Closed`."""
-        figures = await self._attached().figures()
+        outbox = self._attached()
+        figures = await outbox.figures() if self._endpoints else {}
         return {endpoint.name: self._statistics(endpoint.name, figures) for endpoint in self._endpoints}
 
     def _statistics(self, name: str, figures: Mapping[str, OutboxFigures]) -> EndpointStatistics:
@@ -155,3 +193,9 @@ class Webhooks:
             except StoreFailed as error:
                 log.warning("old dead letters are still there: %s", error)
             await self._clock.sleep(_PRUNE_INTERVAL)
+
+
+def _checked(endpoints: Sequence[WebhookEndpoint]) -> tuple[WebhookEndpoint, ...]:
+    if len({endpoint.name for endpoint in endpoints}) < len(endpoints):
+        raise InvalidInput("two webhooks have one name; what waits is kept by it, so give each its own")
+    return tuple(endpoints)

@@ -5,6 +5,8 @@
 - One connection is for commits. While one transaction is under way others wait, and are the next transaction together:
   their rows are written with one statement for each table, and the disk is waited for once.
 - All the others take turns at everything else. They are opened when all are busy, up to a limit.
+- What is urgent has one more connection, from the first such operation on: there it waits for nothing else, and not for
+  long where the connection is dead.
 """
 
 from __future__ import annotations
@@ -58,6 +60,8 @@ class Postgres:
         self._scope = TaskScope(self.name)
         self._commits: BoundedQueue[_Job] = BoundedQueue(MOST_WAITING, Overflow.DROP_NEWEST)
         self._others: BoundedQueue[_Job] = BoundedQueue(MOST_WAITING, Overflow.DROP_NEWEST)
+        self._urgent: BoundedQueue[_Job] = BoundedQueue(MOST_WAITING, Overflow.DROP_NEWEST)
+        self._knows_haste = False
         self._lanes = 0
         self._idle = 0
         self._quiet = asyncio.Event()
@@ -99,6 +103,7 @@ class Postgres:
         self._closed = True
         self._commits.close()
         self._others.close()
+        self._urgent.close()
         async with self._opening:
             try:
                 if self._lanes:
@@ -119,8 +124,8 @@ class Postgres:
         result: T = await self._have_done(self._others, operation, writes=False)
         return result
 
-    async def write(self, operation: Operation[T]) -> T:
-        result: T = await self._have_done(self._others, operation, writes=True)
+    async def write(self, operation: Operation[T], *, urgent: bool = False) -> T:
+        result: T = await self._have_done(self._urgent if urgent else self._others, operation, writes=True)
         return result
 
     async def commit(self, rows: Rows) -> None:
@@ -135,13 +140,20 @@ class Postgres:
             raise StoreFailed(f"{len(queue)} operations wait for {self.name} already; it does not keep up, try later")
         work_begins(loop)
         self._begun.add(job)
-        if len(self._others) > self._idle and self._lanes <= self._limit:
-            from .link import Link
-
-            self._begin_lane(self._serve, Link(self._url, self.name, self._outage))
+        self._begin_lane_if_needed(self._outage)
         return job.done
 
     # Lanes: a connection, and the task that uses it
+
+    def _begin_lane_if_needed(self, outage: Outage) -> None:
+        from .link import URGENT_TIMEOUT, Link
+
+        if self._urgent and not self._knows_haste:
+            self._knows_haste = True
+            self._limit += 1
+            self._begin_lane(self._hurry, Link(self._url, self.name, outage, timeout=URGENT_TIMEOUT))
+        if len(self._others) > self._idle and self._lanes <= self._limit:
+            self._begin_lane(self._serve, Link(self._url, self.name, outage))
 
     def _begin_lane(self, run: Any, link: Link) -> None:
         self._scope.start(self._lane, run, link)
@@ -166,9 +178,12 @@ class Postgres:
             self._end(jobs, await commit_together(link, [job.work for job in jobs]))
         await _outside(link.aclose())
 
-    async def _serve(self, link: Link) -> None:
-        from .transactions import read, write
+    async def _hurry(self, link: Link) -> None:
+        async for job in self._urgent:
+            await self._do(job, link)
+        await _outside(link.aclose())
 
+    async def _serve(self, link: Link) -> None:
         while True:
             self._idle += 1
             try:
@@ -177,12 +192,17 @@ class Postgres:
                 break
             finally:
                 self._idle -= 1
-            try:
-                result = await (write if job.writes else read)(link, job.work)
-            except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
-                result = error
-            self._end([job], [result])
+            await self._do(job, link)
         await _outside(link.aclose())
+
+    async def _do(self, job: _Job, link: Link) -> None:
+        from .transactions import read, write
+
+        try:
+            result = await (write if job.writes else read)(link, job.work)
+        except Exception as error:  # noqa: BLE001  # it is handed to whoever asked
+            result = error
+        self._end([job], [result])
 
     def _end(self, jobs: Sequence[_Job], results: Sequence[Any]) -> None:
         """Answer those who wait, in the order of the commits."""

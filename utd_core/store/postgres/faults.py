@@ -10,6 +10,7 @@ from ...errors import Conflict, StoreFailed, UTDStreamException
 from ..faults import LOST_RACE
 
 POSTGRES: tuple[tuple[str, str], ...] = (
+    ("25P03", "this process slept for too long in the middle of a transaction; look at what keeps it busy"),
     ("25006", "it may not be written now (a standby, or default_transaction_read_only); connect to the primary"),
     ("28P01", "the password is wrong; check the store's URL"),
     ("28", "the user may not connect; check the store's URL and pg_hba.conf"),
@@ -46,7 +47,7 @@ DUPLICATE = "23505"
 UNDONE = frozenset({"40001", "40P01"})
 """PostgreSQL took the transaction back for the sake of another one; the same once more may well succeed."""
 
-_GONE = ("08", "57P01", "57P02", "57P03", "57P05")
+_GONE = ("08", "25P03", "57P01", "57P02", "57P03", "57P05")
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,

@@ -18,6 +18,8 @@ RECONNECT = 5.0
 CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 30.0
 """Seconds that a statement may take before its connection counts as lost."""
+URGENT_TIMEOUT = 2.0
+"""The same, and for connecting too, where an answer that comes later is of no use."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 
@@ -25,8 +27,10 @@ _SETTINGS = {
     "application_name": "utd-core",
     # Versions guard every commit; a stricter level would only make PostgreSQL take transactions back.
     "default_transaction_isolation": "read committed",
-    # A node that is cut off in the middle of a transaction must not hold its rows until TCP gives up.
-    "idle_in_transaction_session_timeout": "30s",
+    # Statements follow one another at once. A node that is cut off, or asleep, in the middle of a transaction must not
+    # hold its rows until TCP gives up, nor its lease beyond the end of that: whoever takes over waits for the commits
+    # before it.
+    "idle_in_transaction_session_timeout": "3s",
     "tcp_keepalives_idle": "15",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
@@ -66,8 +70,9 @@ class Outage:
 class Link:
     """A connection for one task at a time. `name` is what errors call the database."""
 
-    def __init__(self, url: str, name: str, outage: Outage) -> None:
+    def __init__(self, url: str, name: str, outage: Outage, *, timeout: float | None = None) -> None:
         self.name = name
+        self._timeouts = (CONNECT_TIMEOUT, COMMAND_TIMEOUT) if timeout is None else (timeout, timeout)
         self._url = url
         self._outage = outage
         self._connection: Connection | None = None
@@ -82,7 +87,7 @@ class Link:
         pause = _FIRST_PAUSE
         while self._connection is None or self._connection.is_closed():
             try:
-                self._connection = await connect(self._url)
+                self._connection = await connect(self._url, *self._timeouts)
             except DRIVER_ERRORS as error:
                 if not is_lost(error):
                     raise explain(error, self.name) from error
@@ -116,12 +121,12 @@ class Link:
                 connection.terminate()
 
 
-async def connect(url: str) -> Connection:
+async def connect(url: str, timeout: float = CONNECT_TIMEOUT, command_timeout: float = COMMAND_TIMEOUT) -> Connection:
     """A new connection, set up. Raises what asyncpg raises."""
     connection: Connection = await asyncpg.connect(
         url,
-        timeout=CONNECT_TIMEOUT,
-        command_timeout=COMMAND_TIMEOUT,
+        timeout=timeout,
+        command_timeout=command_timeout,
         max_cached_statement_lifetime=0,
         server_settings=_SETTINGS,
     )

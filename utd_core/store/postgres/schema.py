@@ -38,6 +38,8 @@ async def migrate(connection: Connection, target: str = SCHEMA) -> None:
     await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
     try:
         async with connection.transaction():
+            # Alembic takes its time to write the statements.
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             await _migrate(connection, target)
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)

@@ -53,6 +53,12 @@ class PostgresSession:
         rows: Sequence[Sequence[Any]] = await self.connection.fetch(sql, *ordered(parameters))
         return rows
 
+    async def find_all(self, statement: Select[Any], rows: Sequence[Row]) -> int:
+        if len(rows) == 1:
+            return len(await self.read(statement, rows[0]))
+        sql, ordered = compiled(statement)
+        return len(await self.connection.fetchmany(sql, [ordered(row) for row in rows]))
+
     async def write(self, statement: Insert | Update | Delete, parameters: Mapping[str, Any]) -> int:
         sql, ordered = compiled(statement)
         status: str = await self.connection.execute(sql, *ordered(parameters))

@@ -23,7 +23,12 @@ async function inChromium() {
   const { default: chromium } = await import(pathToFileURL(require.resolve("@sparticuz/chromium")));
   const { default: puppeteer } = await import(pathToFileURL(require.resolve("puppeteer-core")));
   const browser = await puppeteer.launch({
-    args: [...chromium.args, "--no-sandbox", "--proxy-server=direct://"],
+    // The package turns off what a browser keeps pages from; here that is what counts.
+    args: [
+      ...chromium.args.filter((argument) => argument !== "--disable-web-security"),
+      "--no-sandbox",
+      "--proxy-server=direct://",
+    ],
     executablePath: await chromium.executablePath(),
     headless: "shell",
   });

@@ -30,7 +30,7 @@ EVERY = frozenset(
 )
 """Of every command."""
 
-WITH_BODY = frozenset({_C.INVALID_JSON, _C.TOO_LARGE, _C.UNSUPPORTED_MEDIA_TYPE})
+WITH_BODY = frozenset({_C.INVALID_JSON, _C.REQUEST_TIMEOUT, _C.TOO_LARGE, _C.UNSUPPORTED_MEDIA_TYPE})
 """Of every command whose fields are in a body."""
 _OF_FIELD: Mapping[str, ErrorCode] = {
     "room": _C.INVALID_NAME,
@@ -134,7 +134,7 @@ _OWN: Mapping[str, frozenset[ErrorCode]] = {
     "remove_participant": frozenset({_C.PARTICIPANT_NOT_FOUND, _C.TOO_MANY_BANS}),
     "create_ban": frozenset({_C.TOO_MANY_BANS}),
     "delete_ban": frozenset({_C.BAN_NOT_FOUND}),
-    "start_call": frozenset({_C.ALREADY_IN_CALL, _C.BANNED, _C.CALL_TO_SELF, _C.CALLEE_BUSY}),
+    "start_call": frozenset({_C.ALREADY_IN_CALL, _C.BANNED, _C.CALL_TO_SELF, _C.CALLEE_BUSY, _C.FEATURE_DISABLED}),
     "ring_call": _UNANSWERED,
     "accept_call": _UNANSWERED | {_C.BANNED, _C.ALREADY_IN_CALL},
     "reject_call": _UNANSWERED,

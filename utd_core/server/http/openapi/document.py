@@ -191,7 +191,14 @@ def _header(name: str) -> Schema:
     return {"$ref": f"#/components/headers/{name}"}
 
 
-_SHARED = {401: "Unauthenticated", 413: "TooLarge", 415: "UnsupportedMediaType", 429: "RateLimited", 500: "Internal"}
+_SHARED = {
+    401: "Unauthenticated",
+    408: "RequestTimeout",
+    413: "TooLarge",
+    415: "UnsupportedMediaType",
+    429: "RateLimited",
+    500: "Internal",
+}
 """Refusals that are the same for every operation that has them."""
 
 _SUCCESS = {200: "Done.", 201: "Made.", 204: "Done; there is nothing to say."}

@@ -1,0 +1,242 @@
+"""Nodes that sleep, are cut off, crash and take over from each other, in any order that hypothesis can think of.
+
+Always: nobody writes in a term once a later one was written in, and of the nodes that are awake one at most believes
+that a project is its own. At the end: whatever became of the holders, somebody else can go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable
+from contextlib import suppress
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.store.rows import ROOM, state
+from utd_core.errors import Closed, Conflict, Deposed, StoreFailed
+from utd_core.server.cluster.tenure import TTL
+from utd_core.store import Commit, open_store
+from utd_core.store.leases import Fence, Lease
+from utd_core.testing import VirtualClock
+
+from .nodes import Node, Trouble
+
+RATES = (0.94, 1.0, 1.06)
+"""How fast the nodes' clocks run; far worse than any that is of use."""
+TROUBLES = tuple(each for each in Trouble if each is not Trouble.NONE)
+WHICH = st.integers(0, len(RATES) - 1)
+PROJECTS = st.sampled_from(["shop", "shop", "shop", "club"])
+
+
+class Cluster(RuleBasedStateMachine):
+    """`written`: the terms of the commits of each project, as they were acknowledged or, where the answer was lost, are
+    found in the database. `dreamers` were suspended with their clocks, and may take longer to know that they lost."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.runner = asyncio.Runner()
+        self.names = map("node-{}".format, itertools.count())
+        self.background: set[asyncio.Task[None]] = set()
+        self.written: dict[str, list[int]] = {"shop": [], "club": []}
+        self.dreamers: set[str] = set()
+        self.runner.run(self._begin())
+
+    async def _begin(self) -> None:
+        self.clock = VirtualClock()
+        self.store = open_store()
+        await self.store.open()
+        self.views = {project: self.store.scoped(project) for project in self.written}
+        for view in self.views.values():
+            await view.open()
+        self.nodes = [await self.start(which) for which in range(len(RATES))]
+
+    async def start(self, which: int) -> Node:
+        node = Node(self.clock, self.store, next(self.names), rate=RATES[which], begin=1_000.0 * which)
+        await node.tenure.open()
+        return node
+
+    def run(self, step: Awaitable[None]) -> None:
+        """Take a step, as far as it comes; it may go on later."""
+
+        async def settled() -> None:
+            task = asyncio.ensure_future(step)
+            self.background.add(task)
+            await self.clock.settle()
+            for ended in [each for each in self.background if each.done()]:
+                self.background.discard(ended)
+                ended.result()
+
+        self.runner.run(settled())
+
+    @rule(which=WHICH, project=PROJECTS)
+    def claim(self, which: int, project: str) -> None:
+        async def claim() -> None:
+            with suppress(StoreFailed, Closed):
+                await node.claim(project)
+
+        node = self.nodes[which]
+        self.run(claim())
+
+    @rule(project=PROJECTS, back=st.sampled_from([1, 1, 2, 2, 3]))
+    def commit(self, project: str, back: int) -> None:
+        """In the latest term that anybody knows of, or an earlier one, by whoever had it and may not know better."""
+        fences = [(fence.lease.term, node, fence) for node in self.nodes for fence in node.fences]
+        of_project = sorted((each for each in fences if each[2].lease.project == project), key=lambda each: each[0])
+        if len(of_project) >= back:
+            _, node, fence = of_project[-back]
+            self.run(self._commit(node, fence))
+
+    @rule(which=WHICH, project=PROJECTS, how=st.sampled_from(["asleep", "suspended", *TROUBLES]))
+    def take_over(self, which: int, project: str, how: str) -> None:
+        """From whoever has it, and has something under way when it fails."""
+        for number, node in enumerate(self.nodes):
+            if node.tenure.fence_of(project) is None or not node.awake.is_set():
+                continue
+            if how in TROUBLES:
+                self.cut(number, Trouble(how))
+            elif how == "suspended":
+                self.suspend(number)
+            else:
+                self.sleep(number)
+        self.commit(project, 1)
+        self.advance(5.1)
+        self.claim(which, project)
+        self.commit(project, 1)
+
+    async def _commit(self, node: Node, fence: Fence) -> None:
+        project, term = fence.lease.project, fence.lease.term
+        written = self.written[project]
+
+        async def write() -> None:
+            async with self.store.scoped(project, fence=fence) as view:
+                present = await view.load(ROOM, "lobby")
+                version = 0 if present is None else present.version
+                await view.commit(Commit(states=[(state(version=version + 1, payload=b"%d" % term), version)]))
+            assert not written or written[-1] <= term, "written in a term that was over"
+            written.append(term)
+
+        # Two commits of one node that woke up at once may meet.
+        with suppress(StoreFailed, Conflict):
+            try:
+                await node.reach(write)
+            except Deposed:
+                assert fence.is_shut
+
+    @rule(which=WHICH, project=PROJECTS)
+    def give_back(self, which: int, project: str) -> None:
+        node = self.nodes[which]
+        fence = node.tenure.fence_of(project)
+        if fence is None:
+            return
+
+        async def give_back() -> None:
+            assert fence is not None
+            await node.tenure.release(fence)
+            if node.trouble is Trouble.NONE:
+                found = await self.store.leases(self.clock).holder_of(project)
+                assert found is None or found.term > fence.lease.term, "it is still held"
+
+        self.run(give_back())
+
+    @rule(which=WHICH, trouble=st.sampled_from(TROUBLES))
+    def cut(self, which: int, trouble: Trouble) -> None:
+        self.nodes[which].trouble = trouble
+
+    @rule(which=WHICH)
+    def mend(self, which: int) -> None:
+        self.nodes[which].mend()
+        self.runner.run(self.clock.settle())
+
+    @rule(which=WHICH)
+    def sleep(self, which: int) -> None:
+        self.nodes[which].awake.clear()
+
+    @rule(which=WHICH)
+    def suspend(self, which: int) -> None:
+        """Sleep, and let the clock stand still: the node cannot know that any time has passed."""
+        node = self.nodes[which]
+        node.awake.clear()
+        node.clock.stop()
+        self.dreamers.add(node.name)
+
+    @rule(which=WHICH)
+    def wake(self, which: int) -> None:
+        self.nodes[which].clock.go_on()
+        self.nodes[which].awake.set()
+        self.runner.run(self.clock.settle())
+
+    @rule(which=WHICH)
+    def crash(self, which: int) -> None:
+        """What it had sent to the database still arrives there."""
+
+        async def crash() -> None:
+            node = self.nodes[which]
+            await node.crash()
+            self.nodes[which] = await self.start(which)
+            node.awake.set()
+            node.mend()
+            await self.clock.settle()
+
+        self.runner.run(crash())
+
+    @rule(seconds=st.sampled_from([0.3, 1.0, 1.7, 3.0, 4.4, 5.1]))
+    def advance(self, seconds: float) -> None:
+        self.runner.run(self.clock.advance(seconds))
+        self.runner.run(self.clock.settle())
+
+    @precondition(lambda self: any(self.written.values()))
+    @invariant()
+    def what_is_stored_was_written_last(self) -> None:
+        for project, terms in self.written.items():
+            present = self.runner.run(self.views[project].load(ROOM, "lobby"))
+            if terms:
+                assert present is not None
+                assert (present.version, present.payload) == (len(terms), b"%d" % terms[-1])
+
+    @invariant()
+    def one_at_most_believes_that_a_project_is_its_own(self) -> None:
+        for project in self.written:
+            sure = [node for node in self.nodes if node.awake.is_set() and node.name not in self.dreamers]
+            believers = [node.name for node in sure if node.tenure.fence_of(project) is not None]
+            assert len(believers) <= 1, believers
+
+    @invariant()
+    def what_is_held_has_an_open_fence_and_a_lease(self) -> None:
+        for node in self.nodes:
+            for project, fence in node.tenure.held.items():
+                assert not fence.is_shut
+                assert fence.lease.project == project
+                assert fence.lease.holder == node.name
+
+    def teardown(self) -> None:
+        if hasattr(self, "runner"):
+            self.runner.run(self._end())
+            self.runner.close()
+
+    async def _end(self) -> None:
+        for node in self.nodes:
+            await node.crash()
+        for task in self.background:
+            task.cancel()
+        await asyncio.gather(*self.background, return_exceptions=True)
+        await self.clock.advance(TTL + 0.01)
+        node = await self.start(0)
+        for project in self.written:
+            fence = await node.claim(project)
+            assert isinstance(fence, Fence), f"still {fence.holder}'s"
+            await self._commit(node, fence)
+            assert self.written[project][-1] == fence.lease.term
+            await node.tenure.release(fence)
+            other: Lease = await self.store.leases(self.clock).claim(project, "the last one", TTL)
+            assert other.holder == "the last one"
+        await node.tenure.aclose()
+        await self.store.aclose()
+
+
+TestCluster = Cluster.TestCase
+TestCluster.settings = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60, stateful_step_count=40
+)

@@ -1,0 +1,384 @@
+"""Who works for a project: one at a time, and nothing is written by whoever was before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import Database
+from utd_core.errors import Closed, Conflict, Deposed, InvalidInput
+from utd_core.store import Commit, Remains, open_store
+from utd_core.store.leases import Fence, Lease, Leases
+from utd_core.store.outbox import Outgoing
+from utd_core.store.sql_store import SqlStore
+
+from .rows import ROOM, publish, put, state
+
+TTL = 60.0
+"""Longer than any test takes."""
+
+MakeStore = Callable[[], SqlStore]
+
+
+@pytest.fixture
+def leases(store: SqlStore) -> Leases:
+    return store.leases()
+
+
+@pytest.fixture
+def project(store: SqlStore) -> str:
+    return store.project
+
+
+@pytest.fixture
+def ann(project: str) -> str:
+    """A node; its name is nobody else's in a database that tests share."""
+    return f"ann of {project}"
+
+
+@pytest.fixture
+def bob(project: str) -> str:
+    return f"bob of {project}"
+
+
+async def expire(leases: Leases, lease: Lease) -> None:
+    """Let the lease's time be over, as when nobody renewed it."""
+    await leases.renew(lease.holder, 0.0)
+
+
+class TestClaiming:
+    async def test_what_nobody_has_is_the_claimers(self, leases: Leases, project: str, ann: str) -> None:
+        assert await leases.holder_of(project) is None
+        lease = await leases.claim(project, ann, TTL)
+        assert (lease.project, lease.holder) == (project, ann)
+        assert await leases.holder_of(project) == lease
+        assert await leases.held_by(ann) == [lease]
+
+    async def test_what_another_one_has_stays_that_ones_and_the_claimer_learns_whose_it_is(
+        self, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        lease = await leases.claim(project, ann, TTL)
+        assert await leases.claim(project, bob, TTL) == lease
+        assert await leases.holder_of(project) == lease
+
+    async def test_a_claim_of_ones_own_begins_a_new_term(self, leases: Leases, project: str, ann: str) -> None:
+        first = await leases.claim(project, ann, TTL)
+        second = await leases.claim(project, ann, TTL)
+        assert second.holder == ann
+        assert second.term > first.term
+
+    async def test_one_whose_time_is_over_is_anybodys(self, leases: Leases, project: str, ann: str, bob: str) -> None:
+        first = await leases.claim(project, ann, TTL)
+        await expire(leases, first)
+        assert await leases.holder_of(project) is None
+        second = await leases.claim(project, bob, TTL)
+        assert second.holder == bob
+        assert second.term > first.term
+        assert await leases.held_by(ann) == []
+
+    async def test_one_that_was_given_back_is_anybodys_at_once(
+        self, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        first = await leases.claim(project, ann, TTL)
+        await leases.release([first])
+        assert await leases.holder_of(project) is None
+        assert await leases.held_by(ann) == []
+        assert (await leases.claim(project, bob, TTL)).term > first.term
+
+    async def test_giving_back_what_is_somebody_elses_by_now_changes_nothing(
+        self, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        first = await leases.claim(project, ann, TTL)
+        await expire(leases, first)
+        second = await leases.claim(project, bob, TTL)
+        await leases.release([first])
+        assert await leases.holder_of(project) == second
+
+    async def test_giving_back_an_earlier_term_of_ones_own_changes_nothing(
+        self, leases: Leases, project: str, ann: str
+    ) -> None:
+        first = await leases.claim(project, ann, TTL)
+        second = await leases.claim(project, ann, TTL)
+        await leases.release([first])
+        assert await leases.holder_of(project) == second
+
+    async def test_of_many_who_claim_at_once_one_has_it_and_all_agree_who(self, leases: Leases, project: str) -> None:
+        found = await asyncio.gather(*(leases.claim(project, f"{n} of {project}", TTL) for n in range(20)))
+        assert len(set(found)) == 1
+        assert await leases.holder_of(project) == found[0]
+
+
+class TestRenewing:
+    async def test_it_keeps_everything_of_the_holder_and_nothing_else(
+        self, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        mine = [await leases.claim(f"{project}-{n}", ann, 0.0) for n in range(3)]
+        other = await leases.claim(f"{project}-other", bob, 0.0)
+        assert await leases.renew(ann, TTL) == mine
+        for lease in mine:
+            assert await leases.holder_of(lease.project) == lease
+        assert await leases.holder_of(other.project) is None
+
+    async def test_one_whose_time_is_over_is_kept_as_long_as_nobody_else_claimed_it(
+        self, leases: Leases, project: str, ann: str
+    ) -> None:
+        lease = await leases.claim(project, ann, 0.0)
+        assert await leases.renew(ann, TTL) == [lease]
+        assert await leases.holder_of(project) == lease
+
+    async def test_neither_what_was_given_back_nor_what_another_one_took_comes_back(
+        self, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        given = await leases.claim(f"{project}-given", ann, TTL)
+        taken = await leases.claim(f"{project}-taken", ann, 0.0)
+        await leases.release([given])
+        await leases.claim(taken.project, bob, TTL)
+        assert await leases.renew(ann, TTL) == []
+
+
+class TestFence:
+    async def test_the_holder_writes_whatever_it_likes(
+        self, store: SqlStore, leases: Leases, project: str, ann: str
+    ) -> None:
+        fence = Fence(await leases.claim(project, ann, TTL))
+        async with store.scoped(project, fence=fence) as held:
+            assert held.fence is fence
+            await put(held, state(ended_at=1.0))
+            await publish(held, 3)
+            await held.prune(2.0, 1)
+            assert await held.discard([Remains(ROOM, "lobby", 1)]) == [True]
+        assert not fence.is_shut
+
+    async def test_as_long_as_nobody_else_claims_a_holder_whose_time_is_over_still_writes(
+        self, store: SqlStore, leases: Leases, project: str, ann: str
+    ) -> None:
+        """That it stops in time is its node's business; here nothing can go wrong yet."""
+        fence = Fence(await leases.claim(project, ann, 0.0))
+        async with store.scoped(project, fence=fence) as held:
+            await put(held, state())
+        assert await store.load(ROOM, "lobby") == state()
+
+    async def test_nothing_is_written_once_another_one_holds_the_lease_and_the_fence_is_shut(
+        self, store: SqlStore, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        fence = Fence(await leases.claim(project, ann, 0.0))
+        async with store.scoped(project, fence=fence) as held:
+            await put(held, state("ended", ended_at=1.0))
+            await leases.claim(project, bob, TTL)
+            for write in (
+                lambda: put(held, state()),
+                lambda: held.prune(9.0, 0),
+                lambda: held.discard([Remains(ROOM, "ended", 1)]),
+            ):
+                again = Fence(fence.lease)
+                async with store.scoped(project, fence=again) as held:
+                    with pytest.raises(Deposed):
+                        await write()
+                    assert again.is_shut
+            assert await store.load(ROOM, "lobby") is None
+            assert await store.load(ROOM, "ended") is not None
+
+    async def test_a_lost_lease_is_no_conflict_even_where_the_row_was_changed_too(
+        self, store: SqlStore, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        """Whoever had a conflict would load and decide again; this one must not."""
+        async with store.scoped(project, fence=Fence(await leases.claim(project, ann, 0.0))) as held:
+            await put(held, state())
+            async with store.scoped(project, fence=Fence(await leases.claim(project, bob, TTL))) as other:
+                await other.commit(Commit(states=[(state(version=2), 1)]))
+            with pytest.raises(Deposed):
+                await held.commit(Commit(states=[(state(version=2), 1)]))
+
+    async def test_a_commit_of_the_same_node_from_before_its_new_claim_is_refused(
+        self, store: SqlStore, leases: Leases, project: str, ann: str
+    ) -> None:
+        first, second = [Fence(await leases.claim(project, ann, TTL)) for _ in range(2)]
+        async with store.scoped(project, fence=first) as before, store.scoped(project, fence=second) as now:
+            with pytest.raises(Deposed):
+                await put(before, state("before"))
+            await put(now, state("now"))
+
+    async def test_once_shut_it_refuses_without_asking_the_database(
+        self, store: SqlStore, leases: Leases, project: str, ann: str
+    ) -> None:
+        fence = Fence(await leases.claim(project, ann, TTL))
+        async with store.scoped(project, fence=fence) as held:
+            fence.shut("a test says so")
+            with pytest.raises(Deposed, match="a test says so"):
+                await put(held, state())
+            assert await held.load(ROOM, "lobby") is None, "reading is no harm"
+
+    async def test_what_was_delivered_is_noted_by_whoever_delivered_it(
+        self, store: SqlStore, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        async with store.scoped(project, fence=Fence(await leases.claim(project, ann, 0.0))) as held:
+            parcels = [Outgoing("shop", ROOM, "lobby", str(n), "seat_taken", 0.0, b"{}") for n in range(2)]
+            await held.commit(Commit(outbox=parcels))
+            (first,) = await held.outbox.claim("shop", 1.0, 2.0, 9)
+            await leases.claim(project, bob, TTL)
+            second = await held.outbox.delivered(first, 1.0, 2.0)
+            assert second is not None
+            await held.outbox.hand_back(second, 1.5)
+            assert [parcel.number for parcel in await store.outbox.claim("shop", 1.5, 9.0, 9)] == [second.number]
+
+    async def test_of_commits_that_share_a_transaction_only_those_of_a_lost_lease_fail(
+        self, store: SqlStore, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        fences = {n: Fence(await leases.claim(f"{project}-{n}", ann, 0.0)) for n in range(20)}
+        views = {n: store.scoped(f"{project}-{n}", fence=fence) for n, fence in fences.items()}
+        await asyncio.gather(*(view.open() for view in views.values()))
+        lost = {3, 4, 11}
+        for n in lost:
+            await leases.claim(f"{project}-{n}", bob, TTL)
+        results = await asyncio.gather(*(put(view, state()) for view in views.values()), return_exceptions=True)
+        for n, result in enumerate(results):
+            assert isinstance(result, Deposed if n in lost else type(None)), (n, result)
+            assert fences[n].is_shut == (n in lost)
+            assert (await views[n].load(ROOM, "lobby") is None) == (n in lost)
+
+    async def test_a_conflict_does_not_shut_it(self, store: SqlStore, leases: Leases, project: str, ann: str) -> None:
+        fence = Fence(await leases.claim(project, ann, TTL))
+        async with store.scoped(project, fence=fence) as held:
+            await put(held, state())
+            with pytest.raises(Conflict):
+                await put(held, state())
+            assert not fence.is_shut
+
+    async def test_the_fence_of_another_project_is_refused(
+        self, store: SqlStore, leases: Leases, project: str, ann: str
+    ) -> None:
+        fence = Fence(await leases.claim(project, ann, TTL))
+        with pytest.raises(InvalidInput, match="the lease is that of"):
+            store.scoped("other", fence=fence)
+
+    async def test_a_view_without_a_fence_asks_for_no_lease(
+        self, store: SqlStore, leases: Leases, project: str, ann: str
+    ) -> None:
+        await leases.claim(project, ann, TTL)
+        assert store.fence is None
+        await put(store, state())
+
+    async def test_whose_project_was_deleted_writes_nothing_more_even_when_it_is_made_anew(
+        self, store: SqlStore, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        fence = Fence(await leases.claim(project, ann, TTL))
+        async with store.scoped(project, fence=fence) as held:
+            await put(held, state())
+            assert await store.projects.purge(project) > 0
+            anew = await leases.claim(project, bob, TTL)
+            assert anew.holder == bob
+            assert anew.term != fence.lease.term
+            with pytest.raises(Deposed):
+                await put(held, state("late"))
+
+
+class TestFenceItself:
+    LEASE = Lease("shop", "a", 7)
+
+    def test_it_tells_each_listener_once_and_keeps_the_first_reason(self) -> None:
+        fence, told = Fence(self.LEASE), []
+        fence.on_shut(lambda: told.append(1))
+        fence.check()
+        assert fence.error is None
+        fence.shut("first")
+        fence.shut("second")
+        fence.on_shut(lambda: told.append(2))
+        assert told == [1, 2]
+        assert fence.is_shut
+        with pytest.raises(Deposed, match="first"):
+            fence.check()
+
+    def test_each_refusal_is_an_error_of_its_own(self) -> None:
+        fence = Fence(self.LEASE)
+        fence.shut("over")
+        raised = []
+        for _ in range(2):
+            with pytest.raises(Deposed) as caught:
+                fence.check()
+            raised.append(caught.value)
+        assert raised[0] is not raised[1]
+
+
+class TestSeveralProcesses:
+    """Stores of their own on one database, as processes have them."""
+
+    @pytest.fixture(params=["file", "postgresql"])
+    async def make(self, request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
+        if request.param == "file":
+            return lambda: open_store(tmp_path / "shared.db")
+        database: Database = request.getfixturevalue("postgres")
+        project = database.store().project
+        return lambda: database.store(project)
+
+    @pytest.fixture
+    async def stores(self, make: MakeStore) -> AsyncIterator[list[SqlStore]]:
+        stores = [make() for _ in range(8)]
+        for store in stores:
+            await store.open()
+        yield stores
+        for store in stores:
+            await store.aclose()
+
+    async def test_eight_claim_fifty_projects_at_once_and_each_has_one_holder_that_all_agree_on(
+        self, stores: list[SqlStore]
+    ) -> None:
+        async def claim(n: int, store: SqlStore) -> list[Lease]:
+            order = projects[n * 6 :] + projects[: n * 6]
+            return list(
+                await asyncio.gather(
+                    *(store.leases().claim(project, f"{n} of {stores[0].project}", TTL) for project in order)
+                )
+            )
+
+        projects = [f"{stores[0].project}-{number}" for number in range(50)]
+        async with asyncio.timeout(20):
+            found = await asyncio.gather(*(claim(n, store) for n, store in enumerate(stores)))
+        by_project: dict[str, set[Lease]] = {project: set() for project in projects}
+        for leases in found:
+            for lease in leases:
+                by_project[lease.project].add(lease)
+        assert {len(leases) for leases in by_project.values()} == {1}
+        held = [await stores[0].leases().held_by(f"{n} of {stores[0].project}") for n in range(8)]
+        assert sum(len(leases) for leases in held) == 50
+
+    async def test_while_they_take_over_from_each_other_no_version_is_written_in_a_term_that_is_over(
+        self, stores: list[SqlStore]
+    ) -> None:
+        """Each claims, writes a number that only it knows, and loses the lease at some moment in between."""
+        project = stores[0].project
+        written: list[tuple[int, int]] = []
+        refused = 0
+
+        async def work(n: int, store: SqlStore) -> None:
+            nonlocal refused
+            for _ in range(6):
+                lease = await store.leases().claim(project, f"{n} of {stores[0].project}", 0.0)
+                async with store.scoped(project, fence=Fence(lease)) as held:
+                    for _ in range(3):
+                        present = await held.load(ROOM, "lobby")
+                        version = 0 if present is None else present.version
+                        row = state(version=version + 1, payload=str(lease.term).encode())
+                        try:
+                            await held.commit(Commit(states=[(row, version)]))
+                        except Deposed:
+                            refused += 1
+                            break
+                        except Conflict:
+                            continue
+                        written.append((version + 1, lease.term))
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(work(n, store) for n, store in enumerate(stores[:4])))
+        assert refused, "they did meet"
+        written.sort()
+        assert [version for version, _ in written] == list(range(1, len(written) + 1))
+        terms = [term for _, term in written]
+        assert terms == sorted(terms), "an earlier term wrote after a later one"
+
+    async def test_a_closed_store_refuses(self, stores: list[SqlStore]) -> None:
+        await stores[0].aclose()
+        with pytest.raises(Closed):
+            await stores[0].leases().claim("shop", "a", TTL)

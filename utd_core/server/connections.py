@@ -1,0 +1,180 @@
+"""uvicorn's HTTP connection, with an end to patience.
+
+uvicorn waits for ever for a request that never becomes whole, for a client that never reads, and takes as many
+connections as there are file descriptors. Here
+
+- a request's head has `head_timeout` seconds and 64 KiB;
+- an answer that nobody reads is cut off after `write_timeout` seconds;
+- one address holds `connections_per_address` connections; those of trusted proxies are not counted, as they bring many
+  people's, which the application counts by itself.
+
+How long a body may take is the application's affair, whatever it is served by (`patience.py`). Event sockets leave here
+when they are opened; they have rules of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .app_settings import AppSettings
+from .proxies import TrustedProxies
+
+MOST_HEAD = 65_536
+"""Bytes of a request's line and headers."""
+
+_TOO_MANY = (
+    b"429 Too Many Requests",
+    b'{"message":"your address has as many connections as it may","code":"rate_limited"}',
+)
+_TOO_LONG = (
+    b"431 Request Header Fields Too Large",
+    b'{"message":"the head of the request is too long","code":"too_large"}',
+)
+_DEFAULT = AppSettings()
+
+
+class HttpConnection(HttpToolsProtocol):
+    """One connection, by the defaults of `AppSettings` but with no limit for one address; `limited` makes others."""
+
+    head_timeout: ClassVar[float] = _DEFAULT.head_timeout
+    write_timeout: ClassVar[float] = _DEFAULT.write_timeout
+    per_address: ClassVar[int | None] = None
+    proxies: ClassVar[TrustedProxies] = TrustedProxies()
+    addresses: ClassVar[Counter[str]] = Counter()
+    """Connections that are open, by the address they come from; only kept where there is a limit."""
+
+    _waiting: asyncio.TimerHandle | None = None
+    _writing: asyncio.TimerHandle | None = None
+    _address = ""
+    _in_head = False
+    _head_bytes = 0
+    _has_left = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        if self.per_address is not None and address and not self.proxies.trusts(address):
+            if self.addresses[address] >= self.per_address:
+                self._refuse(*_TOO_MANY)
+                return
+            self._address = address
+            self.addresses[address] += 1
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._let_go()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._has_left or self.transport.is_closing():
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD:
+                self._refuse(*_TOO_LONG)
+                return
+        # Afterwards, as most requests come whole and need no timer. What comes while nothing is asked for (the rest of
+        # a body that nobody wanted) is waited for no longer than a head.
+        if self._in_head or self._is_idle:
+            self._expect_head()
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._cut_unless_read()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._has_left = True
+        self._let_go()
+        super().handle_websocket_upgrade()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._cut_unless_read()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._writing is None:
+            self._writing = self.loop.call_later(self.write_timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._writing is not None and not self.transport.is_closing():
+            self._writing.cancel()
+            self._writing = None
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
+
+    def _expect_head(self) -> None:
+        if self._waiting is None:
+            self._waiting = self.loop.call_later(self.head_timeout, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        self._waiting = None
+        self.transport.close()
+        self._cut_unless_read()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _cut_unless_read(self) -> None:
+        """A connection that is closing waits until its client has read everything; not for ever."""
+        if self._writing is None and self.transport.get_write_buffer_size():
+            self._writing = self.loop.call_later(self.write_timeout, self.transport.abort)
+
+    def _refuse(self, status: bytes, body: bytes) -> None:
+        """Answer without having read the request, and close."""
+        self._in_head = False
+        self._stop_waiting()
+        if not self._is_idle:
+            # Another request of this connection is being answered; nothing may stand in the middle of that.
+            self.transport.abort()
+            return
+        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % (status, len(body))
+        self.transport.write(head + b"retry-after: 1\r\nconnection: close\r\n\r\n" + body)
+        self.transport.close()
+        self._cut_unless_read()
+
+    def _let_go(self) -> None:
+        """This is no HTTP connection any more."""
+        self._stop_waiting()
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+        if self._address:
+            self.addresses[self._address] -= 1
+            if not self.addresses[self._address]:
+                del self.addresses[self._address]
+            self._address = ""
+
+
+def limited(settings: AppSettings) -> type[HttpConnection]:
+    """The class of one server's connections, for `uvicorn.Config(http=...)`."""
+    given: dict[str, Any] = {
+        "head_timeout": settings.head_timeout,
+        "write_timeout": settings.write_timeout,
+        "per_address": settings.connections_per_address,
+        "proxies": TrustedProxies(settings.trusted_proxies),
+        "addresses": Counter(),
+    }
+    return type("LimitedHttpConnection", (HttpConnection,), given)
