@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 import anyio
@@ -21,7 +19,6 @@ from utd_core.errors import (
     DeadlineExceeded,
     ErrorCode,
     Forbidden,
-    InvalidInput,
     NotFound,
     PublishRefused,
     Unsupported,
@@ -39,21 +36,18 @@ from utd_core.media.events import (
     DataReceived,
     DisconnectReason,
     GrantChanged,
-    LocalTrackEnded,
     MediaEvent,
     ParticipantInfo,
     StateChanged,
-    TrackInfo,
-    TrackMuted,
-    TrackUnmuted,
 )
 from utd_core.media.quality import VideoQuality
-from utd_core.media.signalling import Signalling, SignallingLost, SignallingRestored
+from utd_core.media.signalling import Signalling
 from utd_core.model.permission import Grant, TrackSource
 
 from . import checks
+from .dialogue import Dialogue
 from .feeds import PictureFeed, SoundFeed
-from .local import P2PLocalTrack, local_track
+from .local import P2PLocalTrack
 from .path import Path
 from .protocol import (
     Bye,
@@ -69,30 +63,24 @@ from .protocol import (
     Joined,
     Left,
     Message,
-    Mute,
     Muted,
     Pairing,
     PersonBody,
     Ping,
     Pong,
-    Publish,
     Published,
     Refused,
-    TrackBody,
-    Unpublish,
     Unpublished,
     Welcome,
-    read_from_control,
 )
+from .publishing import Publishing
 from .receiving import Receiving
-from .requests import Requests
 from .roster import Roster
 from .settings import Settings
 from .subscriptions import P2PFrameReader
 
 log = logging.getLogger("utd_webrtc_p2p")
 
-_OUTBOX = 1_000
 _FAREWELL = 1.0
 """Seconds that saying goodbye may take."""
 
@@ -116,8 +104,6 @@ class P2PConnection(MediaConnection):
         self._clock = clock
         self._afterwards = afterwards
         self._scope = TaskScope("utd_webrtc_p2p:connection")
-        self._outbox: BoundedQueue[bytes] = BoundedQueue(_OUTBOX, Overflow.CLOSE)
-        self._said_all = asyncio.Event()
         self._released = asyncio.Event()
         self._opened = False
         self._welcomed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -127,14 +113,12 @@ class P2PConnection(MediaConnection):
         self._state = ConnectionState.CONNECTED
         self._reason: DisconnectReason | None = None
         self._closed = False
-        self._away = False
-        self._outages = itertools.count(1)
         self._outage = 0
         self._events: BoundedQueue[MediaEvent] = BoundedQueue(options.event_capacity, Overflow.CLOSE)
-        self._requests = Requests()
+        self._dialogue = Dialogue(signalling, self)
         self._roster = Roster()
-        self._local: dict[str, P2PLocalTrack] = {}
         self._path = Path(settings, clock, self._scope, self)
+        self._publishing = Publishing(self._dialogue, self._way_of, self._check_alive, lambda: self._path.is_broken)
         self._receiving = Receiving(options, clock, self._path.tell_wants)
         self._data_sent = self._data_received = self._reconnects = 0
 
@@ -190,19 +174,7 @@ class P2PConnection(MediaConnection):
                 "ask for a seat, a stage place or a role that does",
                 details={"source": options.source.value},
             )
-        info = TrackInfo(f"TR_{secrets.token_hex(8)}", options.source, name=options.name)
-        track = local_track(info, options, self)
-        number = self._requests.next_number()
-        request = Publish(request=number, track=TrackBody.of(info))
-        try:
-            await self._ask(number, request, lambda: self._published(track))
-        except BaseException:
-            # Refused, cancelled or too late to be wanted: whatever the control half makes of it, it ends.
-            track.end()
-            self._local.pop(info.id, None)
-            self.say(Unpublish(track=info.id))
-            raise
-        return track
+        return await self._publishing.publish(options)
 
     async def set_subscribed(self, track_id: str, subscribed: bool) -> None:
         self._check_alive()
@@ -245,7 +217,7 @@ class P2PConnection(MediaConnection):
             raise Closed(f"the connection of {self._identity!r} was closed")
         round_trip = self._path.round_trip
         return ConnectionStatistics(
-            sent=tuple(track.statistics() for track in self._local.values()),
+            sent=self._publishing.statistics(),
             received=self._receiving.statistics(),
             data_sent=self._data_sent,
             data_received=self._data_received,
@@ -263,31 +235,8 @@ class P2PConnection(MediaConnection):
         """The way to the control half."""
         return self._signalling
 
-    @property
-    def is_broken(self) -> bool:
-        return self._path.is_broken
-
-    def way_of(self, track: P2PLocalTrack) -> SoundFeed | PictureFeed | None:
-        other = self._roster.other
-        source = track.info.source
-        if other is None or not (other.grant.subscribe and track.wanted and source in self._grant.publish):
-            return None
-        return self._path.feed(source)
-
-    async def mute(self, track: P2PLocalTrack, muted: bool) -> None:
-        self._check_alive()
-        number = self._requests.next_number()
-        request = Mute(request=number, track=track.info.id, muted=muted)
-        await self._ask(number, request, lambda: track.muted_is(muted))
-
-    async def unpublish(self, track: P2PLocalTrack) -> None:
-        self._check_alive()
-        self._local.pop(track.info.id, None)
-        self.say(Unpublish(track=track.info.id))
-
     def say(self, message: Message) -> None:
-        if not self._away:
-            self._outbox.put(message.encode())
+        self._dialogue.say(message)
 
     def path_broke(self) -> None:
         self._receiving.renew()
@@ -314,19 +263,17 @@ class P2PConnection(MediaConnection):
             self._events.put(DataReceived(payload, other.identity, topic, reliable))
 
     def path_wants(self, wanted: Mapping[str, bool]) -> None:
-        for track_id, is_wanted in wanted.items():
-            if (track := self._local.get(track_id)) is not None:
-                track.wanted = is_wanted
+        self._publishing.take_wants(wanted)
 
     def wants(self) -> Mapping[str, bool]:
         return self._receiving.wants()
 
     async def _come_in(self) -> None:
         await self._scope.open()
-        self._scope.start(self._write)
-        self._scope.start(self._listen)
+        self._scope.start(self._dialogue.talk)
+        self._scope.start(self._dialogue.listen)
         self._scope.start(self._path.watch)
-        self.say(Hello(token=self._token))
+        self._dialogue.greet(Hello(token=self._token), again=False)
         await asyncio.shield(self._welcomed)
         await self._path.settled()
         if self._reason is not None and not self._closed:
@@ -342,48 +289,28 @@ class P2PConnection(MediaConnection):
             return f"the control half of webrtc_p2p did not answer {after}"
         return f"no way to the other participant was found {after}: {self._path.why_not_up()}"
 
-    async def _write(self) -> None:
-        with suppress(Closed):
-            async for message in self._outbox:
-                await self._signalling.send(message)
-        self._said_all.set()
-
-    async def _listen(self) -> None:
-        async for signal in self._signalling.incoming:
-            match signal:
-                case SignallingLost():
-                    self._signal_lost()
-                case SignallingRestored():
-                    self._signal_restored()
-                case _:
-                    try:
-                        self._take(read_from_control(signal))
-                    except InvalidInput as error:
-                        log.warning("the control half says what makes no sense: %s", error)
-            if self._reason is not None:
-                return
-        self._fail(ConnectFailed("the control half hung up", details={"reason": "server_away"}))
-        self._finish(DisconnectReason.SIGNAL_LOST)
-
-    def _signal_lost(self) -> None:
-        self._away = True
-        self._outage = next(self._outages)
+    def signal_lost(self) -> None:
+        self._outage += 1
         if self._stay is not None:
             self._scope.start(self._await_signal, self._outage)
             self._refresh_state()
 
+    def signal_restored(self) -> None:
+        hello = Hello(token=self._token, stay=self._stay, generation=self._path.live_generation)
+        self._dialogue.greet(hello, again=self._stay is not None)
+
+    def hung_up(self) -> None:
+        self._fail(ConnectFailed("the control half hung up", details={"reason": "server_away"}))
+        self._finish(DisconnectReason.SIGNAL_LOST)
+
     async def _await_signal(self, outage: int) -> None:
         await self._clock.sleep(self._settings.recovery_timeout)
-        if self._away and self._outage == outage:
+        if self._dialogue.is_away and self._outage == outage:
             self._finish(DisconnectReason.SIGNAL_LOST)
 
-    def _signal_restored(self) -> None:
-        self._away = False
-        self._outbox.put(Hello(token=self._token, stay=self._stay, generation=self._path.live_generation).encode())
-        # Until the welcome it is not known what the other half has heard of.
-        self._away = self._stay is not None
-
-    def _take(self, message: FromControl) -> None:
+    def hear(self, message: FromControl) -> None:
+        if self._reason is not None:
+            return
         match message:
             case Welcome():
                 self._take_welcome(message)
@@ -395,9 +322,9 @@ class P2PConnection(MediaConnection):
             case Ping():
                 self.say(Pong())
             case Done(request=number):
-                self._requests.done(number)
+                self._dialogue.done(number)
             case Denied():
-                self._requests.denied(message.request, PublishRefused(message.message))
+                self._dialogue.denied(message.request, PublishRefused(message.message))
             case Pairing():
                 self._path.pair(message)
             case Description() | Candidate():
@@ -422,18 +349,17 @@ class P2PConnection(MediaConnection):
             case Granted(identity=identity, grant=body):
                 self._roster.grant(identity, body.grant())
             case Unpublished(identity=identity, track=track_id) if identity == self._identity:
-                self._take_away(track_id)
+                self._tell(self._publishing.take_away(track_id))
             case Unpublished(identity=identity, track=track_id):
                 self._tell(self._roster.unpublish(identity, track_id))
             case Muted(identity=identity) if identity == self._identity:
-                self._take_mute(message)
+                self._tell(self._publishing.take_mute(identity, message))
             case Muted(identity=identity, track=track_id):
                 self._tell(self._roster.mute(identity, track_id, message.muted, message.by_server))
         self._match_subscriptions()
 
     def _take_welcome(self, welcome: Welcome) -> None:
         first, self._stay = self._stay is None, welcome.stay
-        self._away = False
         if first:
             self._room, self._identity, self._grant = welcome.room, welcome.identity, welcome.grant.grant()
             for body in welcome.participants:
@@ -443,10 +369,9 @@ class P2PConnection(MediaConnection):
                 self._welcomed.set_result(None)
             self._match_subscriptions()
             return
+        self._dialogue.welcomed_again()
         self._take_grant(welcome.grant.grant())
         self._catch_up(welcome)
-        for message in self._requests.open():
-            self.say(message)
         self._refresh_state()
 
     def _catch_up(self, welcome: Welcome) -> None:
@@ -460,15 +385,7 @@ class P2PConnection(MediaConnection):
             else:
                 self._part(person.identity, DisconnectReason.UNKNOWN)
                 self._meet(PersonBody.of(person))
-        known = {body.id: body for body in welcome.tracks}
-        for track_id in [one for one in self._local if one not in known]:
-            self._take_away(track_id)
-        for track_id, body in known.items():
-            if (track := self._local.get(track_id)) is not None:
-                if track.info.muted != body.muted:
-                    track.muted_is(body.muted)
-            elif not self._requests.concerns(track_id):
-                self.say(Unpublish(track=track_id))
+        self._tell(self._publishing.match({body.id: body for body in welcome.tracks}))
         self._match_subscriptions()
 
     def _take_refusal(self, refused: Refused) -> None:
@@ -492,41 +409,20 @@ class P2PConnection(MediaConnection):
             self._grant = grant
             self._events.put(GrantChanged(grant))
 
-    def _take_away(self, track_id: str) -> None:
-        if (track := self._local.pop(track_id, None)) is not None:
-            track.end()
-            self._events.put(LocalTrackEnded(track.info))
-
-    def _take_mute(self, message: Muted) -> None:
-        if (track := self._local.get(message.track)) is not None:
-            track.muted_is(message.muted)
-            self._events.put(
-                TrackMuted(self._identity, track.info, message.by_server)
-                if message.muted
-                else TrackUnmuted(self._identity, track.info)
-            )
-
-    def _published(self, track: P2PLocalTrack) -> None:
-        for older in [one for one in self._local.values() if one.info.source is track.info.source]:
-            older.end()
-            del self._local[older.info.id]
-        self._local[track.info.id] = track
-
-    async def _ask(self, number: int, message: Publish | Mute, done: Callable[[], None]) -> None:
-        """A request and its answer; `done()` is called at the moment in which the answer is heard."""
-        answer = self._requests.ask(number, message, done)
-        self.say(message)
-        try:
-            await answer
-        finally:
-            self._requests.forget(number)
-
     def _match_subscriptions(self) -> None:
         self._tell(self._receiving.match(self._roster.other, self._grant))
 
     def _tell(self, events: Iterable[MediaEvent]) -> None:
         for event in events:
             self._events.put(event)
+
+    def _way_of(self, track: P2PLocalTrack) -> SoundFeed | PictureFeed | None:
+        """Where frames of a track go: nowhere, unless both grants allow it and the other wants it."""
+        other = self._roster.other
+        source = track.info.source
+        if other is None or not (other.grant.subscribe and track.wanted and source in self._grant.publish):
+            return None
+        return self._path.feed(source)
 
     def _check_alive(self) -> None:
         if self._closed:
@@ -544,7 +440,11 @@ class P2PConnection(MediaConnection):
         )
 
     def _refresh_state(self) -> None:
-        state = ConnectionState.RECONNECTING if self._away or self._path.is_broken else ConnectionState.CONNECTED
+        state = (
+            ConnectionState.RECONNECTING
+            if self._dialogue.is_away or self._path.is_broken
+            else ConnectionState.CONNECTED
+        )
         if self._state not in (state, ConnectionState.DISCONNECTED):
             self._state = state
             self._reconnects += state is ConnectionState.CONNECTED
@@ -569,14 +469,11 @@ class P2PConnection(MediaConnection):
             return
         self._reason = reason
         self._state = ConnectionState.DISCONNECTED
-        self._outbox.close()
-        for track in self._local.values():
-            track.end()
-        self._local.clear()
+        self._publishing.close()
         self._receiving.close()
         self._roster.clear()
         self._path.close()
-        self._requests.close(self._lost())
+        self._dialogue.close(self._lost())
         # Read by nobody where `open` was left before it came to that.
         self._fail(self._lost())
         self._welcomed.exception()
@@ -592,7 +489,7 @@ class P2PConnection(MediaConnection):
         with anyio.CancelScope(shield=True):
             with suppress(DeadlineExceeded):
                 if self._scope.is_open:
-                    await within(self._clock, _FAREWELL, self._said_all.wait(), "no goodbye")
+                    await within(self._clock, _FAREWELL, self._dialogue.said_all(), "no goodbye")
             await self._scope.aclose()
             await self._signalling.aclose()
             self._released.set()

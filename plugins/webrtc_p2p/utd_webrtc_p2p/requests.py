@@ -27,12 +27,13 @@ class Requests:
         self._open: dict[int, _Open] = {}
 
     def next_number(self) -> int:
+        """The number of a new request."""
         return next(self._numbers)
 
-    def ask(self, number: int, message: Publish | Mute, done: Callable[[], None]) -> asyncio.Future[None]:
+    def ask(self, message: Publish | Mute, done: Callable[[], None]) -> asyncio.Future[None]:
         """The answer to come. `done()` is called when it is heard, before anything that is heard later."""
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._open[number] = _Open(message, done, answer)
+        self._open[message.request] = _Open(message, done, answer)
         return answer
 
     def forget(self, number: int) -> None:
