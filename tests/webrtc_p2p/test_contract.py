@@ -1,4 +1,4 @@
-"""The shipped contract suite on webrtc_p2p: what it denies is skipped by its own declaration, everything else is shown."""
+"""The shipped contract suite on webrtc_p2p: what it denies is skipped by its declaration, everything else is shown."""
 
 from __future__ import annotations
 

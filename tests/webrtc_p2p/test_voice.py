@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import wave
 from collections.abc import Sequence
-from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
-from utd_core.media.analysis import correlate
 from utd_core.media.backend import LocalTrack
-from utd_core.media.convert import to_mono
 from utd_core.media.frames import AudioFrame, Frame, VideoFrame
 from utd_core.media.pump import pump_track
 from utd_core.media.sources.file import FileAudioSource
 from utd_core.testing.contract.signals import brightness, film, flat, loud_seconds, storyboard
 
+from .voice import VOICE, likeness
 from .world import CAMERA, MICROPHONE, Stage, becomes, stage, until_closed
 
 pytestmark = pytest.mark.alone
 
-VOICE = Path(str(files("utd_core.cli") / "assets" / "voice.wav"))
 LUMAS = (40, 80, 120, 160, 200)
 
 
@@ -32,14 +27,6 @@ async def speak(here: Stage, track: LocalTrack) -> None:
 
 async def more_than(count: int, frames: Sequence[Frame]) -> None:
     await becomes(lambda: len(frames) > count, f"more than {count} frames")
-
-
-async def likeness(frames: Sequence[Frame]) -> float:
-    """How much of the voice is in what was heard, 0 to 1."""
-    with wave.open(str(VOICE)) as file:
-        said = file.readframes(file.getnframes())
-    heard = b"".join(to_mono(frame).data for frame in frames if isinstance(frame, AudioFrame))
-    return (await asyncio.to_thread(correlate, said, heard)).peak
 
 
 async def test_both_hear_the_voice_of_the_other_at_the_same_time() -> None:

@@ -29,6 +29,7 @@ from .events import ConnectionState, MediaEvent, Notification, ParticipantInfo, 
 from .faults import Fault
 from .frames import Frame
 from .quality import VideoQuality
+from .signalling import Signalling
 
 FrameT_co = TypeVar("FrameT_co", bound=Frame, covariant=True)
 
@@ -46,13 +47,16 @@ class JoinTicket:
 class ConnectOptions:
     """`adaptive_stream`: videos that this participant does not read are not sent to it. `dynacast`: layers of its own
     simulcast tracks that nobody receives are not made. `deadline`: seconds for the whole connect. `event_capacity`:
-    events held for a slow reader, then the connection's event stream ends with `Closed`."""
+    events held for a slow reader, then the connection's event stream ends with `Closed`. `signalling`: the way to the
+    control half, for a backend without a server of its own; the connection closes it. None where the ticket's url is
+    enough."""
 
     auto_subscribe: bool = True
     adaptive_stream: bool = True
     dynacast: bool = True
     deadline: float = 10.0
     event_capacity: int = 1_000
+    signalling: Signalling | None = None
 
 
 @dataclass(frozen=True, slots=True)

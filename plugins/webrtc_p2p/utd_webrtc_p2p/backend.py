@@ -49,7 +49,7 @@ class P2PBackend(MediaBackend):
         await self.scope.open()
         self.check_open()
         connection = P2PConnection(
-            self._signalling(ticket), ticket.token, options, self.settings, self.clock, self.scope
+            _signalling(ticket, options), ticket.token, options, self.settings, self.clock, self.scope
         )
         self._connections = {one for one in self._connections if not one.is_released}
         self._connections.add(connection)
@@ -81,5 +81,6 @@ class P2PBackend(MediaBackend):
         if self._closed:
             raise Closed("this webrtc_p2p backend was closed; make a new one")
 
-    def _signalling(self, ticket: JoinTicket) -> Signalling:
-        return LocalSignalling(registry.reach(ticket.url))
+
+def _signalling(ticket: JoinTicket, options: ConnectOptions) -> Signalling:
+    return LocalSignalling(registry.reach(ticket.url)) if options.signalling is None else options.signalling

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 import anyio
@@ -35,7 +35,6 @@ from utd_core.media.events import (
     ConnectionState,
     DataReceived,
     DisconnectReason,
-    GrantChanged,
     MediaEvent,
     ParticipantInfo,
     StateChanged,
@@ -48,6 +47,7 @@ from . import checks
 from .dialogue import Dialogue
 from .feeds import PictureFeed, SoundFeed
 from .local import P2PLocalTrack
+from .membership import Membership
 from .path import Path
 from .protocol import (
     Bye,
@@ -58,24 +58,16 @@ from .protocol import (
     Done,
     Ended,
     FromControl,
-    Granted,
     Hello,
-    Joined,
-    Left,
     Message,
-    Muted,
     Pairing,
-    PersonBody,
     Ping,
     Pong,
-    Published,
     Refused,
-    Unpublished,
     Welcome,
 )
 from .publishing import Publishing
 from .receiving import Receiving
-from .roster import Roster
 from .settings import Settings
 from .subscriptions import P2PFrameReader
 
@@ -107,19 +99,16 @@ class P2PConnection(MediaConnection):
         self._released = asyncio.Event()
         self._opened = False
         self._welcomed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._stay: str | None = None
-        self._room = self._identity = ""
-        self._grant = Grant()
         self._state = ConnectionState.CONNECTED
         self._reason: DisconnectReason | None = None
         self._closed = False
         self._outage = 0
         self._events: BoundedQueue[MediaEvent] = BoundedQueue(options.event_capacity, Overflow.CLOSE)
         self._dialogue = Dialogue(signalling, self)
-        self._roster = Roster()
         self._path = Path(settings, clock, self._scope, self)
         self._publishing = Publishing(self._dialogue, self._way_of, self._check_alive, lambda: self._path.is_broken)
         self._receiving = Receiving(options, clock, self._path.tell_wants)
+        self._member = Membership(self._events, self._path, self._publishing, self._receiving)
         self._data_sent = self._data_received = self._reconnects = 0
 
     async def open(self) -> None:
@@ -133,11 +122,11 @@ class P2PConnection(MediaConnection):
 
     @property
     def room(self) -> str:
-        return self._room
+        return self._member.room
 
     @property
     def identity(self) -> str:
-        return self._identity
+        return self._member.identity
 
     @property
     def state(self) -> ConnectionState:
@@ -145,11 +134,11 @@ class P2PConnection(MediaConnection):
 
     @property
     def grant(self) -> Grant:
-        return self._grant
+        return self._member.grant
 
     @property
     def participants(self) -> Mapping[str, ParticipantInfo]:
-        return self._roster.people
+        return self._member.roster.people
 
     @property
     def events(self) -> BoundedQueue[MediaEvent]:
@@ -168,9 +157,9 @@ class P2PConnection(MediaConnection):
     async def publish(self, options: PublishOptions) -> LocalTrack:
         self._check_alive()
         checks.check_publish(options)
-        if options.source not in self._grant.publish:
+        if options.source not in self._member.grant.publish:
             raise PublishRefused(
-                f"the grant of {self._identity!r} does not hold {options.source.value!r}; "
+                f"the grant of {self.identity!r} does not hold {options.source.value!r}; "
                 "ask for a seat, a stage place or a role that does",
                 details={"source": options.source.value},
             )
@@ -178,14 +167,14 @@ class P2PConnection(MediaConnection):
 
     async def set_subscribed(self, track_id: str, subscribed: bool) -> None:
         self._check_alive()
-        if self._roster.find(track_id) is None:
+        if self._member.roster.find(track_id) is None:
             raise NotFound(
-                f"there is no track {track_id!r} to subscribe to in room {self._room!r}", code=ErrorCode.TRACK_NOT_FOUND
+                f"there is no track {track_id!r} to subscribe to in room {self.room!r}", code=ErrorCode.TRACK_NOT_FOUND
             )
-        if subscribed and not self._grant.subscribe:
-            raise Forbidden(f"the grant of {self._identity!r} does not allow to subscribe")
+        if subscribed and not self._member.grant.subscribe:
+            raise Forbidden(f"the grant of {self.identity!r} does not allow to subscribe")
         self._receiving.wish(track_id, subscribed)
-        self._match_subscriptions()
+        self._member.match_subscriptions()
 
     async def set_quality(self, track_id: str, quality: VideoQuality) -> None:
         self._check_alive()
@@ -201,9 +190,9 @@ class P2PConnection(MediaConnection):
     ) -> None:
         checks.check_payload(payload, to, topic)
         self._check_alive()
-        if not self._grant.publish_data:
-            raise Forbidden(f"the grant of {self._identity!r} does not allow to send data")
-        other = self._roster.other
+        if not self._member.grant.publish_data:
+            raise Forbidden(f"the grant of {self.identity!r} does not allow to send data")
+        other = self._member.roster.other
         if other is not None and (to is None or other.identity in to):
             if reliable:
                 await self._path.send_reliable(topic, payload)
@@ -214,7 +203,7 @@ class P2PConnection(MediaConnection):
 
     async def statistics(self) -> ConnectionStatistics:
         if self._closed:
-            raise Closed(f"the connection of {self._identity!r} was closed")
+            raise Closed(f"the connection of {self.identity!r} was closed")
         round_trip = self._path.round_trip
         return ConnectionStatistics(
             sent=self._publishing.statistics(),
@@ -247,17 +236,17 @@ class P2PConnection(MediaConnection):
 
     def path_given_up(self, why: str) -> None:
         if self._opened and self._reason is None:
-            log.warning("the connection of %r is given up: %s", self._identity, why)
+            log.warning("the connection of %r is given up: %s", self._member.identity, why)
             self.say(Bye())
             self._finish(DisconnectReason.SIGNAL_LOST)
 
     def path_gives(self, source: TrackSource, frame: Decoded) -> None:
-        other = self._roster.other
-        if other is not None and source in other.grant.publish and self._grant.subscribe:
+        other = self._member.roster.other
+        if other is not None and source in other.grant.publish and self._member.grant.subscribe:
             self._receiving.arrive(source, frame)
 
     def path_hears(self, topic: str, payload: bytes, reliable: bool) -> None:
-        other = self._roster.other
+        other = self._member.roster.other
         if other is not None and other.grant.publish_data:
             self._data_received += 1
             self._events.put(DataReceived(payload, other.identity, topic, reliable))
@@ -278,26 +267,26 @@ class P2PConnection(MediaConnection):
         await self._path.settled()
         if self._reason is not None and not self._closed:
             raise ConnectFailed(
-                f"the stay of {self._identity!r} in room {self._room!r} ended as it began ({self._reason})",
+                f"the stay of {self.identity!r} in room {self.room!r} ended as it began ({self._reason})",
                 details={"reason": self._reason.value},
             )
         self._check_alive()
 
     def _why_late(self) -> str:
         after = f"within {self._options.deadline:g} s"
-        if self._stay is None:
+        if self._member.stay is None:
             return f"the control half of webrtc_p2p did not answer {after}"
         return f"no way to the other participant was found {after}: {self._path.why_not_up()}"
 
     def signal_lost(self) -> None:
         self._outage += 1
-        if self._stay is not None:
+        if self._member.stay is not None:
             self._scope.start(self._await_signal, self._outage)
             self._refresh_state()
 
     def signal_restored(self) -> None:
-        hello = Hello(token=self._token, stay=self._stay, generation=self._path.live_generation)
-        self._dialogue.greet(hello, again=self._stay is not None)
+        hello = Hello(token=self._token, stay=self._member.stay, generation=self._path.live_generation)
+        self._dialogue.greet(hello, again=self._member.stay is not None)
 
     def hung_up(self) -> None:
         self._fail(ConnectFailed("the control half hung up", details={"reason": "server_away"}))
@@ -333,109 +322,43 @@ class P2PConnection(MediaConnection):
                 self._data_received += 1
                 self._events.put(DataReceived(message.content(), None, message.topic, message.reliable))
             case _:
-                self._take_news(message)
-
-    def _take_news(self, message: FromControl) -> None:
-        """What happens in the room."""
-        match message:
-            case Joined(participant=body):
-                self._meet(body)
-            case Left(identity=identity, reason=reason):
-                self._part(identity, reason)
-            case Published(identity=identity, track=track):
-                self._tell(self._roster.publish(identity, track.track()))
-            case Granted(identity=identity, grant=body) if identity == self._identity:
-                self._take_grant(body.grant())
-            case Granted(identity=identity, grant=body):
-                self._roster.grant(identity, body.grant())
-            case Unpublished(identity=identity, track=track_id) if identity == self._identity:
-                self._tell(self._publishing.take_away(track_id))
-            case Unpublished(identity=identity, track=track_id):
-                self._tell(self._roster.unpublish(identity, track_id))
-            case Muted(identity=identity) if identity == self._identity:
-                self._tell(self._publishing.take_mute(identity, message))
-            case Muted(identity=identity, track=track_id):
-                self._tell(self._roster.mute(identity, track_id, message.muted, message.by_server))
-        self._match_subscriptions()
+                self._member.hear(message)
+                self._refresh_state()
 
     def _take_welcome(self, welcome: Welcome) -> None:
-        first, self._stay = self._stay is None, welcome.stay
-        if first:
-            self._room, self._identity, self._grant = welcome.room, welcome.identity, welcome.grant.grant()
-            for body in welcome.participants:
-                self._roster.join(body.person())
-                self._path.expect()
+        if self._member.stay is None:
+            self._member.begin(welcome)
             if not self._welcomed.done():
                 self._welcomed.set_result(None)
-            self._match_subscriptions()
-            return
-        self._dialogue.welcomed_again()
-        self._take_grant(welcome.grant.grant())
-        self._catch_up(welcome)
-        self._refresh_state()
-
-    def _catch_up(self, welcome: Welcome) -> None:
-        """What happened while nothing was heard."""
-        there = [body.person() for body in welcome.participants]
-        for identity in [known for known in self.participants if not any(one.identity == known for one in there)]:
-            self._part(identity, DisconnectReason.UNKNOWN)
-        for person in there:
-            if self._roster.is_same(person):
-                self._tell(self._roster.match(person))
-            else:
-                self._part(person.identity, DisconnectReason.UNKNOWN)
-                self._meet(PersonBody.of(person))
-        self._tell(self._publishing.match({body.id: body for body in welcome.tracks}))
-        self._match_subscriptions()
+        else:
+            self._dialogue.welcomed_again()
+            self._member.catch_up(welcome)
+            self._refresh_state()
 
     def _take_refusal(self, refused: Refused) -> None:
         self._fail(ConnectFailed(refused.message, details={"reason": refused.reason}))
         self._finish(DisconnectReason.SIGNAL_LOST)
 
-    def _meet(self, body: PersonBody) -> None:
-        self._path.expect()
-        self._tell([self._roster.join(body.person())])
-
-    def _part(self, identity: str, reason: DisconnectReason) -> None:
-        if identity in self.participants:
-            # Its tracks end first, so that their readers have ended when its leaving is told.
-            self._tell(self._receiving.end_all(identity))
-            self._path.forget()
-            self._tell(self._roster.leave(identity, reason))
-            self._refresh_state()
-
-    def _take_grant(self, grant: Grant) -> None:
-        if grant != self._grant:
-            self._grant = grant
-            self._events.put(GrantChanged(grant))
-
-    def _match_subscriptions(self) -> None:
-        self._tell(self._receiving.match(self._roster.other, self._grant))
-
-    def _tell(self, events: Iterable[MediaEvent]) -> None:
-        for event in events:
-            self._events.put(event)
-
     def _way_of(self, track: P2PLocalTrack) -> SoundFeed | PictureFeed | None:
         """Where frames of a track go: nowhere, unless both grants allow it and the other wants it."""
-        other = self._roster.other
+        other = self._member.roster.other
         source = track.info.source
-        if other is None or not (other.grant.subscribe and track.wanted and source in self._grant.publish):
+        if other is None or not (other.grant.subscribe and track.wanted and source in self._member.grant.publish):
             return None
         return self._path.feed(source)
 
     def _check_alive(self) -> None:
         if self._closed:
-            raise Closed(f"the connection of {self._identity!r} was closed; connect again")
+            raise Closed(f"the connection of {self.identity!r} was closed; connect again")
         if self._reason is not None:
             raise self._lost()
 
     def _lost(self) -> UTDStreamException:
         if self._closed:
-            return Closed(f"the connection of {self._identity!r} was closed; connect again")
+            return Closed(f"the connection of {self.identity!r} was closed; connect again")
         reason = self._reason or DisconnectReason.UNKNOWN
         return ConnectionLost(
-            f"the connection of {self._identity!r} to room {self._room!r} has ended ({reason}); connect again",
+            f"the connection of {self.identity!r} to room {self.room!r} has ended ({reason}); connect again",
             details={"reason": reason.value},
         )
 
@@ -471,7 +394,7 @@ class P2PConnection(MediaConnection):
         self._state = ConnectionState.DISCONNECTED
         self._publishing.close()
         self._receiving.close()
-        self._roster.clear()
+        self._member.roster.clear()
         self._path.close()
         self._dialogue.close(self._lost())
         # Read by nobody where `open` was left before it came to that.
