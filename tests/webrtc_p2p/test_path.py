@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from utd_core.media.backend import WireStatistics
 from utd_core.media.events import (
     ConnectionState,
     DataReceived,
@@ -142,6 +143,31 @@ async def test_the_round_trip_is_measured() -> None:
             found = await measured()
             await asyncio.sleep(0.01)
         assert 0 < found < 1_000
+
+
+async def test_the_network_s_figures_of_a_track_are_counted_on_both_sides() -> None:
+    async with stage() as here:
+        ann, bob = await here.join("ann"), await here.join("bob")
+        track = await ann.publish(MICROPHONE)
+        here.play(track)
+        bob.collect(await bob.reads(track))
+
+        async def wires() -> tuple[WireStatistics | None, WireStatistics | None]:
+            (sent,) = (await ann.connection.statistics()).sent
+            (received,) = (await bob.connection.statistics()).received
+            return sent.wire, received.wire
+
+        while True:
+            going, coming = await wires()
+            if going is not None and coming is not None and going.jitter_ms is not None and going.packets > 50:
+                break
+            await asyncio.sleep(0.01)
+        assert 0 < coming.packets <= going.packets
+        assert coming.packets_lost == going.packets_lost == 0
+        assert going.bytes is not None
+        assert 20 < going.bytes / going.packets < 1_000
+        assert coming.jitter_ms is not None
+        assert 0 <= coming.jitter_ms < 500
 
 
 def test_reliable_data_is_kept_until_it_is_acknowledged_and_passed_over_when_it_comes_twice() -> None:

@@ -78,13 +78,26 @@ class PublishOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class WireStatistics:
+    """What the network made of a track, since its way came up: packets sent or received, those that were lost, the
+    jitter of their arrival. `bytes`: of payload; None, like `jitter_ms`, where it is not known (yet)."""
+
+    packets: int = 0
+    packets_lost: int = 0
+    jitter_ms: float | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrackStatistics:
-    """Counters of one track since it was published (local) or subscribed (remote)."""
+    """Counters of one track since it was published (local) or subscribed (remote). `bytes`: of its frames. `wire`: None
+    where nothing of it is on a network, or the backend cannot tell."""
 
     track: TrackInfo
     frames: int = 0
     bytes: int = 0
     dropped: int = 0
+    wire: WireStatistics | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ from utd_core.model.permission import Grant, TrackSource
 from . import checks
 from .dialogue import Dialogue
 from .feeds import PictureFeed, SoundFeed
+from .figures import with_wire
 from .local import P2PLocalTrack
 from .membership import Membership
 from .path import Path
@@ -204,10 +205,11 @@ class P2PConnection(MediaConnection):
     async def statistics(self) -> ConnectionStatistics:
         if self._closed:
             raise Closed(f"the connection of {self.identity!r} was closed")
+        figures = await self._path.figures()
         round_trip = self._path.round_trip
         return ConnectionStatistics(
-            sent=self._publishing.statistics(),
-            received=self._receiving.statistics(),
+            sent=with_wire(self._publishing.statistics(), figures.sent),
+            received=with_wire(self._receiving.statistics(), figures.received),
             data_sent=self._data_sent,
             data_received=self._data_received,
             reconnects=self._reconnects,

@@ -18,6 +18,7 @@ from utd_core.errors import InvalidInput
 from utd_core.model.permission import TrackSource
 
 from .feeds import PictureFeed, SoundFeed
+from .figures import WireFigures, wire_figures
 from .peer import LOSSY, RELIABLE, Peer
 from .protocol import Candidate, Description, Message, Pairing, Rebuild
 from .reliable import ACK_EVERY, ReliableData
@@ -146,6 +147,11 @@ class Path:
     def feed(self, source: TrackSource) -> SoundFeed | PictureFeed | None:
         """Where frames of a source go in; None while there is no way."""
         return None if self._peer is None or not self._peer.is_up else self._peer.feeds[source]
+
+    async def figures(self) -> WireFigures:
+        """What the network made of the tracks; nothing while there is no way."""
+        native = None if self._peer is None or not self._peer.is_up else self._peer.native
+        return WireFigures() if native is None else await wire_figures(native)
 
     def tell_wants(self) -> None:
         """Tell the other side anew which of its tracks are wanted."""
