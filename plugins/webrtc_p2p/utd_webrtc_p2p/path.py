@@ -79,7 +79,7 @@ class Path:
         self._was_up = False
         self._held_until = 0.0
         self._beats = 0
-        self._beaten_at = 0.0
+        self._beaten_at = self._asked_at = 0.0
         self.round_trip: float | None = None
         """Seconds, of the last heartbeat."""
 
@@ -179,12 +179,14 @@ class Path:
 
     async def watch(self) -> None:
         """Give signs of life, miss those of the other side, and have dead ways rebuilt; never returns."""
-        interval = self._settings.heartbeat
+        settings = self._settings
+        # Looked at more often than beaten, so that a silence is noticed soon after it has lasted long enough.
+        interval = min(settings.heartbeat, settings.heartbeat_timeout / 10)
         while True:
             before = self._clock.monotonic()
             await self._clock.sleep(interval)
             now = self._clock.monotonic()
-            if now - before > 2 * interval:
+            if now - before > interval + settings.heartbeat:
                 # This side was held up itself; nobody else is to blame for the silence.
                 self._heard_at = now
             self._look(now)
@@ -266,16 +268,16 @@ class Path:
             silent = now - self._heard_at
             if peer is not None and silent > settings.heartbeat_timeout:
                 self._broken(peer, f"the other side gave no sign of life for {silent:.1f} s")
-            else:
+            elif now - self._beaten_at >= settings.heartbeat:
                 self._beat()
             return
         if now < self._held_until:
             return
         if self._down_since is not None and now - self._down_since > settings.recovery_timeout:
             self._owner.path_given_up(self.why_not_up())
-        elif peer is None:
+        elif peer is None and now - self._asked_at >= settings.heartbeat:
             self._ask()
-        elif now - self._began_at > settings.path_timeout:
+        elif peer is not None and now - self._began_at > settings.path_timeout:
             self._broken(peer, peer.why_not_up())
 
     def _broken(self, peer: Peer, why: str) -> None:
@@ -300,5 +302,7 @@ class Path:
 
     def _ask(self) -> None:
         """Have the control half pair the two anew."""
-        if self._clock.monotonic() >= self._held_until:
+        now = self._clock.monotonic()
+        if now >= self._held_until:
+            self._asked_at = now
             self._owner.say(Rebuild(generation=self._last_generation, why=self._why[:1_000]))
