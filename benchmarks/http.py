@@ -1,9 +1,11 @@
-"""Commands over HTTP with a durable SQLite store: how many a second on one core, and how late their answers are.
+"""Commands over HTTP with a durable store: how many a second on one core, and how late their answers are.
 
 Server and load are processes of their own, on cores of their own, joined by loopback sockets: uvicorn with uvloop and
-httptools there, keep-alive connections here, each of one user who takes a seat and leaves it again. The baseline is a
-Starlette route that answers the same bytes on the same stack, without credentials, rules or a disk. Answers are late by
-the time from when a request was due, be it sent or not, until its answer has come.
+httptools there, keep-alive connections here, each of one user who takes a seat and leaves it again. The store is a
+SQLite file, or a PostgreSQL that waits for its disk, on the other cores. The baselines are a Starlette and a FastAPI
+route that answer the same bytes on the same stack, without credentials, rules or a disk. Answers are late by the time
+from when a request was due, be it sent or not, until its answer has come. Servers take turns, in short rounds of which
+the best one counts: whatever else the machine does only ever adds to a round.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -23,15 +25,18 @@ from typing import Any, NamedTuple
 import httpx
 import uvloop
 
+from tests.postgres import PostgresServer
+
 from . import AtLeast, AtMost, Baseline, Result
 
 CONNECTIONS = 64
 ROOMS = 8
-SECONDS = 4.0
-ROUNDS = 3
+SECONDS = 3.0
+ROUNDS = 4
 WARM_UP = 1.0
 WANTED = 2_000.0
 """Commands a second that one core has to serve; lateness is looked at under half of that."""
+SQLITE, POSTGRES = "SQLite", "PostgreSQL"
 SECRET = {"X-App-Id": "bench", "X-App-Secret": "secret"}
 
 
@@ -44,38 +49,52 @@ def run() -> list[Result]:
 
 
 async def _run() -> list[Result]:
-    with tempfile.TemporaryDirectory(prefix="utd-http-") as folder:
-        async with load_on("bare") as bare, load_on(str(Path(folder) / "engine.db")) as engine:
-            for load in (bare, engine):
-                await load.at_most(WARM_UP)
-            # By turns, so that whatever else the machine does hits both.
-            turns = [(await bare.at_most(SECONDS), await engine.at_most(SECONDS)) for _ in range(ROUNDS)]
-            late = sorted(await engine.at_rate(WANTED / 2, SECONDS * 2))
-            bare_late = sorted(await bare.at_rate(WANTED / 2, SECONDS))
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="utd-http-"))
+        # As a server that has to keep what it acknowledged.
+        postgres = PostgresServer(fsync="on", full_page_writes="on")
+        stack.callback(postgres.close)
+        postgres.start()
+        stores = {"starlette": "", "fastapi": "", SQLITE: str(Path(folder) / "engine.db"), POSTGRES: postgres.url()}
+        loads = {name: await stack.enter_async_context(load_on(store or name)) for name, store in stores.items()}
+        for load in loads.values():
+            await load.at_most(WARM_UP)
+        turns = [{name: await load.at_most(SECONDS) for name, load in loads.items()} for _ in range(ROUNDS)]
+        late = [{name: await load.at_rate(WANTED / 2, SECONDS) for name, load in loads.items()} for _ in range(ROUNDS)]
+    rate = {name: max(turn[name].rate for turn in turns) for name in stores}
+    cpu = {name: min(turn[name].cpu for turn in turns) * 1e6 for name in stores}
+
+    def lateness(name: str, share: int) -> float:
+        return min(quantile(sorted(each[name]), share) for each in late)
+
     half = f"{WANTED / 2:,.0f}/s"
-    bare_best, best = (max(each.rate for each in column) for column in zip(*turns, strict=True))
-    bare_cpu, cpu = (min(each.cpu for each in column) for column in zip(*turns, strict=True))
-    return [
-        Result(
-            f"commands/s on one core, SQLite file, durable, {CONNECTIONS} connections",
-            best,
-            "1/s",
-            AtLeast(WANTED),
-            Baseline("bare Starlette route", bare_best),
-        ),
-        Result("CPU of the server per command", cpu * 1e6, "µs", None, Baseline("bare", bare_cpu * 1e6)),
-        *(
+    results = []
+    for store in (SQLITE, POSTGRES):
+        wanted = store == SQLITE
+        results += [
             Result(
-                f"lateness at {half}, p{share}",
-                quantile(late, share),
-                "ms",
-                AtMost(50.0) if share == 99 else None,
-                Baseline("bare", quantile(bare_late, share)),
-            )
-            for share in (50, 99)
-        ),
-        Result(f"lateness at {half}, worst of {len(late):,}", late[-1], "ms", None, Baseline("bare", bare_late[-1])),
-    ]
+                f"commands/s on one core, durable on {store}, {CONNECTIONS} connections",
+                rate[store],
+                "1/s",
+                AtLeast(WANTED) if wanted else None,
+                Baseline("bare Starlette route", rate["starlette"]),
+            ),
+            *(
+                Result(f"CPU of the server per command, {store}", cpu[store], "µs", None, Baseline(name, cpu[name]))
+                for name in ("starlette", "fastapi")
+            ),
+            *(
+                Result(
+                    f"lateness at {half}, {store}, p{share}",
+                    lateness(store, share),
+                    "ms",
+                    AtMost(50.0) if wanted and share == 99 else None,
+                    Baseline("starlette", lateness("starlette", share)),
+                )
+                for share in (50, 99)
+            ),
+        ]
+    return results
 
 
 class Turn(NamedTuple):
@@ -196,7 +215,7 @@ async def load_on(server: str) -> AsyncIterator[Load]:
     assert process.stdin is not None
     assert process.stdout is not None
     port = int(await process.stdout.readline())
-    people = await guests(port) if server != "bare" else ["bare"] * CONNECTIONS
+    people = ["bare"] * CONNECTIONS if server in ("starlette", "fastapi") else await guests(port)
     loop = asyncio.get_running_loop()
     connections = []
     for number, token in enumerate(people):

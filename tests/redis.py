@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -54,6 +55,10 @@ class RedisServer:
     @property
     def url(self) -> str:
         return f"unix://{self.socket}"
+
+    def tcp_url(self, credentials: str = "") -> str:
+        """Where a server with a `port` listens on loopback, too. `credentials`: `USER:PASSWORD@`."""
+        return f"redis://{credentials}127.0.0.1:{self._options['port']}"
 
     def start(self) -> None:
         """Start, and return when it answers. Idempotent."""
@@ -112,6 +117,13 @@ class RedisServer:
 
 
 _NO_PASSWORD = "NOAUTH Authentication required."
+
+
+def free_port() -> str:
+    """A port of loopback that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 class SharedRedis:

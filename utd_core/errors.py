@@ -24,7 +24,7 @@
     |   `-- BackendNotFound         404  no installed plugin has this name
     +-- StoreFailed                 503  the database failed; nothing was changed
     +-- Unavailable                 503  the server starts or stops, or cannot be reached
-    |   |-- Deposed                 503  another node works for the project now; nothing was done
+    |   +-- Deposed                 503  another node works for the project now; nothing was done
     |   `-- NobodyListens           503  no node answers there; nothing was done
     +-- DeadlineExceeded            504  the answer did not come in time
     +-- Superseded                  409  a later opposite operation won
@@ -201,6 +201,8 @@ class ErrorCode(StrEnum):
     """The server starts or stops, or cannot be reached; try again in a moment, with the same idempotency key."""
     DEPOSED = "deposed"
     """Another node works for the project now; nothing was done: try again at once, with the same idempotency key."""
+    NOBODY_LISTENS = "nobody_listens"
+    """No node of the server is there to do this at the moment, so nothing was done; try again in a moment."""
     DEADLINE_EXCEEDED = "deadline_exceeded"
     """The answer did not come in time; whether it took effect is not known."""
     GRANT_TIMEOUT = "grant_timeout"
@@ -382,6 +384,8 @@ class Deposed(Unavailable):
 class NobodyListens(Unavailable):
     """A question that no node was there to answer, so that nothing was done."""
 
+    default_code = ErrorCode.NOBODY_LISTENS
+
 
 class DeadlineExceeded(UTDStreamException):
     default_status = 504
@@ -443,6 +447,7 @@ _CODES: Mapping[type[UTDStreamException], tuple[ErrorCode, ...]] = {
     PluginError: (ErrorCode.PLUGIN_INVALID, ErrorCode.PLUGIN_FAILED),
     BackendNotFound: (ErrorCode.BACKEND_NOT_FOUND,),
     StoreFailed: (ErrorCode.STORE_FAILED,),
+    NobodyListens: (ErrorCode.NOBODY_LISTENS,),
     Unavailable: (ErrorCode.UNAVAILABLE,),
     Deposed: (ErrorCode.DEPOSED,),
     DeadlineExceeded: (ErrorCode.DEADLINE_EXCEEDED, ErrorCode.GRANT_TIMEOUT),

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from utd_core.bus import BusSpec, LocalMessages
 from utd_core.concurrency import Clock, SystemClock
 from utd_core.errors import BackendNotFound, ErrorCode, InvalidInput, PluginError, UTDStreamException
 from utd_core.hooks import Check, Harness, PluginManager, default_manager, hookimpl
@@ -45,6 +46,20 @@ def test_hook_utd_media_backends_offers_backends_by_name(installed: Installed) -
         ("one", ["first", "second"]),
         ("two", ["third"]),
     ]
+
+
+def test_hook_utd_message_buses_offers_buses_by_name_beside_those_of_the_core(installed: Installed) -> None:
+    class Buses:
+        @hookimpl
+        def utd_message_buses(self) -> list[BusSpec]:
+            return [BusSpec(name="acme", summary="for tests", create=lambda url, settings: LocalMessages())]
+
+    installed.add("one", Buses())
+    installed.add("two", Plugin(spec_of("third")))
+    manager = manager_of(installed)
+    assert list(manager.buses) == ["local", "redis", "acme"]
+    assert [[spec.name for spec in info.buses] for info in manager.plugins] == [["acme"], []]
+    assert isinstance(manager.create_bus("acme"), LocalMessages)
 
 
 def test_a_backend_keeps_the_name_of_its_plugin_whoever_is_loaded_first(installed: Installed) -> None:

@@ -20,9 +20,15 @@ SLOW = {"alembic", "anyio", "pluggy", "pydantic", "rich", "sqlalchemy", "typer"}
 SERVER = {"asyncpg", "cryptography", "httptools", "httpx", "redis", "starlette", "uvicorn", "uvloop", "websockets"}
 """What only an engine that is reached over a network needs, or one with another store or broker."""
 
-WITH_AN_EXTRA = ("utd_core.testing", "utd_core.server", "utd_core.client.remote", "utd_core.store.postgres.")
+WITH_AN_EXTRA = (
+    "utd_core.testing",
+    "utd_core.server",
+    "utd_core.client.remote",
+    "utd_core.store.postgres.",
+    "utd_core.bus.redis.",
+)
 """The testing kit may import pytest and what it tests with, server and remote client what they talk with; and what is
-inside of the store on PostgreSQL, which loads it when it is opened, its driver."""
+inside of the store on PostgreSQL and of the bus over Redis, which load it when they are opened, their drivers."""
 
 MODULES = sorted(
     module.name

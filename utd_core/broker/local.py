@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..concurrency import BoundedQueue, Overflow, TaskScope
 from ..errors import Closed, UTDStreamException
@@ -37,6 +37,7 @@ class LocalBroker:
         self._recent: OrderedDict[str, Channel] = OrderedDict()
         self._held = 0
         self._scope = TaskScope("broker")
+        self._hearers: list[Callable[[Sequence[Envelope]], None]] = []
         self._closed = False
         self._published = self._cut_off = self._mended = self._lost = 0
 
@@ -52,11 +53,14 @@ class LocalBroker:
             channel.close(Closed("the broker was closed"))
         self._channels.clear()
         self._recent.clear()
+        self._hearers.clear()
         self._held = 0
 
     def publish(self, envelopes: Sequence[Envelope]) -> None:
         if self._closed:
             return
+        for hear in self._hearers:
+            hear(envelopes)
         for envelope in envelopes:
             channel = self._channels.get(envelope.channel) or self._make(envelope.channel)
             if channel.last is None:
@@ -71,6 +75,10 @@ class LocalBroker:
             elif ahead > 1:
                 self._hold_back(channel, envelope)
         self._shrink()
+
+    def listen(self, hear: Callable[[Sequence[Envelope]], None]) -> None:
+        """Have whatever is published told to `hear` too, in the step in which it is; it must not wait, nor raise."""
+        self._hearers.append(hear)
 
     async def subscribe(self, channel: str, *, recover: Recover | None = None, capacity: int = 1_000) -> Subscription:
         self._check_open()
@@ -92,6 +100,11 @@ class LocalBroker:
         finally:
             place.joining -= 1
             self._forget_unused(place)
+
+    def is_followed(self, channel: str) -> bool:
+        """Whether somebody subscribes to it, or is about to."""
+        place = self._channels.get(channel)
+        return place is not None and place.is_used
 
     def unsubscribe(self, subscription: Subscription) -> None:
         subscription.events.close()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-from ..concurrency import Clock, Closeable, SystemClock, TaskScope, within
+from ..concurrency import Clock, Closeable, SystemClock, TaskScope
 from ..errors import (
     Closed,
     DeadlineExceeded,
@@ -24,6 +23,8 @@ from .base import MessageBus
 
 log = logging.getLogger("utd_core.bus")
 
+PRECISION = 0.25
+"""Seconds by which a wait for an answer may be longer than it should."""
 AT_ONCE = 64
 """Questions that one handler works on at the same time, unless it is told otherwise."""
 WAITING = 2_048
@@ -32,10 +33,12 @@ WAITING = 2_048
 
 @dataclass(slots=True, eq=False)
 class _Asked:
-    """What somebody waits for. `expected`: how many answers there can be, None as long as that is not known."""
+    """What somebody waits for. `expected`: how many answers there can be, None as long as that is not known; `until`:
+    monotonic seconds."""
 
     answers: list[bytes | UTDStreamException]
     expected: int | None
+    until: float
     done: asyncio.Event
 
     def take(self, answer: bytes | UTDStreamException) -> None:
@@ -62,6 +65,7 @@ class Questions(Closeable):
         self._number = 0
         self._ear: Listener | None = None
         self._answering: dict[str, Answering] = {}
+        self._watches = False
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -149,19 +153,36 @@ class Questions(Closeable):
         self._check_open()
         self._number += 1
         number = self._number
-        asked = self._asked[number] = _Asked([], None, asyncio.Event())
+        asked = self._asked[number] = _Asked([], None, self._clock.monotonic() + timeout, asyncio.Event())
         try:
             reached = await self.bus.publish(topic, as_question(self._topic, number, timeout, payload))
             if not reached:
                 raise NobodyListens(f"nobody answers on {topic!r} at the moment; nothing was done")
             asked.expected = reached if most is None else most
             asked.look()
-            if not asked.done.is_set():
-                with suppress(DeadlineExceeded):
-                    await within(self._clock, timeout, asked.done.wait(), "no answer")
+            if not self._watches:
+                self._watches = True
+                self._scope.start(self._watch)
+            await asked.done.wait()
             return asked.answers
         finally:
             del self._asked[number]
+
+    async def _watch(self) -> None:
+        """End the waits whose time is over, with one timer for all: an answer mostly comes long before."""
+        try:
+            while self._asked:
+                now, pause = self._clock.monotonic(), PRECISION
+                for asked in self._asked.values():
+                    if asked.done.is_set():
+                        continue
+                    if asked.until <= now:
+                        asked.done.set()
+                    else:
+                        pause = min(pause, asked.until - now)
+                await self._clock.sleep(pause)
+        finally:
+            self._watches = False
 
     async def _hear(self, message: bytes) -> None:
         number, answer = read_answer(message)

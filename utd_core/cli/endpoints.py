@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets as random
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ import typer
 
 from ..errors import InvalidInput, NotFound
 from .database import File, Store, settings_of, with_database
+from .project import NOTICED
 
 if TYPE_CHECKING:
     from ..server.registry import Registry
@@ -84,12 +86,21 @@ def rotate(
     print("Only the newest secret signs" if finish else f"The new secret for it: {secret}")
 
 
-def remove(name: Name, project: Of, config: File = None, store: Store = None) -> None:
+def remove(
+    name: Name,
+    project: Of,
+    wait: Annotated[float, typer.Option(help="Seconds in which servers notice.")] = NOTICED,
+    config: File = None,
+    store: Store = None,
+) -> None:
     """Tell an endpoint no more; what waits for it is deleted, and so are its dead events."""
 
     async def drop(registry: Registry, vault: Vault, database: SqlStore) -> int:
         await _named(registry, vault, project, name)
         await registry.remove_webhook(vault, project, name)
+        # What a server writes for it meanwhile would stay.
+        print(f"{name} is removed; in {wait:g} s, when every server has noticed, so is what waits for it", flush=True)
+        await asyncio.sleep(wait)
         async with database.scoped(project) as rows:
             return await rows.outbox.discard(name)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..bus import BusSpec
 from ..hooks import PluginInfo, default_manager
 from ..media.backend import BackendSpec
 from ..media.faults import Fault
@@ -36,6 +37,7 @@ def describe(info: PluginInfo) -> dict[str, Any]:
         "version": info.version,
         "error": None if info.error is None else {"code": info.error.code, "message": info.error.message},
         "backends": [describe_backend(spec) for spec in info.backends],
+        "buses": [describe_bus(spec) for spec in info.buses],
     }
 
 
@@ -44,10 +46,19 @@ def describe_backend(spec: BackendSpec) -> dict[str, Any]:
     return {
         "name": spec.name,
         "summary": spec.summary,
-        "missing": [name for name in spec.requires if importlib.util.find_spec(name.partition(".")[0]) is None],
+        "missing": _missing(spec),
         "capabilities": spec.capabilities.as_dict(),
         "faults": sorted(spec.faults),
     }
+
+
+def describe_bus(spec: BusSpec) -> dict[str, Any]:
+    """A message bus as plain values. `missing`: as of a backend."""
+    return {"name": spec.name, "summary": spec.summary, "schemes": list(spec.schemes), "missing": _missing(spec)}
+
+
+def _missing(spec: BackendSpec | BusSpec) -> list[str]:
+    return [name for name in spec.requires if importlib.util.find_spec(name.partition(".")[0]) is None]
 
 
 def _show(found: list[PluginInfo]) -> None:
@@ -59,18 +70,20 @@ def _show(found: list[PluginInfo]) -> None:
     if not found:
         console.print("No plugin is installed, or UTD_PLUGINS allows none. Try: pip install utd-mock")
         return
-    table = Table("plugin", "from", "backends")
+    table = Table("plugin", "from", "backends", "message buses")
     for info in found:
         said = ", ".join(spec.name for spec in info.backends) or "[dim]none[/]"
+        buses = ", ".join(spec.name for spec in info.buses) or "[dim]none[/]"
         if info.error is not None:
             said = f"[red]{escape(info.error.message)}[/]"
-        table.add_row(escape(info.name), escape(f"{info.distribution} {info.version}".strip()), said)
+        table.add_row(escape(info.name), escape(f"{info.distribution} {info.version}".strip()), said, buses)
     console.print(table)
     specs = [spec for info in found for spec in info.backends]
     if specs:
         console.print(_matrix(specs))
-    for spec in specs:
-        if missing := describe_backend(spec)["missing"]:
+    brought: list[BackendSpec | BusSpec] = [*specs, *(bus for info in found for bus in info.buses)]
+    for spec in brought:
+        if missing := _missing(spec):
             install = f"pip install {spec.distribution}" if spec.distribution else "install them"
             console.print(f"{spec.name}: not importable here: {', '.join(missing)}; {install}")
 

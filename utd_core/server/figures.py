@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from ..bus import BusStatistics
 from ..engine.statistics import EngineStatistics
+from .cluster import ClusterStatistics
 from .pusher import HubStatistics, PusherStatistics
 from .readings import Reading
 from .webhooks.statistics import EndpointStatistics
@@ -36,8 +38,10 @@ class Figures:
         webhooks: Mapping[str, Mapping[str, EndpointStatistics]],
         log_dropped: int,
         is_ready: bool,
+        cluster: ClusterStatistics | None = None,
+        bus: BusStatistics | None = None,
     ) -> Reading:
-        """A reading with these figures, all of them by app id."""
+        """A reading with these figures; those of projects are by app id."""
         self._name({**engines, **sockets.projects})
         return Reading(
             engines=self._gathered(engines),
@@ -45,6 +49,8 @@ class Figures:
             webhooks=self._told(webhooks),
             log_dropped=log_dropped,
             is_ready=is_ready,
+            cluster=cluster,
+            bus=bus,
         )
 
     def _name(self, present: Mapping[str, object]) -> None:

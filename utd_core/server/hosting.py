@@ -1,7 +1,10 @@
 """The projects of one server: each has an engine of its own, on one database and one media backend.
 
+- Of all nodes on the database one at a time has a project's engine open. The others ask it, over `bus`; with a bus of
+  its own a node is alone, and another one on the same database can only wait until it ends.
 - A project's engine is opened when it is first asked for, or when one of its deadlines falls due, or an event that its
-  webhooks have not taken yet. It sees the rows and the media rooms of its project, and no others.
+  webhooks have not taken yet, by whichever node that happens to. It sees the rows and the media rooms of its project,
+  and no others.
 - What another process changes (`utd project suspend`, a new secret) is noticed within `interval` seconds; a project
   that was just made, at its first request.
 - A project that is deleted has its engine closed. The media rooms of one that is suspended or deleted are emptied;
@@ -20,13 +23,17 @@ from typing import Any, Self
 
 import anyio
 
+from ..bus import LocalMessages, MessageBus
 from ..concurrency import Clock, SystemClock, TaskScope
 from ..engine import Engine, EngineSettings
 from ..engine.instruments import Instrument
+from ..engine.tokens import UserTokens, token_key
 from ..errors import Closed, Unavailable, UTDStreamException
 from ..hooks import default_manager
 from ..media.backend import MediaBackend
+from ..store.leases import Fence
 from ..store.sql_store import SqlStore
+from .cluster import Cluster, ClusterSettings, Relay, Tenure
 from .directory import Directory, Entry, Tenant
 from .projects import Hosted, Project
 from .running import Running
@@ -42,14 +49,16 @@ _MISS_INTERVAL = 0.5
 
 
 class _Place:
-    """A project: what is known of it, what runs it once that is open, and both together as they are handed out."""
+    """A project: what is known of it, the way to its engine, and both together as they are handed out. `was_found`: the
+    engine was reached once."""
 
-    __slots__ = ("entry", "good_until", "hosted", "is_troubled", "opening", "running")
+    __slots__ = ("entry", "good_until", "hosted", "is_troubled", "opening", "relay", "was_found")
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
-        self.running: Running | None = None
-        self.opening: asyncio.Future[Running] | None = None
+        self.relay: Relay | None = None
+        self.opening = asyncio.Lock()
+        self.was_found = False
         self.hosted: Hosted | None = None
         self.good_until = inf
         self.is_troubled = False
@@ -75,6 +84,8 @@ class Hosting:
         clock: Clock | None = None,
         instrument: Instrument | None = None,
         interval: float = INTERVAL,
+        bus: MessageBus | None = None,
+        cluster: ClusterSettings | None = None,
     ) -> None:
         self._directory = directory
         self._store = store
@@ -85,13 +96,18 @@ class Hosting:
         self._clock = clock or SystemClock()
         self._instrument = instrument
         self._interval = interval
+        self._own_bus = LocalMessages() if bus is None else None
+        self._tenure = Tenure(store.leases(self._clock), clock=self._clock)
+        self.cluster = Cluster(
+            bus or self._own_bus or LocalMessages(), self._tenure, clock=self._clock, settings=cluster
+        )
         self._scope = TaskScope("hosting")
         self._backend: MediaBackend | None = None
         self._silence: Silence
         self._places: dict[str, _Place] = {}
         self._app_ids: dict[str, str] = {}
         # Those of deleted projects too, until they are closed.
-        self._opened: set[Running] = set()
+        self._relays: set[Relay] = set()
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
         self._closed = False
@@ -124,6 +140,10 @@ class Hosting:
             await asyncio.to_thread(manager.load)
             self._backend = manager.create_backend(self._media, self._media_settings, self._clock)
         self._silence = Silence(self._backend.control, self._clock)
+        if self._own_bus is not None:
+            await self._own_bus.open()
+        await self._tenure.open()
+        await self.cluster.open()
         await self._scope.open()
         self._looked_at = self._clock.monotonic()
         for entry in await self._directory.all():
@@ -135,10 +155,13 @@ class Hosting:
     async def aclose(self) -> None:
         """Deliver what webhooks are due, for a while, and close every engine. Idempotent."""
         self._closed = True
-        # An engine that is just being opened cleans up by itself.
         await self._scope.aclose()
-        await asyncio.gather(*map(self._end, list(self._opened)))
+        await asyncio.gather(*map(self._end, list(self._relays)))
         self._places.clear()
+        await self._tenure.aclose()
+        await self.cluster.aclose()
+        if self._own_bus is not None:
+            await self._own_bus.aclose()
         if self._backend is not None and self._backend is not self._media:
             await self._backend.aclose()
 
@@ -154,7 +177,11 @@ class Hosting:
     @property
     def running(self) -> dict[str, Running]:
         """Those that are at work here now, by app id."""
-        return {app_id: place.running for app_id, place in self._places.items() if place.running is not None}
+        return {
+            app_id: near.running
+            for app_id, place in self._places.items()
+            if place.relay is not None and (near := place.relay.near) is not None
+        }
 
     @property
     def has_webhooks(self) -> bool:
@@ -177,10 +204,18 @@ class Hosting:
         return None if app_id is None else await self.find(app_id)
 
     async def _host(self, app_id: str, place: _Place) -> Hosted | None:
-        """The project as it is now, with its engine, which is opened where it is not."""
-        if place.running is not None:
-            return self._renew(place, place.running)
-        await self._engine(place, self._tenant(place))
+        """The project as it is now, with the way to its engine, which is opened where nobody has done so."""
+        if place.relay is not None and place.was_found:
+            return self._renew(place, place.relay)
+        try:
+            async with place.opening:
+                if place.relay is None:
+                    place.relay = await self._relay(app_id, place)
+            await place.relay.find()
+        except Closed:
+            if self._places.get(app_id) is place:
+                raise
+        place.was_found = True
         # It may have been changed, or deleted, meanwhile.
         return await self.find(app_id)
 
@@ -194,60 +229,58 @@ class Hosting:
             place.is_troubled = True
             raise Unavailable("this project cannot be served at the moment; the server's log says why") from None
 
-    def _renew(self, place: _Place, running: Running) -> Hosted:
+    def _renew(self, place: _Place, relay: Relay) -> Hosted:
         """What is handed out from now on. Raises `Unavailable`."""
         tenant = self._tenant(place)
-        place.hosted, place.good_until = Hosted(tenant.project, running.engine), tenant.good_until
-        running.webhooks.update(tenant.project.webhooks)
+        place.hosted, place.good_until = Hosted(tenant.project, relay), tenant.good_until
+        if relay.near is not None:
+            relay.near.running.webhooks.update(tenant.project.webhooks)
         return place.hosted
 
-    async def _engine(self, place: _Place, tenant: Tenant) -> None:
-        if place.opening is None:
-            opening: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-            # Not in the task of whoever asked first: that may be cancelled, and others wait as well.
-            self._scope.start(self._open_engine, place, tenant, opening)
-            place.opening = opening
-        await asyncio.shield(place.opening)
+    async def _relay(self, app_id: str, place: _Place) -> Relay:
+        """The way to a project's engine, which is not found yet. Raises `Unavailable`, `StoreFailed` or `Closed`."""
+        tenant = self._tenant(place)
+        store = self._store.scoped(app_id)
+        await store.open()
+        key = tenant.token_key or await token_key(store)
+        tokens = UserTokens(app_id, key, self._clock, self._settings_of(tenant.project).user_token_ttl)
 
-    async def _open_engine(self, place: _Place, tenant: Tenant, opening: asyncio.Future[Running]) -> None:
-        try:
-            running = await self._run(tenant)
-        except BaseException as error:
-            opening.set_exception(error if isinstance(error, Exception) else Closed("the server is closing"))
-            opening.exception()  # seen, whether anybody waits for it or not
-            if not isinstance(error, Exception):
-                raise
-        else:
-            place.running = running
-            opening.set_result(running)
-            if self._places.get(tenant.project.app_id) is not place:
-                await self._end(running)
-        finally:
-            place.opening = None
+        async def run(fence: Fence) -> Running:
+            return await self._run(self._tenant(place), fence)
 
-    async def _run(self, tenant: Tenant) -> Running:
-        """Open the engine of a project. Raises what that raises."""
+        relay = self.cluster.relay(app_id, store, tokens, run)
+        self._relays.add(relay)
+        await relay.open()
+        if self._closed or self._places.get(app_id) is not place:
+            await self._end(relay)
+            raise Closed(f"project {app_id!r} is not hosted here any more")
+        return relay
+
+    async def _run(self, tenant: Tenant, fence: Fence) -> Running:
+        """Open the engine of a project, as its holder. Raises what that raises."""
         assert self._backend is not None
         project = tenant.project
         webhooks = Webhooks(project.webhooks, self._webhook_settings, clock=self._clock)
         engine = Engine(
             self._backend,
-            store=self._store.scoped(project.app_id),
+            store=self._store.scoped(project.app_id, fence=fence),
             clock=self._clock,
             app_id=project.app_id,
-            settings=self._settings if isinstance(self._settings, EngineSettings) else self._settings(project),
+            settings=self._settings_of(project),
             instrument=self._instrument,
             outlets=webhooks,
             token_key=tenant.token_key,
         )
         running = Running(engine, webhooks)
         await running.open()
-        self._opened.add(running)
         return running
 
-    async def _end(self, running: Running) -> None:
-        await running.aclose()
-        self._opened.discard(running)
+    def _settings_of(self, project: Project) -> EngineSettings:
+        return self._settings if isinstance(self._settings, EngineSettings) else self._settings(project)
+
+    async def _end(self, relay: Relay) -> None:
+        await relay.aclose()
+        self._relays.discard(relay)
 
     async def _every_interval(self, look: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -299,26 +332,30 @@ class Hosting:
         if entry.suspended:
             self._silence.begin(entry.app_id)
         self._app_ids[entry.version.key] = entry.app_id
-        if place.running is not None:
+        if place.relay is not None and place.was_found:
             # Now: who is told what happens may be others, and nobody may come to ask. Who cannot read it has said so.
             with suppress(Unavailable):
-                self._renew(place, place.running)
+                self._renew(place, place.relay)
 
     def _forget(self, app_id: str, *, silent_for: float = OF_DELETED) -> None:
         place = self._places.pop(app_id)
         self._app_ids.pop(place.entry.version.key, None)
         self._silence.begin(app_id, seconds=silent_for)
-        if place.running is not None:
-            self._scope.start(self._end, place.running)
+        if place.relay is not None:
+            self._scope.start(self._end, place.relay)
 
     async def _wake_those_due(self) -> None:
         """Open the engines of projects whose deadlines have come; nobody may be there to ask for them."""
         for app_id in await self._store.projects.due(self._clock.now()):
             place = self._places.get(app_id)
-            if place is None or place.running is not None:
+            if place is None:
                 continue
             try:
-                await self._host(app_id, place)
+                # Whoever holds it sees to its deadlines; so somebody has to.
+                if place.relay is None:
+                    await self._host(app_id, place)
+                else:
+                    await place.relay.find()
             except UTDStreamException as error:
                 if not place.is_troubled:
                     log.warning("project %s has something to do and cannot be opened: %s", app_id, error)

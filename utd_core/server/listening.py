@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -45,8 +47,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _bind_unix(path: Path) -> socket.socket:
     if path.is_socket():
-        # Of a server that was killed.
-        path.unlink()
+        _remove_abandoned(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(str(path))
@@ -56,3 +57,15 @@ def _bind_unix(path: Path) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Make room where a server was killed. Raises `OSError` where one still listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        else:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

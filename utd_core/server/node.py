@@ -9,9 +9,11 @@ from typing import Self
 
 from starlette.types import ASGIApp
 
+from ..bus import LocalMessages, MessageBus
 from ..concurrency import Clock, SystemClock
 from ..engine.instruments import Instrument, Instruments
 from ..errors import Closed, InvalidInput, Unavailable
+from ..hooks import default_manager
 from ..store import open_store
 from ..store.factory import MEMORY
 from ..store.sql_store import SqlStore
@@ -26,7 +28,7 @@ from .logs import Logs
 from .metrics import Metrics
 from .pusher import PusherMount
 from .readings import Reading
-from .settings import ServerSettings
+from .settings import LOCAL_BUS, ServerSettings
 from .tracing import Export
 from .vault import Vault
 
@@ -39,18 +41,27 @@ class Node:
     """A server of the project that its settings name, or else of those in its database; open inside `async with`.
     `app` serves them.
 
-    `logs` are those whose losses it reports. Raises `InvalidInput` without a project, or without the key to the secrets
-    of those in the database, and `UTDStreamException` (missing_extra); opening it raises what opening the store and the
-    media plugin does, and the engine of the project of the settings.
+    `logs` are those whose losses it reports; a `bus` that is handed in stays its owner's. Raises `InvalidInput` without
+    a project, or without the key to the secrets of those in the database, and `UTDStreamException` (missing_extra);
+    opening it raises what opening the store and the media plugin does, and the engine of the project of the settings.
     """
 
-    def __init__(self, settings: ServerSettings, *, logs: Logs | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        *,
+        logs: Logs | None = None,
+        clock: Clock | None = None,
+        bus: MessageBus | None = None,
+    ) -> None:
         self._settings = settings
         self._logs = logs
         self._clock = clock or SystemClock()
         self._export = None if settings.traces == "off" else Export(settings.traces)
         self._metrics = Metrics() if settings.metrics else None
         self._database = open_store(settings.store)
+        self._own_bus = _bus_of(settings) if bus is None else None
+        self._bus = bus or self._own_bus or LocalMessages()
         self.host = Hosting(
             directory_of(settings, self._database),
             self._database,
@@ -60,10 +71,14 @@ class Node:
             webhooks=settings.webhooks,
             clock=self._clock,
             instrument=self._instrument(),
+            bus=self._bus,
         )
-        self.readiness = Readiness(self._clock, {"engine": self._check_engines, "store": self._check_store})
+        self.readiness = Readiness(
+            self._clock,
+            {"engine": self._check_engines, "store": self._check_store, "bus": self._check_bus},
+        )
         rates = Rates(settings.http.max_buckets)
-        self._sockets = PusherMount(self.host, settings=settings.sockets, rates=rates)
+        self._sockets = PusherMount(self.host, settings=settings.sockets, bus=self._bus, rates=rates)
         self._app = App(
             self.host,
             mounts=[self._operations(), self._sockets],
@@ -84,10 +99,12 @@ class Node:
             if self._export is not None:
                 await opening.enter_async_context(self._export)
             await opening.enter_async_context(self._database)
+            if self._own_bus is not None:
+                await opening.enter_async_context(self._own_bus)
             await opening.enter_async_context(self.host)
             if self._settings.project is not None:
                 # Whatever is wrong with it is said now, and not to the first who asks for it.
-                await self.host.find(self._settings.project.app_id)
+                await self._find(self._settings.project.app_id)
             elif not self.host.app_ids:
                 log.warning("there is no project in the database yet; make one: utd project create")
             await opening.enter_async_context(self._app)
@@ -119,7 +136,20 @@ class Node:
             webhooks=webhooks,
             log_dropped=0 if self._logs is None else self._logs.dropped,
             is_ready=not self.readiness.draining,
+            cluster=self.host.cluster.statistics(),
+            bus=self._bus.statistics(),
         )
+
+    async def _find(self, app_id: str) -> None:
+        """See to it that somebody works for a project. Raises what opening its engine does."""
+        try:
+            await self.host.find(app_id)
+        except Unavailable as error:
+            if self._settings.bus == LOCAL_BUS:
+                raise Unavailable(
+                    f"{error.message}. If another node works on this database, give all of them one bus, redis:// say"
+                ) from error
+            log.warning("project %s has nobody who works for it yet: %s", app_id, error)
 
     def _instrument(self) -> Instrument | None:
         found: list[Instrument] = []
@@ -144,10 +174,12 @@ class Node:
         )
 
     async def _check_engines(self) -> None:
-        project = self._settings.project
-        hosted = None if project is None else await self.host.find(project.app_id)
-        if not self.host.is_open or (hosted is not None and not hosted.engine.is_open):
-            raise Unavailable("the engine is not open")
+        if not self.host.is_open:
+            raise Unavailable("the projects are not open")
+
+    async def _check_bus(self) -> None:
+        if not self._bus.statistics().connected:
+            raise Unavailable("the other nodes cannot be reached")
 
     async def _check_store(self) -> None:
         try:
@@ -169,6 +201,13 @@ def directory_of(settings: ServerSettings, database: SqlStore) -> Directory:
             f"there is no project in the settings, so the server is for those in its database, but {error.message}. "
             "Or give [project] an app_id, a key and secrets, or use --dev"
         ) from None
+
+
+def _bus_of(settings: ServerSettings) -> MessageBus:
+    """The way to the other nodes, not opened. Raises what `create_bus` does."""
+    manager = default_manager()
+    manager.load()
+    return manager.create_bus(settings.bus, settings.bus_settings)
 
 
 def _write_to_log(exchange: Exchange) -> None:

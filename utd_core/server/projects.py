@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from hmac import compare_digest
 from math import inf
-from typing import Protocol
+from typing import Any, Protocol
 
-from ..engine import Engine
+from ..broker import Recover, Subscription
+from ..concurrency import Clock
+from ..engine.subscriptions import Admission
 from ..errors import InvalidInput
+from ..model.command import THE_SERVER, Actor, Command
+from ..store.base import Head
 from .webhooks.endpoints import WebhookEndpoint
 
 
@@ -79,12 +84,45 @@ class Project:
         return compare_digest(key.encode(), self.key.encode())
 
 
+class HostedEngine(Protocol):
+    """What the server needs of an engine: an `Engine` in this process has it, and so has one in another node.
+
+    Each method means what it means of `Engine`, and raises the same.
+    """
+
+    @property
+    def app_id(self) -> str: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    async def execute(
+        self, command: Command, *, actor: Actor = THE_SERVER, idempotency_key: str | None = None
+    ) -> Any: ...
+
+    def actor_of(self, user_token: str) -> Actor: ...
+
+    async def subscribe(
+        self, channel: str, *, actor: Actor = THE_SERVER, recover: Recover | None = None, capacity: int = 1_000
+    ) -> Subscription: ...
+
+    def unsubscribe(self, subscription: Subscription) -> None: ...
+
+    async def admit(
+        self, channel: str, ended: Callable[[Exception | None], None], *, actor: Actor = THE_SERVER
+    ) -> Admission: ...
+
+    def dismiss(self, admission: Admission) -> None: ...
+
+    def head(self, channel: str) -> Head | None: ...
+
+
 @dataclass(eq=False, frozen=True, slots=True)
 class Hosted:
     """A project as it is now, and the engine that runs it."""
 
     project: Project
-    engine: Engine
+    engine: HostedEngine
 
 
 class Host(Protocol):
@@ -102,7 +140,7 @@ class Host(Protocol):
 class SingleHost:
     """One project, on an engine that somebody else opened and closes."""
 
-    def __init__(self, engine: Engine, project: Project) -> None:
+    def __init__(self, engine: HostedEngine, project: Project) -> None:
         self._hosted = Hosted(project, engine)
 
     async def find(self, app_id: str) -> Hosted | None:

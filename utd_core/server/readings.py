@@ -8,8 +8,10 @@ from typing import Generic, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
+from ..bus import BusStatistics
 from ..engine.statistics import EngineStatistics
 from ..version import __version__
+from .cluster import ClusterStatistics
 from .pusher import CloseCode, HubStatistics, PusherStatistics
 from .webhooks.statistics import EndpointStatistics
 
@@ -26,6 +28,8 @@ class Reading:
     webhooks: Mapping[str, Mapping[str, EndpointStatistics]] = field(default_factory=dict)
     log_dropped: int = 0
     is_ready: bool = True
+    cluster: ClusterStatistics | None = None
+    bus: BusStatistics | None = None
 
     def collect(self) -> Iterator[Metric]:
         """The metrics; this makes it a registry for `prometheus_client.generate_latest`."""
@@ -38,6 +42,10 @@ class Reading:
         yield from (figure.family(("project",), hubs) for figure in _SOCKETS)
         yield from self._closed()
         yield from self._told()
+        if self.cluster is not None:
+            yield from (figure.family((), [((), self.cluster)]) for figure in _CLUSTER)
+        if self.bus is not None:
+            yield from (figure.family((), [((), self.bus)]) for figure in _BUS)
 
     def _told(self) -> Iterator[Metric]:
         endpoints = [
@@ -124,4 +132,25 @@ _WEBHOOKS: tuple[_Figure[EndpointStatistics], ...] = (
     _Figure("utd_webhook_dead", "Events that were given up and are kept.", lambda each: each.dead),
     _Figure("utd_webhook_delivered", "Events that a webhook took.", lambda each: each.delivered, counts=True),
     _Figure("utd_webhook_failed", "Tries that failed.", lambda each: each.failed, counts=True),
+)
+
+_CLUSTER: tuple[_Figure[ClusterStatistics], ...] = (
+    _Figure("utd_held_projects", "Projects that this node works for.", lambda each: each.holds),
+    _Figure("utd_asked_holders", "Projects for which it asks another node.", lambda each: each.asks),
+    _Figure("utd_forwarded", "Commands that another node was asked to do.", lambda each: each.forwarded, counts=True),
+    _Figure("utd_answered", "Commands that were done for another node.", lambda each: each.answered, counts=True),
+    _Figure("utd_holder_lost", "Times that another holder had to be found.", lambda each: each.lost, counts=True),
+)
+
+_BUS: tuple[_Figure[BusStatistics], ...] = (
+    _Figure("utd_bus_connected", "1 where the other nodes can be reached.", lambda each: float(each.connected)),
+    _Figure("utd_bus_published", "Messages to other nodes, and to this one.", lambda each: each.published, counts=True),
+    _Figure("utd_bus_heard", "Messages that were heard here.", lambda each: each.heard, counts=True),
+    _Figure("utd_bus_dropped", "Messages that somebody here was too slow for.", lambda each: each.dropped, counts=True),
+    _Figure(
+        "utd_bus_interruptions",
+        "Times that the connection was lost, and messages with it.",
+        lambda each: each.interruptions,
+        counts=True,
+    ),
 )

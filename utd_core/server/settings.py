@@ -31,6 +31,7 @@ from .pusher import PusherSettings
 from .webhooks import WebhookEndpoint, WebhookSettings
 
 DEFAULT_FILE = "utd.toml"
+LOCAL_BUS = "local"
 PREFIX = "UTD_"
 
 _NOT_SETTINGS = frozenset({"UTD_CONFIG", "UTD_PLUGINS", "UTD_SECRET_KEY", "UTD_WEBHOOK_SECRET"})
@@ -83,6 +84,8 @@ class ServerSettings(BaseSettings):
     - `host`, `port`: where the server listens; or `uds`, the path of a Unix socket.
     - `store`: a file for SQLite, or ":memory:", which ends with the server.
     - `media`: the media backend; `media_settings` are its own.
+    - `bus`: how this node reaches the others on its database, `redis://host:6379` say; "local" where there is none.
+      `bus_settings` are its own.
     - `project`: whom the server works for; without one, the projects in the store (`utd project create`).
     - `engine`, `http`, `sockets`, `webhooks`: see `EngineSettings`, `AppSettings`, `PusherSettings`, `WebhookSettings`.
     - `metrics`: whether there is /metrics; with a `metrics_token`, for those who send it as a bearer. It has figures of
@@ -100,6 +103,8 @@ class ServerSettings(BaseSettings):
     store: str = "utd.db"
     media: str = "mock"
     media_settings: dict[str, Any] = {}
+    bus: str = LOCAL_BUS
+    bus_settings: dict[str, Any] = {}
     project: ProjectSettings | None = None
     engine: EngineSettings = EngineSettings()
     http: AppSettings = AppSettings()

@@ -109,6 +109,15 @@ class Node:
         self.fences: list[Fence] = []
         self._mended = asyncio.Event()
 
+    async def __aenter__(self) -> Tenure:
+        await self.tenure.open()
+        return self.tenure
+
+    async def __aexit__(self, *_: object) -> None:
+        self.awake.set()
+        self.mend()
+        await self.tenure.aclose()
+
     async def reach(self, operation: Callable[[], Awaitable[T]]) -> T:
         """Do something in the database, as far as it can be reached."""
         await self.awake.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,7 @@ from utd_core.testing import VirtualClock
 
 from .nodes import Node, Trouble
 
-MakeNode = Callable[..., Node]
+MakeNode = Callable[[str], Node]
 
 
 @pytest.fixture
@@ -33,18 +32,8 @@ async def store() -> AsyncIterator[SqlStore]:
 
 
 @pytest.fixture
-async def node(clock: VirtualClock, store: SqlStore) -> AsyncIterator[MakeNode]:
-    made: list[Node] = []
-
-    def make(name: str, **options: Any) -> Node:
-        made.append(Node(clock, store, name, **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.awake.set()
-        each.mend()
-        await each.tenure.aclose()
+def node(clock: VirtualClock, store: SqlStore) -> MakeNode:
+    return lambda name: Node(clock, store, name)
 
 
 async def own(node: Node, project: str = "shop") -> Fence:
@@ -58,7 +47,7 @@ class TestClaiming:
         self, node: MakeNode, clock: VirtualClock
     ) -> None:
         ann = node("ann")
-        async with ann.tenure as tenure:
+        async with ann as tenure:
             fence = await own(ann)
             assert fence.lease.holder == tenure.node == "ann"
             assert tenure.fence_of("shop") is fence
@@ -70,7 +59,7 @@ class TestClaiming:
 
     async def test_whose_it_is_otherwise(self, node: MakeNode) -> None:
         ann, bob = node("ann"), node("bob")
-        async with ann.tenure, bob.tenure:
+        async with ann, bob:
             fence = await own(ann)
             assert await bob.tenure.claim("shop") == fence.lease
             assert bob.tenure.fence_of("shop") is None
@@ -78,7 +67,7 @@ class TestClaiming:
 
     async def test_callers_share_one_claim(self, node: MakeNode) -> None:
         ann = node("ann")
-        async with ann.tenure as tenure:
+        async with ann as tenure:
             found = await asyncio.gather(*(tenure.claim("shop") for _ in range(5)))
             assert len(set(map(id, found))) == 1
             assert ann.line.asked == ["claim"]
@@ -87,7 +76,7 @@ class TestClaiming:
         self, node: MakeNode, clock: VirtualClock
     ) -> None:
         ann = node("ann")
-        async with ann.tenure as tenure:
+        async with ann as tenure:
             ann.trouble = Trouble.STUCK
             first, second = (asyncio.ensure_future(tenure.claim("shop")) for _ in range(2))
             await clock.settle()
@@ -97,7 +86,7 @@ class TestClaiming:
 
     async def test_where_the_database_fails_the_claimer_hears_it_and_may_try_again(self, node: MakeNode) -> None:
         ann = node("ann")
-        async with ann.tenure as tenure:
+        async with ann as tenure:
             ann.trouble = Trouble.CUT
             with pytest.raises(StoreFailed):
                 await tenure.claim("shop")
@@ -108,7 +97,7 @@ class TestClaiming:
         self, node: MakeNode, clock: VirtualClock
     ) -> None:
         ann, bob = node("ann"), node("bob")
-        async with ann.tenure, bob.tenure:
+        async with ann, bob:
             ann.trouble = Trouble.DEAF
             with pytest.raises(StoreFailed):
                 await ann.tenure.claim("shop")
@@ -121,7 +110,7 @@ class TestClaiming:
         self, node: MakeNode, clock: VirtualClock
     ) -> None:
         ann, bob = node("ann"), node("bob")
-        async with ann.tenure, bob.tenure:
+        async with ann, bob:
             ann.trouble = Trouble.STUCK
             claim = asyncio.ensure_future(ann.tenure.claim("shop"))
             await clock.advance(TTL)
@@ -144,7 +133,7 @@ class TestClaiming:
 class TestKeeping:
     async def test_everything_is_renewed_together(self, node: MakeNode, clock: VirtualClock) -> None:
         ann = node("ann")
-        async with ann.tenure:
+        async with ann:
             for n in range(20):
                 await own(ann, f"shop-{n}")
             ann.line.asked.clear()
@@ -154,7 +143,7 @@ class TestKeeping:
 
     async def test_one_failed_renewal_costs_nothing(self, node: MakeNode, clock: VirtualClock) -> None:
         ann = node("ann")
-        async with ann.tenure:
+        async with ann:
             fence = await own(ann)
             for trouble in (Trouble.CUT, Trouble.DEAF, Trouble.STUCK, Trouble.LATE):
                 ann.trouble = trouble
@@ -168,7 +157,7 @@ class TestKeeping:
         self, node: MakeNode, clock: VirtualClock, trouble: Trouble
     ) -> None:
         ann, bob = node("ann"), node("bob")
-        async with ann.tenure, bob.tenure:
+        async with ann, bob:
             fence = await own(ann)
             ann.trouble = trouble
             await clock.advance(TTL - MARGIN - 0.01)
@@ -184,7 +173,7 @@ class TestKeeping:
         self, node: MakeNode, clock: VirtualClock
     ) -> None:
         ann = node("ann")
-        async with ann.tenure:
+        async with ann:
             fence = await own(ann)
             ann.trouble = Trouble.LATE
             await clock.advance(INTERVAL + 2.9)
@@ -200,7 +189,7 @@ class TestKeeping:
         self, node: MakeNode, clock: VirtualClock, store: SqlStore
     ) -> None:
         ann = node("ann")
-        async with ann.tenure:
+        async with ann:
             lost, kept = await own(ann, "shop"), await own(ann, "club")
             await store.leases(clock).renew("ann", 0.0)
             await store.leases(clock).claim("shop", "bob", TTL)
@@ -214,7 +203,7 @@ class TestKeeping:
 
     async def test_a_refused_commit_is_enough_to_know(self, node: MakeNode, clock: VirtualClock) -> None:
         ann = node("ann")
-        async with ann.tenure:
+        async with ann:
             first = await own(ann)
             first.shut("a commit was refused")
             assert ann.tenure.held == {}
@@ -227,7 +216,7 @@ class TestKeeping:
         self, node: MakeNode, clock: VirtualClock
     ) -> None:
         ann, bob = node("ann"), node("bob")
-        async with ann.tenure, bob.tenure:
+        async with ann, bob:
             await own(ann)
             ann.trouble = Trouble.STUCK
             await clock.advance(TTL - MARGIN)
@@ -239,7 +228,7 @@ class TestKeeping:
         self, node: MakeNode, clock: VirtualClock
     ) -> None:
         ann, bob = node("ann"), node("bob")
-        async with ann.tenure, bob.tenure:
+        async with ann, bob:
             fence = await own(ann)
             await ann.crash()
             await clock.advance(TTL - 0.01)
@@ -251,7 +240,7 @@ class TestKeeping:
         self, node: MakeNode, clock: VirtualClock
     ) -> None:
         ann, bob = node("ann"), node("bob")
-        async with ann.tenure, bob.tenure:
+        async with ann, bob:
             first = await own(ann)
             ann.awake.clear()
             await clock.advance(TTL)
@@ -265,7 +254,7 @@ class TestKeeping:
 class TestGivingBack:
     async def test_one_that_was_given_back_is_anybodys_at_once(self, node: MakeNode) -> None:
         ann, bob = node("ann"), node("bob")
-        async with ann.tenure, bob.tenure:
+        async with ann, bob:
             fence = await own(ann)
             await ann.tenure.release(fence)
             assert fence.is_shut
@@ -276,7 +265,7 @@ class TestGivingBack:
 
     async def test_a_node_that_ends_gives_back_everything_in_one_go(self, node: MakeNode) -> None:
         ann, bob = node("ann"), node("bob")
-        async with bob.tenure:
+        async with bob:
             async with ann.tenure:
                 fences = [await own(ann, f"shop-{n}") for n in range(10)]
             assert ann.line.asked[-1:] == ["release"]
@@ -290,7 +279,7 @@ class TestGivingBack:
         self, node: MakeNode, clock: VirtualClock
     ) -> None:
         ann, bob = node("ann"), node("bob")
-        async with bob.tenure:
+        async with bob:
             await ann.tenure.open()
             ann.trouble = Trouble.STUCK
             claim = asyncio.ensure_future(ann.tenure.claim("shop"))
@@ -305,7 +294,7 @@ class TestGivingBack:
         self, node: MakeNode, clock: VirtualClock, caplog: pytest.LogCaptureFixture
     ) -> None:
         ann, bob = node("ann"), node("bob")
-        async with bob.tenure:
+        async with bob:
             async with ann.tenure:
                 fence = await own(ann)
                 ann.trouble = Trouble.CUT

@@ -25,5 +25,6 @@ async def house(
     monkeypatch.setenv(VARIABLE, key)
     async with open_store(target) as store:
         house = House(target, store, key)
-        yield house
+        async with house.bus:
+            yield house
         await house.media.aclose()

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from utd_core.bus import LocalMessages
 from utd_core.model.command import Command
 from utd_core.model.commands import CreateSession
 from utd_core.model.wire import request_of
@@ -64,13 +65,14 @@ class Open:
 
 
 class House:
-    """`store`: open, on the database that the nodes name by `target`."""
+    """`store`: open, on the database that the nodes name by `target`. `bus`: theirs, to be opened."""
 
     def __init__(self, target: str, store: SqlStore, key: str) -> None:
         self.clock = VirtualClock()
         self.media = MockServer(self.clock)
         self.vault = Vault(key)
         self.registry = Registry(store.projects)
+        self.bus = LocalMessages()
         self._target = target
 
     async def create(self, app_id: str, **options: Any) -> Project:
@@ -79,7 +81,7 @@ class House:
     @asynccontextmanager
     async def node(self, **given: Any) -> AsyncIterator[Open]:
         settings = {"store": self._target, "media_settings": {"server": self.media}, **given}
-        node = Node(ServerSettings(**settings), clock=self.clock)
+        node = Node(ServerSettings(**settings), clock=self.clock, bus=self.bus)
         transport = httpx.ASGITransport(node.app)
         async with node, httpx.AsyncClient(transport=transport, base_url="http://rtc.example.com") as http:
             yield Open(node, http)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.postgres import PostgresServer
+from utd_core.bus import LocalMessages
 from utd_core.engine import Engine, EngineSettings
-from utd_core.errors import Closed, InvalidInput, StoreFailed, Unavailable
+from utd_core.errors import Closed, Deposed, InvalidInput, StoreFailed, Unavailable
 from utd_core.media.backend import JoinTicket
 from utd_core.model.call import CallEnded, UTDCallStatus
 from utd_core.model.command import Actor
@@ -64,11 +65,11 @@ class World:
 
     async def talk(self, hosting: Hosting, app_id: str) -> JoinTicket:
         """Have Ann connected in the lobby of a project; her ticket."""
-        engine = (await found(hosting, app_id)).engine
+        engine = await engine_of(hosting, app_id)
         join = JoinRoom(room="lobby", type=AUDIO_ROOM, as_host=True)
         ticket = await engine.execute(join, actor=Actor("ann"))
         issued = JoinTicket(ticket.url, ticket.token, ticket.expires_at)
-        await engine.backend.connect(issued)
+        await hosting.running[app_id].engine.backend.connect(issued)
         return issued
 
     def people(self) -> dict[str, set[str]]:
@@ -94,6 +95,12 @@ async def found(hosting: Hosting, app_id: str) -> Hosted:
     return hosted
 
 
+async def engine_of(hosting: Hosting, app_id: str) -> Engine:
+    """The engine that is at work on this server for a project."""
+    await found(hosting, app_id)
+    return hosting.running[app_id].engine
+
+
 async def test_a_project_is_found_by_id_and_by_key_with_its_engine(world: World) -> None:
     shop, club = await world.create("shop"), await world.create("club")
     async with world.hosting() as hosting:
@@ -106,9 +113,9 @@ async def test_a_project_is_found_by_id_and_by_key_with_its_engine(world: World)
         by_key = await hosting.find_by_key(club.key)
         assert by_key is not None
         assert by_key.project == club
-        assert {app_id: each.engine for app_id, each in hosting.running.items()} == {
-            "shop": hosted.engine,
-            "club": by_key.engine,
+        assert {app_id: each.engine.app_id for app_id, each in hosting.running.items()} == {
+            "shop": "shop",
+            "club": "club",
         }
         assert await hosting.find("nobody") is None
         assert await hosting.find_by_key("no key") is None
@@ -118,7 +125,7 @@ async def test_projects_share_database_and_media_and_nothing_else(world: World) 
     for app_id in ("shop", "club"):
         await world.create(app_id)
     async with world.hosting() as hosting:
-        shop, club = (await found(hosting, "shop")).engine, (await found(hosting, "club")).engine
+        shop, club = await engine_of(hosting, "shop"), await engine_of(hosting, "club")
         assert shop.backend is club.backend
         for engine, seats in ((shop, 3), (club, 5)):
             await engine.execute(CreateRoom(room="lobby", type=AUDIO_ROOM, seat_count=seats))
@@ -202,7 +209,7 @@ class TestChanges:
             await world.registry.suspend("shop")
             await world.clock.advance(2 * INTERVAL)
             assert world.people() == {"$club/lobby": {"ann"}}
-            engine = (await found(hosting, "shop")).engine
+            engine = await engine_of(hosting, "shop")
             await engine.backend.connect(late)
             assert world.people()["$shop/lobby"] == {"ann"}, "her ticket is still good at the media server"
             await world.clock.advance(SILENCE_INTERVAL + INTERVAL)
@@ -248,10 +255,10 @@ class TestChanges:
     async def test_an_old_secret_is_accepted_until_its_time(self, world: World) -> None:
         old = await world.create("shop")
         async with world.hosting() as hosting:
-            await world.registry.rotate(world.vault, "shop", until=world.clock.now() + 3_600)
+            await world.registry.rotate(world.vault, "shop", until=world.clock.now() + 60)
             await world.clock.advance(INTERVAL)
             assert (await found(hosting, "shop")).project.has_secret(old.secret)
-            await world.clock.advance(3_600)
+            await world.clock.advance(60)
             assert not (await found(hosting, "shop")).project.has_secret(old.secret)
         async with world.hosting() as hosting:
             assert not (await found(hosting, "shop")).project.has_secret(old.secret)
@@ -275,13 +282,13 @@ class TestChanges:
     async def test_a_deleted_project_is_gone_and_its_engine_closed(self, world: World) -> None:
         project = await world.create("shop")
         async with world.hosting() as hosting:
-            engine = (await found(hosting, "shop")).engine
+            engine = await engine_of(hosting, "shop")
             await world.registry.delete("shop")
             await world.clock.advance(INTERVAL)
             assert await hosting.find("shop") is None
             assert await hosting.find_by_key(project.key) is None
             assert not engine.is_open
-            with pytest.raises(Closed):
+            with pytest.raises(Deposed):
                 await engine.execute(ListRooms())
             assert await world.registry.purge("shop") > 0
 
@@ -291,7 +298,7 @@ class TestChanges:
             before = await found(hosting, "shop")
             await world.talk(hosting, "shop")
             token = (await before.engine.execute(CreateSession(identity="ann"))).user_token
-            await before.engine.aclose()
+            await (await engine_of(hosting, "shop")).aclose()
             await world.registry.delete("shop")
             await world.registry.purge("shop")
             project = await world.create("shop")
@@ -355,7 +362,7 @@ class TestChanges:
 async def test_a_deadline_fires_though_nobody_asks_for_the_project(world: World) -> None:
     await world.create("shop")
     async with world.hosting() as hosting:
-        engine = (await found(hosting, "shop")).engine
+        engine = await engine_of(hosting, "shop")
         start = StartCall(type=UTDStreamType.AUDIO_CALL, callee="bob", ring_timeout=30.0)
         call = await engine.execute(start, actor=Actor("ann"))
     async with world.hosting() as hosting:
@@ -374,7 +381,8 @@ async def test_a_deadline_fires_though_nobody_asks_for_the_project(world: World)
 
 async def test_two_servers_on_one_database_know_the_same(world: World) -> None:
     await world.create("shop")
-    async with world.hosting() as one, world.hosting() as other:
+    bus = LocalMessages()
+    async with bus, world.hosting(bus=bus) as one, world.hosting(bus=bus) as other:
         engines = [(await found(each, "shop")).engine for each in (one, other)]
         await engines[0].execute(CreateRoom(room="lobby", type=AUDIO_ROOM))
         assert (await engines[1].execute(GetRoom(room="lobby"))).room.name == "lobby"
@@ -390,7 +398,7 @@ async def test_settings_may_be_those_of_the_project(world: World) -> None:
         return EngineSettings(return_grace=60.0 if project.name == "slow" else 5.0)
 
     async with world.hosting(settings=settings) as hosting:
-        graces = [(await found(hosting, app_id)).engine.settings.return_grace for app_id in ("slow", "fast")]
+        graces = [(await engine_of(hosting, app_id)).settings.return_grace for app_id in ("slow", "fast")]
         assert graces == [60.0, 5.0]
 
 
@@ -435,14 +443,27 @@ class TestTrouble:
                 assert {type(result) for result in results} == {StoreFailed}
             assert await hosting.find("shop") is not None
 
-    async def test_a_project_that_is_deleted_while_its_engine_opens_leaves_none(self, world: World) -> None:
+    async def test_a_project_that_is_deleted_while_its_engine_opens_leaves_none(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         await world.create("shop")
+        opening, go_on, open_engine = asyncio.Event(), asyncio.Event(), Engine._open
+
+        async def slowly(self: Engine) -> None:
+            opening.set()
+            await go_on.wait()
+            await open_engine(self)
+
+        monkeypatch.setattr(Engine, "_open", slowly)
         async with world.hosting() as hosting:
             finding = asyncio.ensure_future(hosting.find("shop"))
-            await asyncio.sleep(0)
+            await opening.wait()
             await world.registry.delete("shop")
             await hosting._look()
-            assert await finding is None
+            go_on.set()
+            # It may have been found a moment before.
+            await asyncio.wait([finding])
+            assert await hosting.find("shop") is None
             await world.clock.settle()
             assert hosting.running == {}
 
@@ -464,7 +485,7 @@ class TestTrouble:
         backend = MockBackend({"server": world.media}, world.clock)
         await world.create("shop")
         async with world.hosting(media=backend, media_settings=None) as hosting:
-            assert (await found(hosting, "shop")).engine.backend is backend
+            assert (await engine_of(hosting, "shop")).backend is backend
         await backend.control.create_room("still open")
         await backend.aclose()
 

@@ -24,6 +24,8 @@ from utd_core.server.webhooks import SIGNATURE, Delivery, sign, verify
 
 from .world import SECRET
 
+IMPATIENT = ("--set", "webhooks.timeout=1")
+"""What a process that was killed had in hand is anybody's some seconds after this."""
 LOBBY = {"room": "lobby", "type": "audio_room", "owner": "ann"}
 
 
@@ -39,12 +41,16 @@ class Application:
         self._told = threading.Condition()
         self.listens = threading.Event()
         self.listens.set()
+        self.life = 0
         application = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
+                life = application.life
                 application.listens.wait(PATIENCE)
+                if life != application.life:
+                    return
                 delivery = verify(body, self.headers[SIGNATURE], application.secret)
                 with application._told:
                     application.tried += 1
@@ -61,6 +67,11 @@ class Application:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+
+    def begin_anew(self) -> None:
+        """Listen again, having lost whatever was under way."""
+        self.life += 1
+        self.listens.set()
 
     def waited(self, seconds: float) -> None:
         """Wait for another delivery, if one comes."""
@@ -126,12 +137,18 @@ def test_what_was_acknowledged_when_the_process_was_killed_is_told_by_the_next_o
     tmp_path: Path, application: Application
 ) -> None:
     application.listens.clear()
-    with serving(tmp_path, application) as server:
+    with serving(tmp_path, application, *IMPATIENT) as server:
         create(server, "one", "two", "three")
+        for room in ("one", "two"):
+            httpx.put(f"{server.address}/api/v1/rooms/{room}/metadata", json={"metadata": {}}, headers=server.headers)
         assert server.end(signal.SIGKILL) == -signal.SIGKILL
-    application.listens.set()
-    with serving(tmp_path, application):
-        application.wait_for(lambda: {each.room for each in application.taken} == {"one", "two", "three"}, "all rooms")
+    application.begin_anew()
+    with serving(tmp_path, application, *IMPATIENT):
+        application.wait_for(lambda: len({each.id for each in application.taken}) == 5, "all events")
+    told = [(each.room, each.sequence) for each in application.taken]
+    assert sorted(told) == [("one", 1), ("one", 2), ("three", 1), ("two", 1), ("two", 2)]
+    for room in ("one", "two"):
+        assert told.index((room, 1)) < told.index((room, 2))
 
 
 def test_a_server_that_ends_tells_first_what_is_due(tmp_path: Path, application: Application) -> None:
@@ -310,13 +327,13 @@ class TestAProjectInTheDatabase:
         said = command(tmp_path, environment, "webhook", "add", "hook", application.url, "--project", "shop")
         application.secret = said.split()[-1]
         application.listens.clear()
-        with on_a_port(tmp_path, environment) as (server, address):
+        with on_a_port(tmp_path, environment, *IMPATIENT) as (server, address):
             for room in ("one", "two"):
                 made = httpx.post(f"{address}/api/v1/rooms", json={**LOBBY, "room": room}, headers=project)
                 assert made.status_code == 201
             assert server.end(signal.SIGKILL) == -signal.SIGKILL
-        application.listens.set()
-        with on_a_port(tmp_path, environment):
+        application.begin_anew()
+        with on_a_port(tmp_path, environment, *IMPATIENT):
             application.wait_for(lambda: {each.room for each in application.taken} == {"one", "two"}, "both rooms")
 
     def test_that_is_changed_while_a_server_runs_is_told_so(

@@ -27,13 +27,13 @@ class Address:
             from redis.asyncio import ConnectionPool
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
+            from redis.exceptions import RedisError
         try:
-            self._pool: Any = ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0))
+            self._pool: Any = ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **_OURS)
+            # Over what the URL may say of it.
             self._pool.connection_kwargs |= _OURS
-            if "maint_notifications_config" in self._pool.connection_kwargs:
-                self._pool.connection_kwargs["maint_notifications_config"] = None
             self.connect()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RedisError):
             # What was raised may hold a piece of the password.
             raise InvalidInput(f"{self.name} is no address of a Redis with options that it has") from None
 

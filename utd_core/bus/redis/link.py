@@ -24,7 +24,7 @@ from redis.exceptions import ResponseError
 
 from ...errors import Closed, Unavailable, UTDStreamException
 from .address import Address
-from .faults import DRIVER_ERRORS, explain, words_for
+from .faults import DRIVER_ERRORS, explain, is_refusal, words_for
 
 log = logging.getLogger("utd_core.bus")
 
@@ -71,6 +71,8 @@ class Link:
         self._has_outgoing = asyncio.Event()
         self._commands: deque[_Command] = deque()
         self._packer = address.connect()
+        # It was tried once to make a connection, which takes `patience` at most.
+        self._tried = asyncio.Event()
         self._is_up = asyncio.Event()
         self._ended = False
         self._away_since = monotonic()
@@ -85,10 +87,15 @@ class Link:
         """Whoever waits gets `Closed`, and so does everybody who comes; `run` is to be cancelled next. Idempotent."""
         self._ended = True
         self._is_up.set()
+        self._tried.set()
 
     async def wait(self) -> None:
-        """Until there is a connection. Raises `Closed`, and `Unavailable` once there was none for `patience`."""
+        """Until there is a connection. Raises `Closed`, and `Unavailable` once there was none for `patience`, or at
+        once where Redis refuses us."""
+        await self._tried.wait()
         if not self._is_up.is_set():
+            if is_refusal(self._why):
+                raise self._error()
             try:
                 async with asyncio.timeout_at(_loop_time(self._away_since + self._patience)):
                     await self._is_up.wait()
@@ -130,6 +137,7 @@ class Link:
                     await connection.connect()
             except DRIVER_ERRORS as error:
                 self._why = error
+                self._tried.set()
             else:
                 pause = _FIRST_PAUSE
                 await self._live(connection)
@@ -142,6 +150,7 @@ class Link:
         # redis-py forgets its writer when it disconnects, also while something is still to be sent.
         writer: asyncio.StreamWriter = connection._writer  # type: ignore[assignment]  # it is connected
         self._is_up.set()
+        self._tried.set()
         try:
             if self._up is not None:
                 self._up()

@@ -86,7 +86,7 @@ class Api:
         channel = channel_of(command)
         head = None if channel is None else caller.hosted.engine.head(channel)
         if head is not None:
-            response.headers[PLACE_HEADER] = place_text(head.epoch, head.offset)
+            response.add(PLACE_HEADER, place_text(head.epoch, head.offset))
         return response
 
     async def _health(self, scope: Scope, receive: Receive, path: Mapping[str, str]) -> Response:

@@ -13,7 +13,7 @@ import anyio
 
 from ...bus import Listener, MessageBus
 from ...concurrency import Clock, TaskScope
-from ...engine import Engine
+from ..projects import HostedEngine
 from .frames import Frame
 from .names import ChannelKind
 from .peers import Peers
@@ -35,7 +35,7 @@ class Surroundings:
     """
 
     app_id: str
-    engine: Engine
+    engine: HostedEngine
     bus: MessageBus
     scope: TaskScope
     settings: PusherSettings

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from ...engine import Engine
 from ...errors import InvalidInput
 from ...model.command import Actor
 from ...model.identifiers import MAX_DISPLAY_NAME, check_device, check_identity
+from ..projects import HostedEngine
 from .frames import json_text
 from .presence import MAX_USER_ID
 from .protocol import read_object
@@ -23,7 +23,7 @@ from .socket import User
 _DEVICE = "default"
 
 
-def user_of_token(engine: Engine, token: str) -> User:
+def user_of_token(engine: HostedEngine, token: str) -> User:
     """Raises `Unauthenticated`."""
     actor = engine.actor_of(token)
     return User(actor.identity, user_data(actor), _info(actor), actor, expiry_of(token))

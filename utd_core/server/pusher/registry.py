@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from ...bus import MessageBus
 from ...concurrency import TaskScope
-from ...engine import Engine
+from ..projects import HostedEngine
 from .app_channel import AppChannel
 from .channel import Channel, Surroundings
 from .engine_channel import EngineChannel
@@ -25,7 +25,7 @@ class Registry:
     """Look-up of channels by name."""
 
     def __init__(
-        self, app_id: str, engine: Engine, bus: MessageBus, scope: TaskScope, settings: PusherSettings
+        self, app_id: str, engine: HostedEngine, bus: MessageBus, scope: TaskScope, settings: PusherSettings
     ) -> None:
         self.around = Surroundings(app_id, engine, bus, scope, settings, self._unused, self.compare)
         self._channels: dict[str, Channel] = {}

@@ -1,0 +1,312 @@
+"""The engine of a project, wherever it is: what requests and sockets of a node meet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from secrets import token_hex
+from typing import Any, TypeVar
+
+from ...broker import Recover, Subscription
+from ...concurrency import Clock, TaskScope, within
+from ...engine.subscriptions import Admission
+from ...engine.tokens import UserTokens
+from ...errors import Closed, DeadlineExceeded, StoreFailed, Unavailable, UTDStreamException
+from ...model.command import THE_SERVER, Actor, Command
+from ...store.base import Head
+from .near import NearEngine
+from .settings import ClusterSettings
+from .way import Lost, OnLost, Way
+
+log = logging.getLogger("utd_core.server")
+
+T = TypeVar("T")
+
+Seek = Callable[[OnLost], Awaitable[Way]]
+"""Finds a way to the engine: here, if the project is this node's or nobody's; else to its holder. Raises `Lost` where
+the holder cannot be asked, and what claiming a lease and opening an engine do."""
+
+_KEY_BYTES = 12
+_READMITTED_AT_ONCE = 500
+
+
+class Relay:
+    """An engine to those who use it, for as long as the project is hosted on this node; a `HostedEngine`.
+
+    - While this node holds the project, everything is its own engine's. Else the holder is asked; where there is none,
+      whatever is asked for next has this node claim the project.
+    - Between two holders commands wait, and go to the next one. They are done once: to another node they go under a
+      key, one of their own where the caller gave none. A command that had no key and was under way on this node is
+      `Closed`: nobody knows whether it was done.
+    - Admissions last: the next holder is asked for them again, and whom it refuses is told so. Subscriptions do not:
+      they are closed, and whoever reads them goes on from the last place with another one.
+    """
+
+    def __init__(self, app_id: str, seek: Seek, *, tokens: UserTokens, clock: Clock, settings: ClusterSettings) -> None:
+        self.app_id = app_id
+        self.clock = clock
+        self._seek = seek
+        self._tokens = tokens
+        self._settings = settings
+        self._scope = TaskScope(f"relay of {app_id}")
+        self._way: Way | None = None
+        self._lost_ways: set[Way] = set()
+        self._search: asyncio.Future[None] | None = None
+        self._next_search_at = 0.0
+        self._held: dict[Admission, _Held] = {}
+        self._closed = False
+
+    async def open(self) -> None:
+        """Get ready; nobody is asked yet."""
+        await self._scope.open()
+
+    async def aclose(self) -> None:
+        """End it: an engine of this node is closed, and its lease given back. Idempotent."""
+        self._closed = True
+        await self._scope.aclose()
+        self._held.clear()
+        if self._way is not None:
+            self._lost_ways.add(self._way)
+        await self._close_lost()
+
+    @property
+    def near(self) -> NearEngine | None:
+        """The engine that is at work here, if this node holds the project."""
+        return self._way if isinstance(self._way, NearEngine) and self._way.is_open else None
+
+    async def find(self) -> None:
+        """See to it that somebody holds the project. Raises as `execute` does."""
+        await self._found(self._until(self._settings.patience))
+
+    async def execute(self, command: Command, *, actor: Actor = THE_SERVER, idempotency_key: str | None = None) -> Any:
+        """As `Engine.execute`. Raises `Unavailable` where no holder could be asked in time."""
+        until, key = self._until(self._settings.patience), idempotency_key
+
+        def give(way: Way) -> Awaitable[Any]:
+            nonlocal key
+            if way.is_far and key is None and not command.spec.query:
+                key = f"relay-{token_hex(_KEY_BYTES)}"
+            return way.execute(command, actor, key, min(self._left(until), self._settings.attempt))
+
+        return await self._by_any_way(give, until)
+
+    def actor_of(self, user_token: str) -> Actor:
+        return self._tokens.read(user_token)
+
+    def head(self, channel: str) -> Head | None:
+        return None if self._way is None else self._way.head(channel)
+
+    async def subscribe(
+        self, channel: str, *, actor: Actor = THE_SERVER, recover: Recover | None = None, capacity: int = 1_000
+    ) -> Subscription:
+        def subscribe(way: Way) -> Awaitable[Subscription]:
+            return way.subscribe(channel, actor=actor, recover=recover, capacity=capacity)
+
+        # Whoever followed already is better off waiting than starting anew.
+        follows = recover is not None
+        patience = self._settings.follow_patience if follows else self._settings.patience
+        return await self._by_any_way(subscribe, self._until(patience), insist=follows)
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        if self._way is not None:
+            self._way.unsubscribe(subscription)
+        # One of a way that is lost is closed, or about to be.
+        subscription.events.close()
+
+    async def admit(
+        self, channel: str, ended: Callable[[Exception | None], None], *, actor: Actor = THE_SERVER
+    ) -> Admission:
+        held = _Held(Admission(channel, actor.identity, ended), actor)
+        await self._by_any_way(partial(self._admit, held), self._until(self._settings.patience))
+        return held.admission
+
+    def dismiss(self, admission: Admission) -> None:
+        held = self._held.pop(admission, None)
+        if held is not None:
+            held.over()
+
+    async def _admit(self, held: _Held, way: Way) -> None:
+        """Have somebody admitted by this way. Raises what the engine refuses it with, and `Lost`."""
+
+        def ended(error: Exception | None) -> None:
+            # Somebody else may have been asked meanwhile, and then that one's word counts.
+            if held.way is way and not held.is_over:
+                held.over()
+                self._held.pop(held.admission, None)
+                held.admission.ended(error)
+
+        held.way, held.inner = way, None
+        inner = await way.admit(held.admission.channel, ended, actor=held.actor)
+        if held.is_over or not way.is_open:
+            way.dismiss(inner)
+        if not way.is_open:
+            raise Lost("the holder was lost meanwhile")
+        if not held.is_over:
+            held.inner = inner
+            self._held[held.admission] = held
+
+    async def _readmit(self, way: Way) -> None:
+        """Have everybody admitted who was so by the way before. Raises `Lost`."""
+        waiting = list(self._held.values())
+        if not way.is_far:
+            # One after the other they need no more than what is in memory.
+            for held in waiting:
+                await self._readmit_one(held, way)
+            return
+        for begin in range(0, len(waiting), _READMITTED_AT_ONCE):
+            some = waiting[begin : begin + _READMITTED_AT_ONCE]
+            await asyncio.gather(*(self._readmit_one(held, way) for held in some))
+
+    async def _readmit_one(self, held: _Held, way: Way) -> None:
+        while not held.is_over:
+            try:
+                await self._admit(held, way)
+            except (StoreFailed, Unavailable) as error:
+                log.info(
+                    "whether %r may follow %s is asked again: %s", held.actor.identity, held.admission.channel, error
+                )
+                await self.clock.sleep(self._settings.retry)
+            except UTDStreamException as error:
+                if not held.is_over:
+                    held.over()
+                    self._held.pop(held.admission, None)
+                    held.admission.ended(error)
+            else:
+                return
+
+    async def _by_any_way(self, operation: Callable[[Way], Awaitable[T]], until: float, *, insist: bool = False) -> T:
+        """What an operation answers; where its way is lost, by the next one. `insist`: also while nothing can be
+        opened. Raises `Unavailable` when time runs out, and what the operation raises."""
+        while True:
+            try:
+                way = await self._found(until)
+            except StoreFailed:
+                if not insist or self._left(until) <= 0:
+                    raise
+                await self.clock.sleep(self._settings.retry)
+                continue
+            try:
+                return await operation(way)
+            except Lost as error:
+                if self._left(until) <= 0:
+                    raise self._unavailable(str(error)) from error
+            if way.is_open:
+                # It was too busy, or the bus was away for a moment.
+                await self.clock.sleep(self._settings.retry)
+
+    async def _found(self, until: float) -> Way:
+        """A way to the engine, looked for if there is none. Raises `Unavailable` when time runs out, `Closed`, and what
+        opening an engine here does."""
+        while True:
+            if self._closed:
+                raise Closed(f"project {self.app_id!r} is not hosted here any more")
+            way = self._way
+            if way is not None and way.is_open:
+                return way
+            search = self._seeking()
+            try:
+                await within(self.clock, self._left(until), asyncio.shield(search), "nobody could be asked in time")
+            except Lost as error:
+                if self._left(until) <= 0:
+                    raise self._unavailable(str(error)) from error
+            except DeadlineExceeded as error:
+                raise self._unavailable(error.message) from error
+
+    def _seeking(self) -> asyncio.Future[None]:
+        """The search that goes on, begun now where there is none."""
+        if self._search is None:
+            search = asyncio.get_running_loop().create_future()
+            self._scope.start(self._look, search, name="search")
+            self._search = search
+        return self._search
+
+    async def _look(self, search: asyncio.Future[None]) -> None:
+        """Look once, a while after the last time."""
+        failed: Exception = Closed("the server is closing")
+        try:
+            await self.clock.sleep(self._next_search_at - self.clock.monotonic())
+            if self._way is not None:
+                # Its engine was closed by somebody else.
+                self._lost_ways.add(self._way)
+                self._way = None
+            await self._close_lost()
+            way = await self._seek(self._lose)
+            try:
+                await self._readmit(way)
+                if not way.is_open:
+                    raise Lost("the holder was lost at once")
+            except BaseException:
+                self._lost_ways.add(way)
+                raise
+            self._way = way
+        except (Lost, UTDStreamException) as error:
+            failed = error
+        except Exception as error:
+            log.exception("project %s cannot be opened", self.app_id)
+            failed = error
+        finally:
+            self._search = None
+            if isinstance(failed, Lost) or self._held:
+                # There is, or may be, somebody who asks again at once.
+                self._next_search_at = self.clock.monotonic() + self._settings.retry
+            if self._way is not None:
+                search.set_result(None)
+            else:
+                search.set_exception(failed)
+                search.exception()  # seen, whether anybody waits for it or not
+                self._look_after()
+
+    def _lose(self, way: Way) -> None:
+        """A way is lost, in this moment."""
+        self._lost_ways.add(way)
+        if self._way is way:
+            self._way = None
+            self._next_search_at = self.clock.monotonic()
+            self._look_after()
+
+    def _look_after(self) -> None:
+        """Somebody has to be found for those who are admitted; if there are none, it is enough to clean up."""
+        if not self._scope.is_open or self._search is not None:
+            return
+        if self._held:
+            self._seeking()
+        elif self._lost_ways:
+            self._scope.start(self._close_lost, name="closing")
+
+    async def _close_lost(self) -> None:
+        for way in list(self._lost_ways):
+            await way.aclose()
+            self._lost_ways.discard(way)
+
+    def _until(self, patience: float) -> float:
+        return self.clock.monotonic() + patience
+
+    def _left(self, until: float) -> float:
+        return until - self.clock.monotonic()
+
+    def _unavailable(self, why: str) -> Unavailable:
+        return Unavailable(
+            f"the node that works for project {self.app_id!r} cannot be asked at the moment ({why}); try again, with "
+            "the same idempotency key"
+        )
+
+
+class _Held:
+    """An admission that somebody was given, and that of the way by which it was asked for last."""
+
+    __slots__ = ("actor", "admission", "inner", "is_over", "way")
+
+    def __init__(self, admission: Admission, actor: Actor) -> None:
+        self.admission = admission
+        self.actor = actor
+        self.is_over = False
+        self.way: Way | None = None
+        self.inner: Admission | None = None
+
+    def over(self) -> None:
+        """It counts no more."""
+        self.is_over = True
+        if self.way is not None and self.inner is not None:
+            self.way.dismiss(self.inner)
