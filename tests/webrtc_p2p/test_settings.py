@@ -19,7 +19,7 @@ from utd_webrtc_p2p.protocol import Pairing
 from utd_webrtc_p2p.settings import Loopback, Settings, read_settings
 from utd_webrtc_p2p.turn import turn_credentials
 
-from .world import ROOM, stage
+from .world import EVERYTHING, ROOM, stage
 
 
 def test_nothing_needs_to_be_set() -> None:
@@ -109,6 +109,26 @@ async def test_what_there_is_not_is_unsupported() -> None:
             await ann.connection.set_quality("TR_1", VideoQuality.LOW)
         with pytest.raises(Unsupported, match="packet_loss"):
             await here.backend.inject(Fault.PACKET_LOSS, ROOM, "ann")
+
+
+@pytest.mark.parametrize("label", ["x" * 1_001, "é" * 501, "lone \ud800", 7])
+async def test_labels_that_cannot_go_over_the_wire_are_invalid(label: Any) -> None:
+    async with stage() as here:
+        ann = await here.join("ann")
+        with pytest.raises(InvalidInput, match="topic"):
+            await ann.connection.send_data(b"", topic=label)
+        with pytest.raises(InvalidInput, match="name of a track"):
+            await ann.publish(name=label)
+        with pytest.raises(InvalidInput, match="name of a participant"):
+            await here.backend.control.issue_join(ROOM, "bob", grant=EVERYTHING, name=label)
+        with pytest.raises(InvalidInput, match="topic"):
+            await here.backend.control.send_data(ROOM, b"", topic=label)
+
+
+async def test_a_fault_that_there_is_not_is_invalid() -> None:
+    async with stage() as here:
+        with pytest.raises(InvalidInput, match="no fault"):
+            await here.backend.inject("earthquake", ROOM, "ann")  # type: ignore[arg-type]  # what is tested
 
 
 @pytest.mark.parametrize("parameters", [{"seconds": -1}, {"seconds": "2"}, {"times": 1}])

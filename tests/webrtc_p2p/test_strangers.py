@@ -79,7 +79,7 @@ async def test_who_says_nonsense_is_hung_up_on_and_gone() -> None:
     ("hello", "reason"),
     [
         (Hello(token="forged"), "bad_token"),
-        (Hello(token="", stay="guessed"), "stay_over"),
+        (Hello(token="forged", stay="guessed"), "bad_token"),
         (Hello(token="", version=2), "version"),
     ],
 )
@@ -89,6 +89,17 @@ async def test_a_hello_that_does_not_come_in_is_told_why(hello: Hello, reason: s
         line.say(hello)
         assert [message.reason for message in line.of(Refused)] == [reason]
         assert line.is_hung_up
+
+
+@pytest.mark.parametrize("of_bob", [False, True])
+async def test_nobody_comes_back_to_the_stay_of_another(of_bob: bool) -> None:
+    async with stage() as here:
+        ann, bob = await here.line("ann"), await here.line("bob")
+        stay = bob.of(Welcome)[0].stay if of_bob else "guessed"
+        thief = await here.line()
+        thief.say(Hello(token=ann.token, stay=stay))
+        assert [message.reason for message in thief.of(Refused)] == ["stay_over"]
+        assert not ann.is_hung_up
 
 
 async def test_a_second_hello_is_refused() -> None:
@@ -177,11 +188,11 @@ async def test_who_comes_back_over_a_new_line_hears_how_everything_is() -> None:
         bob.say(Publish(request=1, track=TRACK))
         assert not bob.of(Left)
         back = await here.line()
-        back.say(Hello(token="", stay=stay, generation=1))
+        back.say(Hello(token=ann.token, stay=stay, generation=1))
         assert back.of(Welcome)[0].participants[0].tracks == (TRACK,)
         assert not back.of(Pairing), "the way of generation 1 is alive"
         again = await here.line()
-        again.say(Hello(token="", stay=stay))
+        again.say(Hello(token=ann.token, stay=stay))
         assert [message.generation for message in again.of(Pairing)] == [2]
 
 

@@ -90,6 +90,7 @@ class Stage:
         line = HandLine(self.backend)
         if identity is not None:
             ticket = await self.backend.control.issue_join(ROOM, identity, grant=grant)
+            line.token = ticket.token
             line.say(Hello(token=ticket.token))
         return line
 
@@ -114,6 +115,7 @@ class HandLine:
     def __init__(self, backend: P2PBackend) -> None:
         self.heard: list[FromControl] = []
         self.is_hung_up = False
+        self.token = ""
         self._line = backend.board.open_line(lambda message: self.heard.append(read_from_control(message)), self._end)
 
     def _end(self) -> None:

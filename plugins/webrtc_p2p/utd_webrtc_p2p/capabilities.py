@@ -31,5 +31,7 @@ FAULTS = frozenset(
         Fault.DUPLICATE_IDENTITY,
         Fault.TOKEN_EXPIRY,
         Fault.CONNECT_SILENCE,
+        Fault.GRANT_DELAY,
+        Fault.GRANT_FAILURE,
     }
 )

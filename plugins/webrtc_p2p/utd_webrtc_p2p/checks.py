@@ -16,6 +16,7 @@ from utd_core.model.permission import Grant, TrackSource
 
 from .capabilities import MAX_DATA_BYTES
 
+MAX_LABEL_BYTES = 1_000
 MAX_TTL = 10 * 365 * 86_400
 
 
@@ -27,6 +28,18 @@ def check_room(value: Any) -> None:
 def check_identity(value: Any) -> None:
     """Raise `InvalidInput` (invalid_identity) unless it can be an identity."""
     check_media_name(value, "identity", ErrorCode.INVALID_IDENTITY)
+
+
+def check_label(value: Any, what: str) -> None:
+    """Raise `InvalidInput` unless it is text that can go over the wire, of at most `MAX_LABEL_BYTES` in UTF-8."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{what} must be a string, got {type(value).__name__}")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{what} must be text that UTF-8 can hold, got {value[:20]!r}") from None
+    if size > MAX_LABEL_BYTES:
+        raise InvalidInput(f"{what} has at most {MAX_LABEL_BYTES} bytes, got {size}")
 
 
 def check_grant(value: Any) -> None:
@@ -74,8 +87,7 @@ def check_payload(payload: Any, to: Collection[str] | None, topic: Any) -> None:
         raise InvalidInput(f"data must be bytes, got {type(payload).__name__}")
     if len(payload) > MAX_DATA_BYTES:
         raise TooLarge(f"a data message holds at most {MAX_DATA_BYTES} bytes, got {len(payload)}; split it")
-    if not isinstance(topic, str):
-        raise InvalidInput(f"a topic must be a string, got {type(topic).__name__}")
+    check_label(topic, "a topic")
     if isinstance(to, str):
         raise InvalidInput(f"'to' is a collection of identities; write [{to!r}]")
 
@@ -86,6 +98,7 @@ def check_publish(options: Any) -> None:
         raise InvalidInput(f"publish takes PublishOptions, got {type(options).__name__}")
     if not isinstance(options.source, TrackSource):
         raise InvalidInput(f"source must be a TrackSource, got {options.source!r}")
+    check_label(options.name, "the name of a track")
     if TrackKind.of(options.source) is TrackKind.AUDIO:
         if options.sample_rate not in SAMPLE_RATES:
             raise InvalidInput(f"sample_rate {options.sample_rate!r} Hz is not one of {sorted(SAMPLE_RATES)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 
-from utd_core.errors import Closed, ErrorCode, NotFound
+from utd_core.errors import Closed, ErrorCode, MediaError, NotFound
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
 from utd_core.model.permission import Grant
@@ -46,6 +46,7 @@ class P2PControl(MediaControl):
         checks.check_room(room)
         checks.check_identity(identity)
         checks.check_grant(grant)
+        checks.check_label(name, "the name of a participant")
         checks.check_ttl(ttl)
         return self._board.issue(room, identity, grant, name, ttl)
 
@@ -53,7 +54,13 @@ class P2PControl(MediaControl):
         await self._begin()
         checks.check_grant(grant)
         place, stay = self._find(room, identity)
-        place.apply_grant(stay, grant)
+        if stay.grant_failures:
+            stay.grant_failures -= 1
+            raise MediaError(f"webrtc_p2p was told to fail the next grants of {identity!r}; try again")
+        if stay.grant_delay:
+            self._board.later(stay.grant_delay, lambda: place.apply_grant(stay, grant))
+        else:
+            place.apply_grant(stay, grant)
 
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
         await self._begin()

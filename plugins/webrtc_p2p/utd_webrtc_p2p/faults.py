@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from .backend import P2PBackend
     from .connection import P2PConnection
 
-_SECONDS: Mapping[Fault, float] = {Fault.SIGNAL_DROP: 2.0, Fault.FULL_RECONNECT: 2.0}
-"""The one parameter, `seconds`, of those that have it, with its default."""
+_PARAMETER: Mapping[Fault, tuple[str, float]] = {
+    Fault.SIGNAL_DROP: ("seconds", 2.0),
+    Fault.FULL_RECONNECT: ("seconds", 2.0),
+    Fault.GRANT_DELAY: ("seconds", 1.0),
+    Fault.GRANT_FAILURE: ("times", 1),
+}
+"""The one parameter of those that have one, with its default."""
 
 _ENDINGS = {
     Fault.SERVER_LEAVE: DisconnectReason.SERVER_SHUTDOWN,
@@ -29,7 +34,7 @@ async def produce(
     backend: P2PBackend, fault: Fault, room: str, identity: str | None, parameters: Mapping[str, Any]
 ) -> None:
     """Produce a fault. Raises `NotFound` for an unknown room or participant, `InvalidInput` for bad parameters."""
-    seconds = _seconds(fault, parameters)
+    amount = _amount(fault, parameters)
     if identity is None:
         raise InvalidInput(f"fault {fault.value!r} happens to one participant; give its identity")
     if fault is Fault.CONNECT_SILENCE:
@@ -43,9 +48,13 @@ async def produce(
         place.end(stay, _ENDINGS[fault])
     elif fault is Fault.DUPLICATE_IDENTITY:
         await backend.connect(backend.board.issue(room, identity, stay.grant, stay.name, _INTRUDER_TTL))
+    elif fault is Fault.GRANT_DELAY:
+        stay.grant_delay = amount
+    elif fault is Fault.GRANT_FAILURE:
+        stay.grant_failures += int(amount)
     else:
         for connection in backend.connections(room, identity):
-            _interrupt(backend, connection, seconds, whole=fault is Fault.FULL_RECONNECT)
+            _interrupt(backend, connection, amount, whole=fault is Fault.FULL_RECONNECT)
 
 
 def _interrupt(backend: P2PBackend, connection: P2PConnection, seconds: float, *, whole: bool) -> None:
@@ -55,21 +64,17 @@ def _interrupt(backend: P2PBackend, connection: P2PConnection, seconds: float, *
     signalling.interrupt()
     if whole:
         connection.native.break_off(seconds)
-
-    async def restore() -> None:
-        await backend.clock.sleep(seconds)
-        signalling.restore()
-
-    backend.scope.start(restore)
+    backend.board.later(seconds, signalling.restore)
 
 
-def _seconds(fault: Fault, parameters: Mapping[str, Any]) -> float:
-    takes = {"seconds"} if fault in _SECONDS else set()
-    if unknown := sorted(set(parameters) - takes):
-        raise InvalidInput(
-            f"fault {fault.value!r} has no parameter {unknown[0]!r}; it takes {', '.join(takes) or 'no parameters'}"
-        )
-    seconds = parameters.get("seconds", _SECONDS.get(fault, 0.0))
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-        raise InvalidInput(f"fault {fault.value!r}: seconds must not be {seconds!r}")
-    return float(seconds)
+def _amount(fault: Fault, given: Mapping[str, Any]) -> float:
+    takes, default = _PARAMETER.get(fault, ("", 0.0))
+    if unknown := sorted(set(given) - {takes}):
+        takes = takes or "no parameters"
+        raise InvalidInput(f"fault {fault.value!r} has no parameter {unknown[0]!r}; it takes {takes}")
+    amount = given.get(takes, default)
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < float("inf"):
+        raise InvalidInput(f"fault {fault.value!r}: {takes} must not be {amount!r}")
+    if takes == "times" and (amount < 1 or amount != int(amount)):
+        raise InvalidInput(f"fault {fault.value!r}: times must be a whole number of at least 1, got {amount!r}")
+    return float(amount)

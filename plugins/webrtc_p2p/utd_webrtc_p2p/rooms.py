@@ -37,7 +37,8 @@ from .protocol import (
 class Stay:
     """One participant from its coming to its leaving, over as many lines as that takes.
 
-    `tell` is None while it is away. `heard_at` (monotonic): its last word, or when its line broke.
+    `tell` is None while it is away. `heard_at` (monotonic): its last word, or when its line broke. `grant_delay`
+    (seconds) and `grant_failures` (times) belong to the faults of the same name.
     """
 
     id: str
@@ -48,6 +49,8 @@ class Stay:
     tell: Callable[[Message], None] | None
     heard_at: float
     tracks: dict[TrackSource, TrackInfo] = field(default_factory=dict)
+    grant_delay: float = 0.0
+    grant_failures: int = 0
 
     def info(self) -> ParticipantInfo:
         return ParticipantInfo(self.identity, self.name, self.grant, tuple(self.tracks.values()), self.joined_at)
@@ -170,7 +173,7 @@ class Room:
 
     def apply_grant(self, stay: Stay, grant: Grant) -> None:
         """Replace the whole grant; what it no longer holds ends now."""
-        if stay.grant == grant:
+        if stay.grant == grant or not self.holds(stay):
             return
         stay.grant = grant
         for one in self.stays.values():

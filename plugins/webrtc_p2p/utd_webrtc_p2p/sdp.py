@@ -19,7 +19,8 @@ KINDS = (*(TrackKind.of(source).value for source in SOURCES), "application")
 
 MAX_LINES = 1_000
 MAX_LINE = 2_000
-MAX_CANDIDATES = 100
+MAX_CANDIDATES = 250
+"""Each address of a machine comes five times, once in each section."""
 
 _PRINTABLE = re.compile(r"[\x20-\x7e\u00a0-\uffff]*\Z")
 _CANDIDATE = re.compile(

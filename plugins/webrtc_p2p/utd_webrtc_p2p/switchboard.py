@@ -106,6 +106,15 @@ class Switchboard(SignallingDesk):
         expires_at = self.clock.now() + ttl
         return JoinTicket(self.url, self._tokens.sign(Claims(room, identity, name, grant, expires_at)), expires_at)
 
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something after a time, unless this is closed by then."""
+
+        async def wait() -> None:
+            await self.clock.sleep(seconds)
+            act()
+
+        self._scope.start(wait)
+
     def find(self, room: str, identity: str) -> tuple[Room, Stay]:
         """Raises `NotFound` (participant_not_found), for an unknown room as well."""
         place = self.rooms.get(room)
@@ -139,6 +148,13 @@ class Switchboard(SignallingDesk):
                 f"room {room.name!r} is full with {room.limit} participants; wait until somebody leaves", "room_full"
             )
         return claims, room
+
+    def seat_of(self, token: str) -> Seat | None:
+        """Where the one is now to whom a token was given. Raises `ConnectFailed` for a token that is forged."""
+        claims = self._tokens.read(token, now=None)
+        room = self.rooms.get(claims.room)
+        stay = None if room is None else room.stays.get(claims.identity)
+        return None if room is None or stay is None else Seat(room, stay)
 
     def enter(self, claims: Claims, room: Room, tell: Callable[[Message], None]) -> Stay:
         """Let a participant in."""
@@ -256,17 +272,12 @@ class Line:
         self._seat = Seat(room, self._board.enter(claims, room, self._tell))
 
     def _return(self, hello: Hello, stay_id: str) -> None:
-        """Somebody is back: only who was given the id of the stay knows it."""
-        found = [
-            Seat(room, stay)
-            for room in self._board.rooms.values()
-            for stay in room.stays.values()
-            if secrets.compare_digest(stay.id.encode(), stay_id.encode())
-        ]
-        if not found:
+        """Somebody is back: only who was given the id of the stay knows it, and the token may have run out since."""
+        seat = self._board.seat_of(hello.token)
+        if seat is None or not secrets.compare_digest(seat.stay.id.encode(), stay_id.encode()):
             raise refusal("this stay is over; ask for a new ticket", "stay_over")
-        (self._seat,) = found
-        room, stay = self._seat.room, self._seat.stay
+        self._seat = seat
+        room, stay = seat.room, seat.stay
         stay.tell = self._tell
         stay.heard_at = self._board.clock.monotonic()
         room.welcome(stay)
