@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 from utd_core.concurrency import Clock, SystemClock, TaskScope
 from utd_core.errors import Closed, InvalidInput
+from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
 from utd_core.media.faults import Fault
 from utd_core.media.signalling import Signalling
 
-from . import checks, registry
+from . import registry
 from .capabilities import CAPABILITIES, FAULTS
 from .connection import P2PConnection
 from .control import P2PControl
@@ -45,7 +46,7 @@ class P2PBackend(MediaBackend):
     async def connect(self, ticket: JoinTicket, options: ConnectOptions | None = None) -> P2PConnection:
         options = ConnectOptions() if options is None else options
         self.check_open()
-        checks.check_connect(options)
+        arguments.check_connect(options)
         await self.scope.open()
         self.check_open()
         connection = P2PConnection(

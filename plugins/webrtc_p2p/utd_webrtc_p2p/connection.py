@@ -24,6 +24,7 @@ from utd_core.errors import (
     Unsupported,
     UTDStreamException,
 )
+from utd_core.media import arguments
 from utd_core.media.backend import (
     ConnectionStatistics,
     ConnectOptions,
@@ -43,7 +44,7 @@ from utd_core.media.quality import VideoQuality
 from utd_core.media.signalling import Signalling
 from utd_core.model.permission import Grant, TrackSource
 
-from . import checks
+from .capabilities import MAX_DATA_BYTES
 from .dialogue import Dialogue
 from .feeds import PictureFeed, SoundFeed
 from .figures import with_wire
@@ -157,7 +158,8 @@ class P2PConnection(MediaConnection):
 
     async def publish(self, options: PublishOptions) -> LocalTrack:
         self._check_alive()
-        checks.check_publish(options)
+        arguments.check_publish(options)
+        arguments.check_label(options.name, "the name of a track")
         if options.source not in self._member.grant.publish:
             raise PublishRefused(
                 f"the grant of {self.identity!r} does not hold {options.source.value!r}; "
@@ -183,13 +185,14 @@ class P2PConnection(MediaConnection):
 
     def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> P2PFrameReader:
         self._check_alive()
-        checks.check_capacity(capacity)
+        arguments.check_capacity(capacity)
         return P2PFrameReader(self._receiving.find(track_id), capacity, overflow)
 
     async def send_data(
         self, payload: bytes, *, to: Collection[str] | None = None, topic: str = "", reliable: bool = True
     ) -> None:
-        checks.check_payload(payload, to, topic)
+        arguments.check_payload(payload, to, topic, limit=MAX_DATA_BYTES)
+        arguments.check_label(topic, "a topic")
         self._check_alive()
         if not self._member.grant.publish_data:
             raise Forbidden(f"the grant of {self.identity!r} does not allow to send data")

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Collection
 
 from utd_core.errors import Closed, ErrorCode, MediaError, NotFound
+from utd_core.media import arguments
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
 from utd_core.model.permission import Grant
 
-from . import checks
+from .capabilities import MAX_DATA_BYTES
 from .notifications import NotificationStream
 from .protocol import Data
 from .rooms import Room, Stay
@@ -26,13 +27,13 @@ class P2PControl(MediaControl):
 
     async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
         await self._begin()
-        checks.check_room(room)
-        checks.check_limit(max_participants)
+        arguments.check_room(room)
+        arguments.check_limit(max_participants)
         self._board.create_room(room, max_participants)
 
     async def close_room(self, room: str) -> None:
         await self._begin()
-        checks.check_room(room)
+        arguments.check_room(room)
         self._board.close_room(room)
 
     async def list_rooms(self) -> list[str]:
@@ -43,16 +44,16 @@ class P2PControl(MediaControl):
         self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
     ) -> JoinTicket:
         await self._begin()
-        checks.check_room(room)
-        checks.check_identity(identity)
-        checks.check_grant(grant)
-        checks.check_label(name, "the name of a participant")
-        checks.check_ttl(ttl)
+        arguments.check_room(room)
+        arguments.check_identity(identity)
+        arguments.check_grant(grant)
+        arguments.check_label(name, "the name of a participant")
+        arguments.check_ttl(ttl)
         return self._board.issue(room, identity, grant, name, ttl)
 
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         await self._begin()
-        checks.check_grant(grant)
+        arguments.check_grant(grant)
         place, stay = self._find(room, identity)
         if stay.grant_failures:
             stay.grant_failures -= 1
@@ -79,7 +80,7 @@ class P2PControl(MediaControl):
 
     async def list_participants(self, room: str) -> list[ParticipantInfo]:
         await self._begin()
-        checks.check_room(room)
+        arguments.check_room(room)
         place = self._board.rooms.get(room)
         return [] if place is None else [stay.info() for stay in place.stays.values()]
 
@@ -87,8 +88,9 @@ class P2PControl(MediaControl):
         self, room: str, payload: bytes, *, to: Collection[str] | None = None, topic: str = "", reliable: bool = True
     ) -> None:
         await self._begin()
-        checks.check_room(room)
-        checks.check_payload(payload, to, topic)
+        arguments.check_room(room)
+        arguments.check_payload(payload, to, topic, limit=MAX_DATA_BYTES)
+        arguments.check_label(topic, "a topic")
         place = self._board.rooms.get(room)
         message = Data.of(payload, topic, reliable)
         for stay in () if place is None else list(place.stays.values()):
@@ -111,6 +113,6 @@ class P2PControl(MediaControl):
             raise Closed("this webrtc_p2p backend was closed; make a new one")
 
     def _find(self, room: str, identity: str) -> tuple[Room, Stay]:
-        checks.check_room(room)
-        checks.check_identity(identity)
+        arguments.check_room(room)
+        arguments.check_identity(identity)
         return self._board.find(room, identity)

@@ -1,4 +1,7 @@
-"""What the server takes from outside, checked where it comes in."""
+"""What every backend takes from outside, checked where it comes in.
+
+A plugin calls these before anything else, so that the same mistake is the same error on every backend.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,13 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-from utd_core.errors import ErrorCode, InvalidInput, TooLarge
-from utd_core.media.backend import ConnectOptions, PublishOptions
-from utd_core.media.events import TrackKind
-from utd_core.media.frames import MAX_CHANNELS, MAX_VIDEO_SIDE, SAMPLE_RATES
-from utd_core.media.quality import VideoQuality
-from utd_core.model.identifiers import check_media_name
-from utd_core.model.permission import Grant, TrackSource
-
-from .capabilities import MAX_DATA_BYTES
+from ..errors import ErrorCode, InvalidInput, TooLarge
+from ..model.identifiers import check_media_name
+from ..model.permission import Grant, TrackSource
+from .backend import ConnectOptions, PublishOptions
+from .events import TrackKind
+from .frames import MAX_CHANNELS, MAX_VIDEO_SIDE, SAMPLE_RATES
+from .quality import VideoQuality
 
 MAX_LABEL_BYTES = 1_000
 MAX_TTL = 10 * 365 * 86_400
@@ -31,7 +32,7 @@ def check_identity(value: Any) -> None:
 
 
 def check_label(value: Any, what: str) -> None:
-    """Raise `InvalidInput` unless it is text that can go over the wire, of at most `MAX_LABEL_BYTES` in UTF-8."""
+    """Raise `InvalidInput` unless it is text that can go over a wire, of at most `MAX_LABEL_BYTES` in UTF-8."""
     if not isinstance(value, str):
         raise InvalidInput(f"{what} must be a string, got {type(value).__name__}")
     try:
@@ -81,13 +82,14 @@ def check_quality(value: Any) -> None:
         raise InvalidInput(f"quality must be VideoQuality.LOW, MEDIUM or HIGH, got {value!r}")
 
 
-def check_payload(payload: Any, to: Collection[str] | None, topic: Any) -> None:
-    """Raise `InvalidInput` or `TooLarge` unless it can be sent as data."""
+def check_payload(payload: Any, to: Collection[str] | None, topic: Any, *, limit: int) -> None:
+    """Raise `InvalidInput` or `TooLarge` unless it can be sent as data. `limit`: bytes."""
     if type(payload) is not bytes:
         raise InvalidInput(f"data must be bytes, got {type(payload).__name__}")
-    if len(payload) > MAX_DATA_BYTES:
-        raise TooLarge(f"a data message holds at most {MAX_DATA_BYTES} bytes, got {len(payload)}; split it")
-    check_label(topic, "a topic")
+    if len(payload) > limit:
+        raise TooLarge(f"a data message holds at most {limit} bytes, got {len(payload)}; split it")
+    if not isinstance(topic, str):
+        raise InvalidInput(f"a topic must be a string, got {type(topic).__name__}")
     if isinstance(to, str):
         raise InvalidInput(f"'to' is a collection of identities; write [{to!r}]")
 
@@ -98,7 +100,6 @@ def check_publish(options: Any) -> None:
         raise InvalidInput(f"publish takes PublishOptions, got {type(options).__name__}")
     if not isinstance(options.source, TrackSource):
         raise InvalidInput(f"source must be a TrackSource, got {options.source!r}")
-    check_label(options.name, "the name of a track")
     if TrackKind.of(options.source) is TrackKind.AUDIO:
         if options.sample_rate not in SAMPLE_RATES:
             raise InvalidInput(f"sample_rate {options.sample_rate!r} Hz is not one of {sorted(SAMPLE_RATES)}")
