@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from utd_core.errors import DeadlineExceeded
+from utd_core.media.backend import ConnectOptions
 from utd_core.testing.leaks import Snapshot, leaks_since
 
 from .world import CAMERA, HUM, MICROPHONE, Stage, stage
@@ -33,6 +35,16 @@ async def call(here: Stage, number: int) -> None:
     await here.backend.control.close_room(room)
     for person in (ann, bob):
         await person.connection.aclose()
+
+
+async def test_closing_while_addresses_are_gathered_leaves_no_socket() -> None:
+    for milliseconds in range(1, 40):
+        before = Snapshot.take()
+        async with stage() as here:
+            await here.line("silent")
+            with pytest.raises(DeadlineExceeded):
+                await here.join("ann", options=ConnectOptions(deadline=milliseconds / 1_000))
+        assert await leaks_since(before) == [], f"a deadline of {milliseconds} ms left sockets"
 
 
 async def test_fifty_calls_leave_no_task_thread_or_descriptor() -> None:

@@ -79,6 +79,8 @@ class Peer:
         self._owner = owner
         self._over = False
         self._end = asyncio.Event()
+        self._negotiated = asyncio.Event()
+        self._negotiated.set()
         self._threads = DecoderThreads()
         self._connection: RTCPeerConnection | None = None
         self._channels: dict[str, Any] = {}
@@ -96,6 +98,7 @@ class Peer:
         await self._scope.open()
         try:
             with loopback(self._settings.loopback):
+                self._negotiated.clear()
                 self._scope.start(self._negotiate)
                 await self._end.wait()
         finally:
@@ -203,6 +206,8 @@ class Peer:
 
     async def _negotiate(self) -> None:
         try:
+            if self._over:
+                return
             connection = self._connection = self._build()
             if self._pairing.role == "offerer":
                 await connection.setLocalDescription(await connection.createOffer())
@@ -216,6 +221,8 @@ class Peer:
             if not self._over:
                 log.info("the negotiation of generation %s failed: %r", self.generation, error)
                 self._lose(f"the negotiation failed: {error}")
+        finally:
+            self._negotiated.set()
 
     async def _take(self, connection: RTCPeerConnection, message: Description) -> None:
         if message.kind != self._wanted or self._described:
@@ -265,7 +272,11 @@ class Peer:
         self.inbox.close()
         connection = self._connection
         if connection is not None:
+            ice = self._ice()
             await connection.close()
+            # A gathering under way is waited for, not cancelled: the sockets that it is opening would be nobody's.
+            await self._negotiated.wait()
+            await ice.iceGatherer._connection.close()
             await self._threads.join()
         self._connection = None
         self._channels.clear()
