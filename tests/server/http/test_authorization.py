@@ -1,5 +1,13 @@
 """Who may give which command over HTTP: every command, by everybody from no credential at all to the secret.
 
+| column | where |
+|---|---|
+| owner, host, admin, speaker, audience, stranger, secret; the sides of a call | `..._what_the_matrix_says` |
+| no credential, wrong project, expired | `..._without_a_valid_credential_of_the_project` |
+| the credentials of another project, in that project | `..._of_another_project_reaches_nothing_of_this_one` |
+| publishable key | `..._gives_nothing_but_sessions` |
+| banned | `..._banned_...` |
+
 The expectations are those of the model's own matrix, which is written by hand; here the same rooms and calls stand in a
 running engine, and commands come as requests. What is refused has changed nothing.
 """
@@ -14,7 +22,8 @@ import httpx
 import jwt
 import pytest
 
-from tests.model.authorization import CODE, ROLES, STATUS, Row, call_rows, room_rows
+from tests.model.authorization import CODE as CODES
+from tests.model.authorization import ROLES, STATUS, Row, call_rows, room_rows
 from tests.model.scenes import ACTOR, arrange
 from tests.model.world import LOUNGE, RoomWorld
 from utd_core.engine.kinds import CALL, ROOM
@@ -32,6 +41,9 @@ ROWS, CALL_ROWS = room_rows(), call_rows()
 SIDES = ("caller", "callee", "other", "server")
 PEOPLE = {"caller": "ann", "callee": "bob", "other": "eve"}
 PHONE = "phone"
+CODE = {**CODES, "-": ErrorCode.FORBIDDEN}
+ON_REQUEST = {("take_seat:request_mode", "audience"): ErrorCode.SEATS_BY_REQUEST}
+"""Whoever may take seats, but not here without asking, is told so."""
 
 
 def name_of(value: object) -> str | None:
@@ -92,21 +104,33 @@ class Stage:
     async def caller(self, identity: str) -> Caller:
         return self.world.server() if identity == SERVER else await self.world.user(identity, device=PHONE)
 
+    async def foreigners(self, identity: str) -> dict[str, Caller]:
+        """Everybody who shows a good credential, but of the other project."""
+        world = self.world
+        return {
+            "user": await world.user(identity, device=PHONE, app="beta"),
+            "secret": world.server("beta"),
+            "key": world.key("beta"),
+        }
+
     async def intruders(self, identity: str) -> dict[str, Caller]:
         """Everybody who shows no valid credential of this project, while claiming to be somebody who may."""
         world = self.world
         here = {"X-App-Id": "alpha"}
         good = {"sub": identity, "app": "alpha", "device": PHONE, "gen": 0, "exp": world.clock.now() + 60}
         key = self._machinery.tokens._key
-        foreign = jwt.encode({**good, "app": "beta"}, key[::-1], "HS256")
+        forged = jwt.encode({**good, "app": "beta"}, key[::-1], "HS256")
         expired = jwt.encode({**good, "exp": world.clock.now()}, key, "HS256")
         return {
             "no credential": world.nobody(),
             "no credential but the project": Caller(world, here),
-            "token of another project": Caller(world, {"Authorization": f"Bearer {foreign}"}),
-            "token of another project, as of this": Caller(world, {"Authorization": f"Bearer {foreign}", **here}),
-            "secret of another project": Caller(world, {**here, "X-App-Secret": "secret-of-beta"}),
+            "forged token of another project": Caller(world, {"Authorization": f"Bearer {forged}"}),
+            "forged token, as of this": Caller(world, {"Authorization": f"Bearer {forged}", **here}),
             "expired token": Caller(world, {"Authorization": f"Bearer {expired}"}),
+            **{
+                f"{kind} of another project, as of this": Caller(world, {**caller.headers, **here})
+                for kind, caller in (await self.foreigners(identity)).items()
+            },
         }
 
 
@@ -116,14 +140,22 @@ async def stage() -> AsyncIterator[Stage]:
         yield Stage(world)
 
 
-def check(response: httpx.Response, mark: str) -> None:
+@pytest.fixture
+async def beside_another() -> AsyncIterator[Stage]:
+    """A stage in one of two projects on the same server."""
+    async with World("alpha", "beta") as world:
+        yield Stage(world)
+
+
+def check(response: httpx.Response, row: Row, role: str) -> None:
     """The matrix says `+`, or which refusal it is."""
+    mark = row.allowed[role]
     if response.status_code == 404 and response.json()["code"] == ErrorCode.BAN_NOT_FOUND:
         assert mark == "+"
     elif mark == "+":
         done(response)
     else:
-        refused(response, STATUS[mark], CODE.get(mark, response.json()["code"]))
+        refused(response, STATUS[mark], ON_REQUEST.get((row.name, role), CODE[mark]))
 
 
 def test_every_command_is_in_the_matrix() -> None:
@@ -141,7 +173,7 @@ async def test_a_role_may_give_over_http_what_the_matrix_says(stage: Stage, row:
         # A server is in no room; it names who joins.
         refused(response, 422, ErrorCode.INVALID_INPUT)
     else:
-        check(response, row.allowed[role])
+        check(response, row, role)
     if not response.is_success:
         assert stage.state() == before
 
@@ -153,24 +185,41 @@ async def test_a_side_of_a_call_may_give_over_http_what_the_matrix_says(stage: S
     before = stage.state()
     caller = await stage.caller(SERVER if side == "server" else PEOPLE[side])
     response = await caller.give(call_command(row.name, stage.call))
-    check(response, row.allowed[side])
+    check(response, row, side)
     if not response.is_success:
         assert stage.state() == before
 
 
+async def scene_of(stage: Stage, row: Row) -> tuple[Command, str]:
+    """The command of a row in its room or call, and the identity of somebody who may give it."""
+    if row not in CALL_ROWS:
+        return await stage.room(row, "owner"), ACTOR
+    if row.name != "start_call":
+        await stage.ring()
+    return call_command(row.name, stage.call), "ann"
+
+
 @pytest.mark.parametrize("row", [*ROWS, *CALL_ROWS], ids=name_of)
-async def test_nobody_gives_anything_without_a_valid_credential_of_the_project(stage: Stage, row: Row) -> None:
-    if row in CALL_ROWS:
-        if row.name != "start_call":
-            await stage.ring()
-        command, identity = call_command(row.name, stage.call), "ann"
-    else:
-        command, identity = await stage.room(row, "owner"), ACTOR
-    before = stage.state()
-    for who, caller in (await stage.intruders(identity)).items():
+async def test_nobody_gives_anything_without_a_valid_credential_of_the_project(beside_another: Stage, row: Row) -> None:
+    command, identity = await scene_of(beside_another, row)
+    before = beside_another.state()
+    for who, caller in (await beside_another.intruders(identity)).items():
         response = await caller.give(command)
         assert (response.status_code, response.json()["code"]) == (401, "unauthenticated"), who
-        assert stage.state() == before, who
+        assert beside_another.state() == before, who
+
+
+@pytest.mark.parametrize("row", [*ROWS, *CALL_ROWS], ids=name_of)
+async def test_the_credential_of_another_project_reaches_nothing_of_this_one(beside_another: Stage, row: Row) -> None:
+    """Rooms and people may have the same names there."""
+    command, identity = await scene_of(beside_another, row)
+    before = beside_another.state()
+    for who, caller in (await beside_another.foreigners(identity)).items():
+        response = await caller.give(command)
+        assert response.status_code < 500, who
+        assert beside_another.state() == before, who
+        if row.command not in MAKES_ITS_OWN:
+            assert response.status_code in NOTHING_THERE or response.json()["data"] == [], who
 
 
 @pytest.mark.parametrize("row", [*ROWS, *CALL_ROWS], ids=name_of)
@@ -189,6 +238,9 @@ async def test_the_publishable_key_gives_nothing_but_sessions(stage: Stage, row:
     assert stage.state() == before
 
 
+MAKES_ITS_OWN = ("create_session", "create_room", "join_room", "start_call", "create_ban", "list_bans")
+"""Commands that need nothing to be there."""
+NOTHING_THERE = (403, 404, 409, 422)
 COMES_IN = ("create_session", "create_room", "join_room")
 """Commands by which somebody who was outside is inside."""
 
@@ -205,7 +257,7 @@ async def test_whoever_is_banned_comes_in_nowhere_and_is_a_stranger_elsewhere(st
     elif row.command in COMES_IN:
         assert response.status_code == 403
     else:
-        check(response, row.allowed["stranger"])
+        check(response, row, "stranger")
     if not response.is_success:
         assert stage.state() == before
 
@@ -224,4 +276,4 @@ async def test_whoever_is_banned_is_in_no_call_any_more(stage: Stage, row: Row) 
     elif row.allowed["callee"] == "+":
         refused(response, 409, ErrorCode.CALL_ENDED)
     else:
-        check(response, row.allowed["callee"])
+        check(response, row, "callee")

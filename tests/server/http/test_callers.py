@@ -28,6 +28,7 @@ class TestTheSecret:
         made = done(await world.server().post("/rooms", room="lobby", type="audio_room", owner="ann"))
         assert made["room"]["roles"] == {"ann": "owner"}
 
+    @pytest.mark.parity("G12")
     async def test_mints_sessions_for_anybody(self, world: World) -> None:
         session = done(await world.server().post("/auth/session", identity="ann", device_id="phone"))
         actor = world.engine.actor_of(session["user_token"])
@@ -70,6 +71,7 @@ class TestTheKey:
     async def test_mints_sessions_where_the_project_lets_it(self, world: World) -> None:
         done(await world.key().post("/auth/session", identity="ann"))
 
+    @pytest.mark.parity("G12")
     async def test_mints_none_where_it_does_not(self, world: World) -> None:
         world.change(flags=ProjectFlags())
         response = await world.key().post("/auth/session", identity="ann")

@@ -34,6 +34,7 @@ async def refusal(client: AsgiClient, channel: str) -> tuple[str, int]:
 
 
 class TestFollowing:
+    @pytest.mark.parity("G11")
     async def test_a_public_channel_needs_nothing(self, world: World) -> None:
         client = await world.connect()
         client.subscribe("news")
@@ -73,6 +74,7 @@ class TestFollowing:
 
 
 class TestPrivate:
+    @pytest.mark.parity("G11")
     @pytest.mark.parametrize("channel", ["private-team", "private-encrypted-team"])
     async def test_needs_a_signature_of_the_secret(self, world: World, channel: str) -> None:
         client = await world.connect()
@@ -140,6 +142,7 @@ class TestPrivate:
 
 
 class TestPresence:
+    @pytest.mark.parity("G11")
     async def test_members_are_told_of_each_other(self, world: World) -> None:
         ann = await world.connect()
         data = {"user_id": "ann", "user_info": {"name": "Ann"}}
@@ -252,6 +255,7 @@ class TestClientEvents:
         ann.say("client-hello", data, channel="private-team")
         assert (await bob.hear())["data"] == arrives
 
+    @pytest.mark.parity("G11")
     async def test_with_an_id_are_acknowledged(self, world: World) -> None:
         ann, bob = await follow(world, "private-team"), await follow(world, "private-team")
         for id in ("a-1", 17):

@@ -70,6 +70,7 @@ class TestWithoutSignalling:
         assert statuses == {"private-team": 403, CHANNEL: 200}
 
 
+@pytest.mark.parity("G9")
 @pytest.mark.parametrize("enabled", [None, True])
 async def test_unknown_is_not_no(world: World, server: Server, enabled: bool | None) -> None:
     world.place.change(flags=ProjectFlags(signaling_enabled=enabled))

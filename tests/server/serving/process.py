@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 UTD = str(Path(sys.executable).with_name("utd"))
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds for whatever has to happen in the end, on a machine that is busy."""
 
 

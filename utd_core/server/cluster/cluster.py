@@ -137,6 +137,7 @@ class Cluster(Closeable):
     async def _hold(self, fence: Fence, run: Run, on_lost: OnLost) -> Way:
         lease = fence.lease
         running: Running | None = None
+        holding: Holding | None = None
         try:
             running = await run(fence)
             tenancy = messages.Tenancy(lease.project, lease.holder, lease.term)
@@ -144,6 +145,8 @@ class Cluster(Closeable):
             await holding.open()
         except BaseException:
             with anyio.CancelScope(shield=True):
+                if holding is not None:
+                    await holding.aclose()
                 if running is not None:
                     await running.aclose()
                 await self._tenure.release(fence)

@@ -40,7 +40,7 @@ ANSWER_TIME = 1.0
 RETURN_TIME = 5.0
 """Seconds that they have where messages were lost: they may have to find the way back themselves."""
 RETRY = 1.0
-"""Seconds until what could not be told is told again."""
+"""Seconds until what could not be told is told again, unless the way is known to be back before."""
 
 _serials = count(1)
 
@@ -57,6 +57,7 @@ class Roster:
         # What the others know; None where that is not known.
         self._told: Mapping[str, Member] | None = None
         self._is_telling = False
+        self._again = asyncio.Event()
         # Those that told everything since they were asked last, and how often that was.
         self._heard: set[str] = set()
         self._news = asyncio.Event()
@@ -82,6 +83,9 @@ class Roster:
         Whoever does not answer in time is gone.
         """
         self._told = None
+        # From here on: the others may tell everything before they are asked.
+        self._heard.clear()
+        self._again.set()
         self.changed()
         if self._around.scope.is_open:
             self._around.scope.start(self._compare)
@@ -126,14 +130,15 @@ class Roster:
                     return
                 except Unavailable:
                     self._told = None
-                    await self._around.clock.sleep(RETRY)
+                    self._again.clear()
+                    with suppress(DeadlineExceeded):
+                        await within(self._around.clock, RETRY, self._again.wait(), "nothing new")
         finally:
             self._is_telling = False
 
     async def _compare(self) -> None:
         self._asked += 1
         asked = self._asked
-        self._heard.clear()
         with suppress(Closed, Unavailable):
             # Where it fails, messages are missing once more, and this begins anew.
             await self._say("who")
