@@ -165,7 +165,7 @@ async def test_the_network_s_figures_of_a_track_are_counted_on_both_sides() -> N
         assert 0 < coming.packets <= going.packets
         assert coming.packets_lost == going.packets_lost == 0
         assert going.bytes is not None
-        assert 20 < going.bytes / going.packets < 1_000
+        assert 100 < going.bytes / going.packets < 160, "20 ms of mono at 48 kbit/s"
         assert coming.jitter_ms is not None
         assert 0 <= coming.jitter_ms < 500
 

@@ -11,7 +11,8 @@ from utd_core.media.backend import LocalTrack
 from utd_core.media.frames import AudioFrame, Frame, VideoFrame
 from utd_core.media.pump import pump_track
 from utd_core.media.sources.file import FileAudioSource
-from utd_core.testing.contract.signals import brightness, film, flat, loud_seconds, storyboard
+from utd_core.testing.contract.signals import brightness, film, flat, loud_seconds, storyboard, tone
+from utd_webrtc_p2p.opus import OpusEncoder
 
 from .voice import VOICE, likeness
 from .world import CAMERA, MICROPHONE, Stage, becomes, stage, until_closed
@@ -53,6 +54,29 @@ async def test_a_voice_of_another_rate_is_resampled(rate: int) -> None:
             (48_000, 2)
         }
         assert await likeness(frames) >= 0.7
+
+
+def test_each_piece_makes_one_packet_of_the_bitrate_that_was_asked_for() -> None:
+    for channels, bitrate in ((1, None), (2, None), (1, 24_000)):
+        encoder = OpusEncoder(channels, bitrate)
+        sound = tone(*[440.0] * channels, seconds=1.0)
+        sizes = [len(bytes(encoder.encode(frame.data, number * 960))) for number, frame in enumerate(sound)]
+        assert all(sizes)
+        assert sum(sizes) * 8 == pytest.approx(bitrate or {1: 48_000, 2: 96_000}[channels], rel=0.5)
+
+
+async def test_a_track_of_other_channels_goes_on_in_the_same_section() -> None:
+    async with stage() as here:
+        ann, bob = await here.join("ann"), await here.join("bob")
+        for channels in (1, 2, 1):
+            track = await ann.publish(MICROPHONE, channels=channels)
+            heard = bob.collect(await bob.reads(track))
+            sound = tone(*[440.0] * channels, seconds=0.02)[0]
+            while len(heard) < 10:
+                await track.write(sound)
+                await here.backend.clock.sleep(0.02)
+            assert loud_seconds([frame for frame in heard if isinstance(frame, AudioFrame)]) > 0
+        assert ann.connection.native.live_generation == 1
 
 
 async def test_a_film_arrives_in_order_and_nearly_whole() -> None:

@@ -1,8 +1,4 @@
-"""Frames of this package to and from those of PyAV.
-
-Sound on its way is always 48 kHz stereo in pieces of 20 ms: an encoder of aiortc takes one shape in its life, and puts
-what is longer than a packet into one packet.
-"""
+"""Frames of this package to and from those of PyAV. Sound on its way is in pieces of 20 ms at 48 kHz."""
 
 from __future__ import annotations
 
@@ -11,50 +7,37 @@ import fractions
 import av
 from av.video.plane import VideoPlane
 
-from utd_core.media.convert import to_stereo
 from utd_core.media.frames import AudioFrame, PixelFormat, VideoFrame
 from utd_core.media.pcm import PcmSlicer
 
 from .capabilities import SAMPLE_RATE
+from .opus import LAYOUTS, PIECE_SAMPLES
 
-CHANNELS = 2
-PIECE_SAMPLES = SAMPLE_RATE // 50
-PIECE_BYTES = PIECE_SAMPLES * CHANNELS * 2
-SILENCE = bytes(PIECE_BYTES)
 VIDEO_CLOCK = 90_000
 """Ticks of a video timestamp per second."""
 
-AUDIO_TIME_BASE = fractions.Fraction(1, SAMPLE_RATE)
 VIDEO_TIME_BASE = fractions.Fraction(1, VIDEO_CLOCK)
 
 _FORMATS = {PixelFormat.I420: "yuv420p", PixelFormat.RGBA: "rgba"}
 
 
 class SoundCutter:
-    """Sound of one shape into 48 kHz stereo pieces of 20 ms."""
+    """Sound of one shape into pieces of 20 ms at 48 kHz, with the channels that it has."""
 
-    def __init__(self, sample_rate: int) -> None:
-        self._slicer = PcmSlicer(PIECE_BYTES)
-        self._resampler = None if sample_rate == SAMPLE_RATE else av.AudioResampler("s16", "stereo", SAMPLE_RATE)
+    def __init__(self, sample_rate: int, channels: int) -> None:
+        self._slicer = PcmSlicer(PIECE_SAMPLES * channels * 2)
+        self._resampler = None
+        if sample_rate != SAMPLE_RATE:
+            self._resampler = av.AudioResampler("s16", LAYOUTS[channels], SAMPLE_RATE)
 
     def cut(self, frame: AudioFrame) -> list[bytes]:
         """The pieces that are complete with this frame."""
         if self._resampler is None:
-            return self._slicer.push(to_stereo(frame).data)
+            return self._slicer.push(frame.data)
         pieces: list[bytes] = []
         for resampled in self._resampler.resample(_sound(frame)):
             pieces += self._slicer.push(_pcm(resampled))
         return pieces
-
-
-def sound_out(piece: bytes, pts: int) -> av.AudioFrame:
-    """A piece for the encoder. `pts`: samples."""
-    frame = av.AudioFrame(format="s16", layout="stereo", samples=PIECE_SAMPLES)
-    frame.planes[0].update(piece)
-    frame.sample_rate = SAMPLE_RATE
-    frame.pts = pts
-    frame.time_base = AUDIO_TIME_BASE
-    return frame
 
 
 def sound_in(frame: av.AudioFrame, timestamp_us: int) -> AudioFrame:
@@ -83,8 +66,7 @@ def picture_in(frame: av.VideoFrame, timestamp_us: int) -> VideoFrame:
 
 
 def _sound(frame: AudioFrame) -> av.AudioFrame:
-    layout = "stereo" if frame.channels == CHANNELS else "mono"
-    sound = av.AudioFrame(format="s16", layout=layout, samples=frame.samples_per_channel)
+    sound = av.AudioFrame(format="s16", layout=LAYOUTS[frame.channels], samples=frame.samples_per_channel)
     sound.planes[0].update(frame.data.ljust(sound.planes[0].buffer_size, b"\0"))
     sound.sample_rate = frame.sample_rate
     return sound

@@ -5,7 +5,9 @@ A feed without frames costs nothing. Its timestamps run with the clock, whatever
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -15,7 +17,8 @@ from utd_core.errors import Closed
 from utd_core.media.frames import VideoFrame
 
 from .capabilities import SAMPLE_RATE
-from .conversion import PIECE_SAMPLES, SILENCE, VIDEO_CLOCK, picture_out, sound_out
+from .conversion import VIDEO_CLOCK, picture_out
+from .opus import PIECE_SAMPLES, OpusEncoder
 
 T = TypeVar("T")
 
@@ -72,27 +75,45 @@ class Feed(MediaStreamTrack, Generic[T]):
         self._frames.close()
 
 
-class SoundFeed(Feed[bytes]):
-    """Takes pieces of 20 ms."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """20 ms of sound at 48 kHz, and how it is to be encoded. `bitrate`: bit/s, None for what is usual."""
+
+    data: bytes
+    channels: int
+    bitrate: int | None = None
+
+
+class SoundFeed(Feed[Piece]):
+    """Takes pieces, and gives packets."""
 
     kind = "audio"
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(_PIECES)
         self._time = RunningTime(clock, SAMPLE_RATE)
+        self._last: Piece | None = None
+        self._encoder: OpusEncoder | None = None
 
-    def put(self, piece: bytes) -> bool:
+    def put(self, piece: Piece) -> bool:
         """Send a piece; False where an older one was left out for it."""
+        self._last = piece
         return self._frames.put((piece, self._time.take(PIECE_SAMPLES)))
 
     def finish(self) -> None:
         """The sound pauses here: let the other side hear it to its end."""
-        for _ in range(_TAIL):
-            self.put(SILENCE)
+        if self._last is not None:
+            silence = replace(self._last, data=bytes(len(self._last.data)))
+            for _ in range(_TAIL):
+                self.put(silence)
 
-    async def recv(self) -> av.AudioFrame:
-        """The next frame for the encoder."""
-        return sound_out(*await self._next())
+    async def recv(self) -> av.Packet[Any]:
+        """The next packet."""
+        piece, pts = await self._next()
+        encoder = self._encoder
+        if encoder is None or (encoder.channels, encoder.bitrate) != (piece.channels, piece.bitrate):
+            encoder = self._encoder = OpusEncoder(piece.channels, piece.bitrate)
+        return await asyncio.get_running_loop().run_in_executor(None, encoder.encode, piece.data, pts)
 
 
 class PictureFeed(Feed[VideoFrame]):

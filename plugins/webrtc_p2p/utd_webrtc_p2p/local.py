@@ -12,7 +12,7 @@ from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.frames import AudioFrame, Frame, VideoFrame
 
 from .conversion import SoundCutter
-from .feeds import PictureFeed, SoundFeed
+from .feeds import PictureFeed, Piece, SoundFeed
 
 
 class Publisher(Protocol):
@@ -121,7 +121,7 @@ class LocalSound(P2PLocalTrack):
 
     def __init__(self, info: TrackInfo, options: PublishOptions, publisher: Publisher) -> None:
         super().__init__(info, options, publisher)
-        self._cutter = SoundCutter(options.sample_rate)
+        self._cutter = SoundCutter(options.sample_rate, options.channels)
 
     def _check(self, frame: Frame) -> None:
         rate, channels = self.options.sample_rate, self.options.channels
@@ -134,7 +134,8 @@ class LocalSound(P2PLocalTrack):
     def _pass_on(self, frame: Frame, feed: SoundFeed | PictureFeed) -> int:
         assert isinstance(frame, AudioFrame)
         assert isinstance(feed, SoundFeed)
-        return sum(not feed.put(piece) for piece in self._cutter.cut(frame))
+        channels, bitrate = self.options.channels, self.options.bitrate
+        return sum(not feed.put(Piece(data, channels, bitrate)) for data in self._cutter.cut(frame))
 
 
 class LocalPictures(P2PLocalTrack):

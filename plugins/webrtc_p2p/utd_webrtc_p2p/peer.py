@@ -18,6 +18,7 @@ from aiortc import (
     RTCConfiguration,
     RTCIceServer,
     RTCPeerConnection,
+    RTCRtpSender,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
@@ -39,6 +40,8 @@ from .sdp import check_candidate, check_sdp
 from .settings import Settings
 
 log = logging.getLogger("utd_webrtc_p2p")
+
+_OPUS = [codec for codec in RTCRtpSender.getCapabilities("audio").codecs if codec.mimeType.lower() == "audio/opus"]
 
 RELIABLE, LOSSY = "reliable", "lossy"
 _INBOX = 300
@@ -166,7 +169,10 @@ class Peer:
             RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE, iceTransportPolicy=policy)
         )
         for source in SOURCES:
-            connection.addTransceiver(self.feeds[source], "sendrecv")
+            transceiver = connection.addTransceiver(self.feeds[source], "sendrecv")
+            if TrackKind.of(source) is TrackKind.AUDIO:
+                # What a feed gives is Opus, so nothing else may be agreed on.
+                transceiver.setCodecPreferences(_OPUS)
         self._threads.adopt(connection.getReceivers())
         self._channel(connection.createDataChannel(RELIABLE, negotiated=True, id=0))
         self._channel(connection.createDataChannel(LOSSY, negotiated=True, id=1, ordered=False, maxRetransmits=0))
