@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 
 from utd_core.engine import Engine
-from utd_core.engine.presence import Presence
+from utd_core.engine.media.presence import Presence
 from utd_core.media.backend import JoinTicket
 from utd_core.model.command import Actor, Context
 from utd_core.model.commands import JoinRoom, LeaveSeat, TakeSeat

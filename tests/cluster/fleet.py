@@ -21,6 +21,10 @@ store = "{store}"
 bus = "{bus}"
 log_format = "json"
 
+[engine]
+# Nobody here has a media connection, and nobody is given up for that.
+ticket_ttl = 3600
+
 [project]
 app_id = "shop"
 key = "key-of-the-shop-1"

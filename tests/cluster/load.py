@@ -139,7 +139,7 @@ class Follower:
                     self.place = (snapshot["epoch"], snapshot["offset"])
                     self.revision = snapshot["room"]["metadata_revision"]
             case "pusher:subscription_error":
-                self.refused.append(json.loads(message["data"])["code"])
+                self.refused.append(message["data"])
                 await socket.close()
             case "pusher:error":
                 pass

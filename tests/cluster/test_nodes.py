@@ -24,6 +24,8 @@ from utd_core.model.seats import SeatLeft
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.model.wire import PLACE_HEADER
 from utd_core.server.hosting import INTERVAL
+from utd_core.store.base import Head
+from utd_core.store.sql_store import SqlStore
 
 from .world import CHANNEL, PROJECT, ROOM, TAKEOVER, Node, World
 
@@ -291,6 +293,31 @@ class TestHolders:
         while said[-1]["event"] != ENDED:
             said.append(await client.hear())
         assert json.loads(said[-1]["data"])["code"] in ("forbidden", "not_joined")
+
+    async def test_who_subscribes_while_the_holder_ends_follows_the_next_one(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second, _ = await world.start_three()
+        relay = await second.relay()
+        asked, go_on, head = asyncio.Event(), asyncio.Event(), SqlStore.head
+
+        async def slow_head(self: SqlStore, channel: str) -> Head:
+            asked.set()
+            await go_on.wait()
+            return await head(self, channel)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(SqlStore, "head", slow_head)
+            subscribing = asyncio.ensure_future(relay.subscribe(CHANNEL))
+            await asked.wait()
+            first.oversleep()
+            await world.clock.settle()
+            go_on.set()
+        await world.eventually(subscribing.done, "the subscription")
+        subscription = await subscribing
+        await world.run(sit(second, 5))
+        await world.eventually(lambda: len(subscription.events), "the event")
+        relay.unsubscribe(subscription)
 
     async def test_a_deadline_that_nobody_holds_is_met_once(self, world: World) -> None:
         first = await world.start()

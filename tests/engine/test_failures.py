@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from utd_core.engine import decider
+from utd_core.engine.deciding import decider
 from utd_core.errors import Conflict, StoreFailed
 from utd_core.model.commands import CreateRoom, EndRoom, GetRoom, LeaveSeat, LockSeat, TakeSeat
 from utd_core.model.rules import answer_room

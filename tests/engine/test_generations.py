@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from utd_core.engine.generations import KIND
+from utd_core.engine.identity.generations import KIND
 from utd_core.errors import Unauthenticated
 from utd_core.model.command import Actor
 from utd_core.model.commands import CreateBan, CreateSession, DeleteBan, JoinRoom, RemoveParticipant

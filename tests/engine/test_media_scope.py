@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from utd_core.engine import Engine
-from utd_core.engine.media_scope import ProjectControl, prefix_of
+from utd_core.engine.media.media_scope import ProjectControl, prefix_of
 from utd_core.errors import InvalidInput
 from utd_core.media.backend import JoinTicket
 from utd_core.media.faults import Fault

@@ -9,12 +9,12 @@ import pytest
 
 from utd_core.concurrency import TaskScope
 from utd_core.engine import EngineSettings
-from utd_core.engine.alarms import Agenda, Alarm, Backoff, within
-from utd_core.engine.journal import new_call_id
-from utd_core.engine.lines import KEPT_CALLS, Lines
-from utd_core.engine.media_rooms import MediaRooms, owner_of
-from utd_core.engine.tokens import UserTokens, token_key
-from utd_core.engine.upkeep import Upkeep
+from utd_core.engine.deciding.journal import new_call_id
+from utd_core.engine.deciding.lines import KEPT_CALLS, Lines
+from utd_core.engine.identity.tokens import UserTokens, token_key
+from utd_core.engine.media.media_rooms import MediaRooms, owner_of
+from utd_core.engine.timing.alarms import Agenda, Alarm, Backoff, within
+from utd_core.engine.timing.upkeep import Upkeep
 from utd_core.errors import Closed, DeadlineExceeded, InvalidInput, Unauthenticated, Unsupported
 from utd_core.model.call import media_room
 from utd_core.model.command import Actor

@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 
-from utd_core.engine.presence import PlaceState, Presence
+from utd_core.engine.media.presence import PlaceState, Presence
 from utd_core.errors import Conflict
 from utd_core.media.faults import Fault
 from utd_core.model.commands import EndRoom, JoinRoom, LeaveRoom, ListParticipants, TakeSeat

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from utd_core.engine.tokens import UserTokens
+from utd_core.engine.identity.tokens import UserTokens
 from utd_core.errors import Unauthenticated
 from utd_core.model.command import Actor
 from utd_core.testing import VirtualClock

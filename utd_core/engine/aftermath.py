@@ -12,17 +12,17 @@ from ..model.event import Event
 from ..model.grants import affected
 from ..model.roles import Role
 from ..model.room import ParticipantRemoved, RoleChanged, RoomCreated, RoomEnded
-from .aggregates import Aggregate, Batch
-from .attendance import Attendance
 from .core import Core
+from .deciding.aggregates import Aggregate, Batch
+from .deciding.lines import Lines
+from .deciding.pipeline import Pipeline
 from .kinds import CALL, PROJECT, ROOM
-from .lines import Lines
-from .media_rooms import MediaRooms, owner_of
-from .pipeline import Pipeline
-from .reconciler import Reconciler, is_over
-from .recovery import Recovery
+from .media.attendance import Attendance
+from .media.media_rooms import MediaRooms, owner_of
+from .media.reconciler import Reconciler, is_over
+from .media.recovery import Recovery
 from .subscriptions import Subscriptions
-from .timers import Deadlines
+from .timing.timers import Deadlines
 
 _EVICTIONS = 4
 

@@ -12,13 +12,13 @@ from ..media.backend import MediaBackend, MediaControl
 from ..model.bans import Ban
 from ..model.commands.internal import Internal
 from ..store.base import Store
-from .alarms import Agenda
+from .deciding.outlets import Outlets
 from .instruments import Instrument
 from .kinds import Kind
-from .outlets import Outlets
-from .presence import Presence
+from .media.presence import Presence
 from .settings import EngineSettings
-from .upkeep import Upkeep
+from .timing.alarms import Agenda
+from .timing.upkeep import Upkeep
 
 K = TypeVar("K", bound=Hashable)
 

@@ -27,18 +27,18 @@ from ..model.results import UserSession, UTDCall
 from ..store import open_store
 from ..store.base import Envelope, Head, Store
 from ..store.leases import Fence
-from .alarms import Agenda
 from .core import Core
-from .idempotency import Placed, keyed
+from .deciding.idempotency import Placed, keyed
+from .deciding.journal import new_call_id
+from .deciding.outlets import Outlets
 from .instruments import Instrument, ObservedControl
-from .journal import new_call_id
 from .kinds import CALL, PROJECT, ROOM, Kind
 from .machinery import Machinery
-from .media_scope import ProjectControl
-from .outlets import Outlets
+from .media.media_scope import ProjectControl
 from .settings import EngineSettings
 from .statistics import EngineStatistics
 from .subscriptions import Admission
+from .timing.alarms import Agenda
 
 if TYPE_CHECKING:
     from ..client import UTDStreamClient

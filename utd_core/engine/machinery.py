@@ -9,23 +9,23 @@ from ..errors import Closed, MediaError, UTDStreamException
 from ..media.events import Notification
 from ..model.room import Room
 from .aftermath import Aftermath
-from .alarms import Backoff
-from .attendance import Attendance
 from .core import Core
-from .generations import Generations
-from .idempotency import Idempotency
+from .deciding.idempotency import Idempotency
+from .deciding.lines import Lines
+from .deciding.pipeline import Pipeline
+from .identity.generations import Generations
+from .identity.tokens import UserTokens, token_key
 from .kinds import PROJECT
-from .lines import Lines
-from .media_rooms import MediaRooms, owner_of
-from .pipeline import Pipeline
-from .reconciler import Reconciler
-from .recovery import Recovery
-from .retention import Retention
+from .media.attendance import Attendance
+from .media.media_rooms import MediaRooms, owner_of
+from .media.reconciler import Reconciler
+from .media.recovery import Recovery
+from .media.tickets import Tickets
 from .statistics import EngineStatistics
 from .subscriptions import Subscriptions
-from .tickets import Tickets
-from .timers import Deadlines
-from .tokens import UserTokens, token_key
+from .timing.alarms import Backoff
+from .timing.retention import Retention
+from .timing.timers import Deadlines
 from .views import Lists
 
 log = logging.getLogger("utd_core.engine")

@@ -13,9 +13,9 @@ from ..model.room import Room
 from ..model.rules import call_view
 from ..store.base import Head
 from .core import Core
+from .deciding.lines import Lines
 from .kinds import CALL, ROOM
-from .lines import Lines
-from .presence import Presence
+from .media.presence import Presence
 
 _SCAN = 100
 _MOST_SCANS = 20

@@ -26,8 +26,8 @@ import anyio
 from ..bus import LocalMessages, MessageBus
 from ..concurrency import Clock, SystemClock, TaskScope
 from ..engine import Engine, EngineSettings
+from ..engine.identity.tokens import UserTokens, token_key
 from ..engine.instruments import Instrument
-from ..engine.tokens import UserTokens, token_key
 from ..errors import Closed, Unavailable, UTDStreamException
 from ..hooks import default_manager
 from ..media.backend import MediaBackend

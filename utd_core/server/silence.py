@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from ..concurrency import Clock
-from ..engine.media_scope import app_id_of
+from ..engine.media.media_scope import app_id_of
 from ..media.backend import MediaControl
 
 INTERVAL = 30.0

@@ -270,5 +270,6 @@ async def until_back(nodes: Nodes) -> None:
             channel = world.hub.channels.get(ROOM)
             assert isinstance(channel, AppChannel)
             assert channel.roster is not None
-            while not channel.roster._heard:
+            # It has begun anew, and has heard everything since.
+            while not (channel.roster._asked and channel.roster._heard):
                 await asyncio.sleep(0.01)

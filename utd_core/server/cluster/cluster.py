@@ -13,7 +13,7 @@ import anyio
 from ...bus import Answering, Listener, MessageBus, Questions
 from ...concurrency import Clock
 from ...concurrency.closing import Closeable
-from ...engine.tokens import UserTokens
+from ...engine.identity.tokens import UserTokens
 from ...errors import UTDStreamException
 from ...store.base import Store
 from ...store.leases import Fence

@@ -141,7 +141,8 @@ class FarEngine:
             with self._expecting(channel):
                 if channel not in self._followed:
                     await self._wait(self._follows.ask(channel))
-                subscription = await self._broker.subscribe(channel, recover=recover, capacity=capacity)
+                following = self._broker.subscribe(channel, recover=recover, capacity=capacity)
+                subscription = await self._wait(following)
             if over is not None:
                 self._broker.unsubscribe(subscription)
                 raise over

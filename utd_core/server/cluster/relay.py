@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from ...broker import Recover, Subscription
 from ...concurrency import Clock, TaskScope, within
+from ...engine.identity.tokens import UserTokens
 from ...engine.subscriptions import Admission
-from ...engine.tokens import UserTokens
 from ...errors import Closed, DeadlineExceeded, StoreFailed, Unavailable, UTDStreamException
 from ...model.command import THE_SERVER, Actor, Command
+from ...model.commands import CreateSession
 from ...store.base import Head
 from .near import NearEngine
 from .settings import ClusterSettings
@@ -83,10 +84,12 @@ class Relay:
     async def execute(self, command: Command, *, actor: Actor = THE_SERVER, idempotency_key: str | None = None) -> Any:
         """As `Engine.execute`. Raises `Unavailable` where no holder could be asked in time."""
         until, key = self._until(self._settings.patience), idempotency_key
+        # Nothing is changed by it, and a key would be written down.
+        may_repeat = command.spec.query or isinstance(command, CreateSession)
 
         def give(way: Way) -> Awaitable[Any]:
             nonlocal key
-            if way.is_far and key is None and not command.spec.query:
+            if way.is_far and key is None and not may_repeat:
                 key = f"relay-{token_hex(_KEY_BYTES)}"
             return way.execute(command, actor, key, min(self._left(until), self._settings.attempt))
 

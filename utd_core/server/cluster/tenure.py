@@ -20,7 +20,7 @@ from typing import Self
 
 from ...concurrency import Clock, SystemClock, TaskScope
 from ...concurrency.closing import Closeable
-from ...engine.alarms import TICK, Alarm
+from ...engine.timing.alarms import TICK, Alarm
 from ...errors import Closed, StoreFailed, UTDStreamException
 from ...store.leases import Fence, Lease, Leases
 

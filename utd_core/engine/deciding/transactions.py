@@ -6,12 +6,12 @@ import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from ..errors import Conflict, StoreFailed, UTDStreamException
-from ..model.codec import dump
-from ..store.base import Commit, Envelope, StoredState
+from ...errors import Conflict, StoreFailed, UTDStreamException
+from ...model.codec import dump
+from ...store.base import Commit, Envelope, StoredState
+from ..core import Core
+from ..identity.generations import Generations
 from .aggregates import Batch
-from .core import Core
-from .generations import Generations
 from .journal import Journal
 from .lines import Lines
 from .outgoing import outgoing

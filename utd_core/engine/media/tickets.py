@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..errors import Conflict, ErrorCode, MediaError, UTDStreamException
-from ..model.call import Call, UTDCallStatus, media_room
-from ..model.command import Actor
-from ..model.results import UTDCall, UTDTokenResponse
-from ..model.room import Room
-from .alarms import within
+from ...errors import Conflict, ErrorCode, MediaError, UTDStreamException
+from ...model.call import Call, UTDCallStatus, media_room
+from ...model.command import Actor
+from ...model.results import UTDCall, UTDTokenResponse
+from ...model.room import Room
+from ..core import Core, States
+from ..deciding.idempotency import Placed
+from ..identity.generations import Generations
+from ..identity.tokens import UserTokens
+from ..kinds import CALL, ROOM
+from ..timing.alarms import within
 from .attendance import Attendance
-from .core import Core, States
-from .generations import Generations
-from .idempotency import Placed
-from .kinds import CALL, ROOM
 from .media_rooms import MediaRooms, owner_of
 from .presence import Place, PlaceState
 from .reconciler import Reconciler, grant_in, is_over, max_participants
-from .tokens import UserTokens
 
 
 class Tickets:

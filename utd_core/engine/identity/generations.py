@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import Unauthenticated
-from ..model.bans import BanMade, check_not_banned
-from ..model.command import Actor
-from ..store.base import StoredState
-from .aggregates import Batch
-from .core import Core, States
-from .kinds import ROOM
+from ...errors import Unauthenticated
+from ...model.bans import BanMade, check_not_banned
+from ...model.command import Actor
+from ...store.base import StoredState
+from ..core import Core, States
+from ..deciding.aggregates import Batch
+from ..kinds import ROOM
 
 KIND = "generation"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from ..errors import StoreFailed
-from ..model.call import Call, UTDCallStatus
-from ..model.channels import room_channel
-from ..model.room import ParticipantRemoved, Room
-from .alarms import within
-from .core import Core, States
-from .kinds import CALL, ROOM
+from ...errors import StoreFailed
+from ...model.call import Call, UTDCallStatus
+from ...model.channels import room_channel
+from ...model.room import ParticipantRemoved, Room
+from ..core import Core, States
+from ..kinds import CALL, ROOM
+from ..timing.alarms import within
 from .media_rooms import MediaRooms, owner_of
 from .presence import Presence
 from .reconciler import Reconciler, is_many, is_over

@@ -7,11 +7,11 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 
-from ..errors import Closed, StoreFailed, UTDStreamException
-from ..model.codec import load
-from ..store.base import Head
+from ...errors import Closed, StoreFailed, UTDStreamException
+from ...model.codec import load
+from ...store.base import Head
+from ..core import Core
 from .aggregates import Aggregate
-from .core import Core
 
 log = logging.getLogger("utd_core.engine")
 

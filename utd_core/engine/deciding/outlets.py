@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..store.outbox import Outbox
+from ...store.outbox import Outbox
 
 
 class Outlets(Protocol):

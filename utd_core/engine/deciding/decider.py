@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.call import Call, CallEnded, CallStarted, media_room
-from ..model.command import Command, Context
-from ..model.commands import (
+from ...model.call import Call, CallEnded, CallStarted, media_room
+from ...model.command import Command, Context
+from ...model.commands import (
     CreateBan,
     CreateRoom,
     Departed,
@@ -24,20 +24,20 @@ from ..model.commands import (
     StartCall,
     Tick,
 )
-from ..model.event import Event
-from ..model.project import Project
-from ..model.room import ParticipantRemoved, Room, RoomCreated, RoomEnded
-from ..model.rules import answer_project, answer_room
-from ..store.base import Head
+from ...model.event import Event
+from ...model.project import Project
+from ...model.room import ParticipantRemoved, Room, RoomCreated, RoomEnded
+from ...model.rules import answer_project, answer_room
+from ...store.base import Head
+from ..core import Core
+from ..kinds import CALL, ROOM
+from ..media.presence import UNKNOWN_DEVICE, Presence
+from ..media.reconciler import is_many
+from ..timing.alarms import TICK
+from ..views import call_at, participants, snapshot
 from .aggregates import Aggregate, Batch, Job
-from .alarms import TICK
-from .core import Core
 from .idempotency import Placed
-from .kinds import CALL, ROOM
 from .lines import Lines
-from .presence import UNKNOWN_DEVICE, Presence
-from .reconciler import is_many
-from .views import call_at, participants, snapshot
 
 _NEED_AN_ID = frozenset({CreateBan, RemoveParticipant})
 _NOBODY: Mapping[str, tuple[str, ...]] = {}

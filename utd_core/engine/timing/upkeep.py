@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from ..concurrency import Clock, TaskScope
-from ..errors import Closed, Unsupported
+from ...concurrency import Clock, TaskScope
+from ...errors import Closed, Unsupported
 from .alarms import TICK, Agenda, Backoff
 
 log = logging.getLogger("utd_core.engine")

@@ -19,15 +19,15 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from typing import Any, Protocol
 
-from ..errors import Closed, Conflict, Deposed, ErrorCode, RateLimited, StoreFailed, UTDStreamException
-from ..model.command import THE_SYSTEM, Actor, Command
-from ..model.commands import Internal, StartCall
-from ..store.base import Envelope
+from ...errors import Closed, Conflict, Deposed, ErrorCode, RateLimited, StoreFailed, UTDStreamException
+from ...model.command import THE_SYSTEM, Actor, Command
+from ...model.commands import Internal, StartCall
+from ...store.base import Envelope
+from ..core import Core
+from ..kinds import Kind
 from .aggregates import Aggregate, Batch, Job, Keyed, Residents
-from .core import Core
 from .decider import Broken, Decider
 from .idempotency import Idempotency, kept
-from .kinds import Kind
 from .lines import Lines
 from .loading import Loader
 from .transactions import Transactions

@@ -7,11 +7,11 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..model.codec import dump
-from ..model.event import Event
-from ..store.outbox import Outgoing
+from ...model.codec import dump
+from ...model.event import Event
+from ...store.outbox import Outgoing
+from ..kinds import CALL, ROOM
 from .aggregates import Batch
-from .kinds import CALL, ROOM
 from .outlets import Outlets
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ..concurrency import Clock
-from ..errors import Conflict, InvalidInput, Unauthenticated
-from ..model.command import Actor
-from ..model.identifiers import check_device, check_identity
-from ..store.base import Commit, Store, StoredState
+from ...concurrency import Clock
+from ...errors import Conflict, InvalidInput, Unauthenticated
+from ...model.command import Actor
+from ...model.identifiers import check_device, check_identity
+from ...store.base import Commit, Store, StoredState
 
 _KIND = "secret"
 _NAME = "user_token_key"

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 
-from ..model.call import media_room
-from ..store.base import Remains
-from .aggregates import Residents
-from .core import Core
-from .kinds import CALL, KINDS, ROOM
-from .media_rooms import MediaRooms
+from ...model.call import media_room
+from ...store.base import Remains
+from ..core import Core
+from ..deciding.aggregates import Residents
+from ..kinds import CALL, KINDS, ROOM
+from ..media.media_rooms import MediaRooms
 
 _AT_ONCE = 20
 """States in one transaction: each may have some hundred events, and commits must not wait long."""

@@ -11,15 +11,15 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..errors import NotFound
-from ..model.call import Call
-from ..model.grants import call_grant_of, grant_of, grants
-from ..model.permission import Grant
-from ..model.room import DuplicateIdentity, Phase, Room
-from .core import Core, States
+from ...errors import NotFound
+from ...model.call import Call
+from ...model.grants import call_grant_of, grant_of, grants
+from ...model.permission import Grant
+from ...model.room import DuplicateIdentity, Phase, Room
+from ..core import Core, States
+from ..timing.upkeep import Upkeep
 from .media_rooms import MediaRooms, owner_of
 from .presence import PlaceState
-from .upkeep import Upkeep
 
 _CHUNK = 500
 NOBODY = ""

@@ -6,8 +6,8 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
-from ..model.channels import heard_by_all
-from ..store.base import Envelope, Head, Store
+from ...model.channels import heard_by_all
+from ...store.base import Envelope, Head, Store
 from .aggregates import Batch
 
 _LAST_MILLISECOND = 0xFFF_FFFF_FFFF

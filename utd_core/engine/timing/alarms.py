@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import anyio
 
-from ..concurrency import Clock
-from ..errors import DeadlineExceeded
+from ...concurrency import Clock
+from ...errors import DeadlineExceeded
 
 T = TypeVar("T")
 

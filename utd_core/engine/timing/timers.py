@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from ..errors import Closed, UTDStreamException
-from ..model.commands.internal import Tick
+from ...errors import Closed, UTDStreamException
+from ...model.commands.internal import Tick
+from ..core import Core
+from ..deciding.pipeline import Pipeline
+from ..kinds import KINDS
 from .alarms import TICK, Alarm, Backoff
-from .core import Core
-from .kinds import KINDS
-from .pipeline import Pipeline
 
 log = logging.getLogger("utd_core.engine")
 

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ..concurrency import Clock
-from ..model.codec import dump, load
-from ..store.base import Store, StoredState
+from ...concurrency import Clock
+from ...model.codec import dump, load
+from ...store.base import Store, StoredState
 
 KIND = "line"
 KEPT_CALLS = 100

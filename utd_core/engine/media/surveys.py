@@ -12,18 +12,18 @@ from collections.abc import Iterable
 from math import inf
 from typing import Protocol
 
-from ..media.events import ParticipantInfo
-from ..model.call import Call
-from ..model.commands.internal import Departed, PartyConnected, PartyDisconnected, Returned
-from ..model.identifiers import SERVER, SYSTEM
-from ..model.room import Room
-from .alarms import TICK
-from .core import Core, States
-from .kinds import CALL, ROOM
+from ...media.events import ParticipantInfo
+from ...model.call import Call
+from ...model.commands.internal import Departed, PartyConnected, PartyDisconnected, Returned
+from ...model.identifiers import SERVER, SYSTEM
+from ...model.room import Room
+from ..core import Core, States
+from ..kinds import CALL, ROOM
+from ..timing.alarms import TICK
+from ..timing.upkeep import Upkeep
 from .media_rooms import MediaRooms, owner_of
 from .presence import Place, PlaceState, Presence
 from .reconciler import NOBODY, Reconciler, grants_in, is_over
-from .upkeep import Upkeep
 
 _AT_ONCE = 4
 _CHUNK = 500

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from math import inf
 
-from ..model.identifiers import media_identity, split_media_identity
-from ..model.permission import Grant
+from ...model.identifiers import media_identity, split_media_identity
+from ...model.permission import Grant
 
 UNKNOWN_DEVICE = ""
 """The device of somebody who was found connected after a restart; the media plane does not tell it."""

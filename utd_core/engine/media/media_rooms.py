@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
-from ..media.backend import MediaControl
-from ..model.identifiers import CALL_PREFIX
-from .kinds import CALL, ROOM, Kind
+from ...media.backend import MediaControl
+from ...model.identifiers import CALL_PREFIX
+from ..kinds import CALL, ROOM, Kind
 
 
 def owner_of(room: str) -> tuple[Kind, str]:

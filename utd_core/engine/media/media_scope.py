@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 
-from ..media.backend import JoinTicket, MediaControl
-from ..media.events import Notification, ParticipantInfo
-from ..model.identifiers import DEFAULT_PROJECT
-from ..model.permission import Grant
+from ...media.backend import JoinTicket, MediaControl
+from ...media.events import Notification, ParticipantInfo
+from ...model.identifiers import DEFAULT_PROJECT
+from ...model.permission import Grant
 
 _MARK = "$"
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..concurrency import BoundedQueue, Overflow
-from ..model.command import Actor, Command
-from ..model.commands.internal import Internal
-from ..model.event import Event
-from ..store.base import Answer, Head
-from .kinds import Kind
+from ...concurrency import BoundedQueue, Overflow
+from ...model.command import Actor, Command
+from ...model.commands.internal import Internal
+from ...model.event import Event
+from ...store.base import Answer, Head
+from ..kinds import Kind
 
 
 @dataclass(slots=True, eq=False)

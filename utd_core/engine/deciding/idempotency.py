@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..errors import Conflict, ErrorCode, InvalidInput, Refused, StoreFailed
-from ..model.codec import adapter
-from ..model.command import Actor, Command
-from ..model.commands import CreateSession, JoinRoom
-from ..store.base import Answer, Commit, Store
+from ...errors import Conflict, ErrorCode, InvalidInput, Refused, StoreFailed
+from ...model.codec import adapter
+from ...model.command import Actor, Command
+from ...model.commands import CreateSession, JoinRoom
+from ...store.base import Answer, Commit, Store
+from ..identity.tokens import Terms
 from .aggregates import Keyed
-from .tokens import Terms
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""Who a user is: tokens, and the generations that end them."""
