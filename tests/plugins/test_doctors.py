@@ -1,4 +1,4 @@
-"""What the plugins without a backend say: whether this machine could run theirs, and how to get there."""
+"""What the plugins say of the machine: whether it could run their backend, and how to get there."""
 
 from __future__ import annotations
 
@@ -72,7 +72,17 @@ def test_a_url_needs_its_credentials(no_server: Path, monkeypatch: pytest.Monkey
     assert "secret" not in check.detail
 
 
-@pytest.mark.parametrize("name", ["livekit", "webrtc_p2p"])
+def test_the_plugin_of_peer_to_peer_offers_its_backend_without_loading_aiortc() -> None:
+    program = (
+        "import sys; from utd_core.hooks import PluginManager; manager = PluginManager(allow=['webrtc_p2p']); "
+        "manager.load(); (info,) = manager.plugins; assert [one.name for one in info.backends] == ['webrtc_p2p']; "
+        "assert manager.spec('webrtc_p2p').requires == ('aiortc',); assert not {'aiortc', 'av'} & set(sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], env=dict(os.environ), capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("name", ["livekit"])
 def test_the_plugin_loads_and_offers_no_backend(name: str) -> None:
     manager = PluginManager(allow=[name])
     manager.load()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         MediaControl,
         PublishOptions,
         TrackStatistics,
+        WireStatistics,
     )
     from .capabilities import Capabilities
     from .convert import to_i420, to_mono, to_rgba, to_stereo
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .pacing import LatePolicy, Pacer
     from .pump import Pump, PumpStatistics, SourceEnd, pump_track
     from .quality import VideoQuality
+    from .signalling import Signalling, SignallingDesk, SignallingLine, SignallingLost, SignallingRestored
     from .sinks.base import Sink, SinkStatistics
     from .sinks.collect import FrameCollector, FrameStream
     from .sinks.container import Mp4Sink, OggSink
@@ -68,6 +70,7 @@ _MODULES = {
         "MediaControl",
         "PublishOptions",
         "TrackStatistics",
+        "WireStatistics",
     ),
     "capabilities": ("Capabilities",),
     "convert": ("to_i420", "to_mono", "to_rgba", "to_stereo"),
@@ -78,6 +81,7 @@ _MODULES = {
     "pacing": ("LatePolicy", "Pacer"),
     "pump": ("Pump", "PumpStatistics", "SourceEnd", "pump_track"),
     "quality": ("VideoQuality",),
+    "signalling": ("Signalling", "SignallingDesk", "SignallingLine", "SignallingLost", "SignallingRestored"),
     "sinks.base": ("Sink", "SinkStatistics"),
     "sinks.collect": ("FrameCollector", "FrameStream"),
     "sinks.container": ("Mp4Sink", "OggSink"),
@@ -126,6 +130,11 @@ __all__ = [
     "PushAudioSource",
     "PushVideoSource",
     "RecordStatistics",
+    "Signalling",
+    "SignallingDesk",
+    "SignallingLine",
+    "SignallingLost",
+    "SignallingRestored",
     "SilenceAudioSource",
     "Sink",
     "SinkStatistics",
@@ -138,6 +147,7 @@ __all__ = [
     "VideoQuality",
     "VideoSource",
     "WavSink",
+    "WireStatistics",
     "correlate",
     "measure",
     "publish_options",

@@ -29,6 +29,7 @@ from .events import ConnectionState, MediaEvent, Notification, ParticipantInfo, 
 from .faults import Fault
 from .frames import Frame
 from .quality import VideoQuality
+from .signalling import Signalling
 
 FrameT_co = TypeVar("FrameT_co", bound=Frame, covariant=True)
 
@@ -46,13 +47,16 @@ class JoinTicket:
 class ConnectOptions:
     """`adaptive_stream`: videos that this participant does not read are not sent to it. `dynacast`: layers of its own
     simulcast tracks that nobody receives are not made. `deadline`: seconds for the whole connect. `event_capacity`:
-    events held for a slow reader, then the connection's event stream ends with `Closed`."""
+    events held for a slow reader, then the connection's event stream ends with `Closed`. `signalling`: the way to the
+    control half, for a backend without a server of its own; the connection closes it. None where the ticket's url is
+    enough."""
 
     auto_subscribe: bool = True
     adaptive_stream: bool = True
     dynacast: bool = True
     deadline: float = 10.0
     event_capacity: int = 1_000
+    signalling: Signalling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,26 @@ class PublishOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class WireStatistics:
+    """What the network made of a track, since its way came up: packets sent or received, those that were lost, the
+    jitter of their arrival. `bytes`: of payload; None, like `jitter_ms`, where it is not known (yet)."""
+
+    packets: int = 0
+    packets_lost: int = 0
+    jitter_ms: float | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrackStatistics:
-    """Counters of one track since it was published (local) or subscribed (remote)."""
+    """Counters of one track since it was published (local) or subscribed (remote). `bytes`: of its frames. `wire`: None
+    where nothing of it is on a network, or the backend cannot tell."""
 
     track: TrackInfo
     frames: int = 0
     bytes: int = 0
     dropped: int = 0
+    wire: WireStatistics | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 
 from utd_core.concurrency import Clock, SystemClock
 from utd_core.errors import Closed, DeadlineExceeded, InvalidInput
+from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
 from utd_core.media.faults import Fault
 
-from . import checks, registry
+from . import registry
 from .capabilities import CAPABILITIES, FAULTS
 from .connection import MockConnection
 from .control import MockControl
@@ -57,7 +58,7 @@ class MockBackend(MediaBackend):
     async def connect(self, ticket: JoinTicket, options: ConnectOptions | None = None) -> MockConnection:
         options = ConnectOptions() if options is None else options
         self._check_open()
-        checks.check_connect(options)
+        arguments.check_connect(options)
         server = registry.reach(ticket.url)
         await server.open()
         self._lobbies.append(server.lobby)

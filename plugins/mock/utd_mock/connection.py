@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from utd_core.concurrency import BoundedQueue, Overflow
 from utd_core.errors import Closed, ConnectionLost, ErrorCode, NotFound
+from utd_core.media import arguments
 from utd_core.media.backend import (
     ConnectionStatistics,
     ConnectOptions,
@@ -38,7 +39,7 @@ from utd_core.media.events import (
 from utd_core.media.quality import VideoQuality
 from utd_core.model.permission import Grant
 
-from . import checks
+from .capabilities import MAX_DATA_BYTES
 from .local import MockLocalTrack, local_track
 from .messages import GrantOf, Message, Subscribed, Unsubscribed
 from .reader import MockFrameReader
@@ -116,13 +117,13 @@ class MockConnection(MediaConnection):
         self._server.set_subscribed(self._me, track_id, subscribed)
 
     async def set_quality(self, track_id: str, quality: VideoQuality) -> None:
-        checks.check_quality(quality)
+        arguments.check_quality(quality)
         await self.request()
         self._server.set_quality(self._me, track_id, quality)
 
     def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> MockFrameReader:
         self._check_alive()
-        checks.check_capacity(capacity)
+        arguments.check_capacity(capacity)
         if track_id not in self._remote:
             raise NotFound(
                 f"track {track_id!r} is not subscribed; wait for TrackSubscribed", code=ErrorCode.TRACK_NOT_FOUND
@@ -132,7 +133,7 @@ class MockConnection(MediaConnection):
     async def send_data(
         self, payload: bytes, *, to: Collection[str] | None = None, topic: str = "", reliable: bool = True
     ) -> None:
-        checks.check_payload(payload, to, topic)
+        arguments.check_payload(payload, to, topic, limit=MAX_DATA_BYTES)
         await self.request(signal=False)
         others = self._me.room.others(self._me) if self._me.connected else []
         self._server.send_data(self._me, others, payload, to, topic, reliable)

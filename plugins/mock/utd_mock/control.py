@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from utd_core.errors import Closed, MediaError, UTDStreamException
+from utd_core.media import arguments
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
 from utd_core.model.permission import Grant
 
-from . import checks
+from .capabilities import MAX_DATA_BYTES
 from .notifications import NotificationStream
 from .rooms import Participant
 from .server import MockServer
@@ -29,14 +30,14 @@ class MockControl(MediaControl):
     async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
         await self._begin()
         with self._traced("create_room", room, max_participants=max_participants):
-            checks.check_room(room)
-            checks.check_limit(max_participants)
+            arguments.check_room(room)
+            arguments.check_limit(max_participants)
             self._server.create_room(room, max_participants)
 
     async def close_room(self, room: str) -> None:
         await self._begin()
         with self._traced("close_room", room):
-            checks.check_room(room)
+            arguments.check_room(room)
             self._server.close_room(room)
 
     async def list_rooms(self) -> list[str]:
@@ -49,16 +50,16 @@ class MockControl(MediaControl):
     ) -> JoinTicket:
         await self._begin()
         with self._traced("issue_join", room, identity, grant=grant, name=name, ttl=ttl):
-            checks.check_room(room)
-            checks.check_identity(identity)
-            checks.check_grant(grant)
-            checks.check_ttl(ttl)
+            arguments.check_room(room)
+            arguments.check_identity(identity)
+            arguments.check_grant(grant)
+            arguments.check_ttl(ttl)
             return self._server.issue_join(room, identity, grant, name, ttl)
 
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         await self._begin()
         with self._traced("apply_grant", room, identity, grant=grant):
-            checks.check_grant(grant)
+            arguments.check_grant(grant)
             participant = self._participant(room, identity)
             if participant.grant_failures:
                 participant.grant_failures -= 1
@@ -82,7 +83,7 @@ class MockControl(MediaControl):
     async def list_participants(self, room: str) -> list[ParticipantInfo]:
         await self._begin()
         with self._traced("list_participants", room):
-            checks.check_room(room)
+            arguments.check_room(room)
             return [participant.info() for participant in self._server.participants(room)]
 
     async def send_data(
@@ -90,8 +91,8 @@ class MockControl(MediaControl):
     ) -> None:
         await self._begin()
         with self._traced("send_data", room, to=to, topic=topic, reliable=reliable):
-            checks.check_room(room)
-            checks.check_payload(payload, to, topic)
+            arguments.check_room(room)
+            arguments.check_payload(payload, to, topic, limit=MAX_DATA_BYTES)
             self._server.send_data(None, self._server.participants(room), payload, to, topic, reliable)
 
     def notifications(self) -> NotificationStream:
@@ -111,8 +112,8 @@ class MockControl(MediaControl):
             raise Closed("this mock backend was closed; make a new one")
 
     def _participant(self, room: str, identity: str) -> Participant:
-        checks.check_room(room)
-        checks.check_identity(identity)
+        arguments.check_room(room)
+        arguments.check_identity(identity)
         return self._server.participant(room, identity)
 
     @contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 
 from utd_core.concurrency import Clock
 from utd_core.errors import ConnectFailed, ErrorCode, Forbidden, InvalidInput, NotFound, PublishRefused
+from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, PublishOptions
 from utd_core.media.events import (
     ConnectionState,
@@ -32,7 +33,7 @@ from utd_core.media.events import (
 from utd_core.media.quality import VideoQuality
 from utd_core.model.permission import Grant
 
-from . import checks, registry
+from . import registry
 from .agenda import Agenda
 from .link import Client, Link
 from .messages import GrantOf, Message, Subscribed, Unsubscribed
@@ -225,7 +226,7 @@ class MockServer:
 
     def publish(self, participant: Participant, options: PublishOptions) -> PublishedTrack:
         """Publish, in the place of an older track of the same source. Raises `PublishRefused`."""
-        checks.check_publish(options)
+        arguments.check_publish(options)
         if not participant.connected:
             raise PublishRefused(
                 f"{participant.identity!r} is not connected to room {participant.room.name!r} any more"

@@ -1,4 +1,7 @@
-"""What the server takes from outside, checked where it comes in."""
+"""What every backend takes from outside, checked where it comes in.
+
+A plugin calls these before anything else, so that the same mistake is the same error on every backend.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,15 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-from utd_core.errors import ErrorCode, InvalidInput, TooLarge
-from utd_core.media.backend import ConnectOptions, PublishOptions
-from utd_core.media.events import TrackKind
-from utd_core.media.frames import MAX_CHANNELS, MAX_VIDEO_SIDE, SAMPLE_RATES
-from utd_core.media.quality import VideoQuality
-from utd_core.model.identifiers import check_media_name
-from utd_core.model.permission import Grant, TrackSource
+from ..errors import ErrorCode, InvalidInput, TooLarge
+from ..model.identifiers import check_media_name
+from ..model.permission import Grant, TrackSource
+from .backend import ConnectOptions, PublishOptions
+from .events import TrackKind
+from .frames import MAX_CHANNELS, MAX_VIDEO_SIDE, SAMPLE_RATES
+from .quality import VideoQuality
 
-from .capabilities import MAX_DATA_BYTES
-
+MAX_LABEL_BYTES = 1_000
 MAX_TTL = 10 * 365 * 86_400
 
 
@@ -27,6 +29,18 @@ def check_room(value: Any) -> None:
 def check_identity(value: Any) -> None:
     """Raise `InvalidInput` (invalid_identity) unless it can be an identity."""
     check_media_name(value, "identity", ErrorCode.INVALID_IDENTITY)
+
+
+def check_label(value: Any, what: str) -> None:
+    """Raise `InvalidInput` unless it is text that can go over a wire, of at most `MAX_LABEL_BYTES` in UTF-8."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{what} must be a string, got {type(value).__name__}")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{what} must be text that UTF-8 can hold, got {value[:20]!r}") from None
+    if size > MAX_LABEL_BYTES:
+        raise InvalidInput(f"{what} has at most {MAX_LABEL_BYTES} bytes, got {size}")
 
 
 def check_grant(value: Any) -> None:
@@ -68,12 +82,12 @@ def check_quality(value: Any) -> None:
         raise InvalidInput(f"quality must be VideoQuality.LOW, MEDIUM or HIGH, got {value!r}")
 
 
-def check_payload(payload: Any, to: Collection[str] | None, topic: Any) -> None:
-    """Raise `InvalidInput` or `TooLarge` unless it can be sent as data."""
+def check_payload(payload: Any, to: Collection[str] | None, topic: Any, *, limit: int) -> None:
+    """Raise `InvalidInput` or `TooLarge` unless it can be sent as data. `limit`: bytes."""
     if type(payload) is not bytes:
         raise InvalidInput(f"data must be bytes, got {type(payload).__name__}")
-    if len(payload) > MAX_DATA_BYTES:
-        raise TooLarge(f"a data message holds at most {MAX_DATA_BYTES} bytes, got {len(payload)}; split it")
+    if len(payload) > limit:
+        raise TooLarge(f"a data message holds at most {limit} bytes, got {len(payload)}; split it")
     if not isinstance(topic, str):
         raise InvalidInput(f"a topic must be a string, got {type(topic).__name__}")
     if isinstance(to, str):

@@ -1,0 +1,119 @@
+"""Remote tracks on their way to their readers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import av
+from av.frame import Frame as Decoded
+
+from utd_core.concurrency import BoundedQueue, Clock, Overflow, QueueStatistics
+from utd_core.media.backend import FrameReader, TrackStatistics
+from utd_core.media.events import TrackInfo
+from utd_core.media.frames import Frame
+
+from .conversion import picture_in, sound_in
+
+
+class Subscription:
+    """One remote track that is received, over as many peer connections as that takes. `changed()`: somebody began or
+    ceased to read."""
+
+    def __init__(self, track: TrackInfo, clock: Clock, changed: Callable[[], None]) -> None:
+        self.track = track
+        self._clock = clock
+        self._changed = changed
+        self._queues: list[BoundedQueue[Frame]] = []
+        self._frames = self._bytes = 0
+        self._began = 0.0
+        self._origin: tuple[int, float] | None = None
+        self._last_us = -1
+
+    @property
+    def is_read(self) -> bool:
+        return bool(self._queues)
+
+    def arrive(self, decoded: Decoded) -> None:
+        """A frame is here; every reader gets it."""
+        stamp = self._stamp(decoded)
+        if stamp is None:
+            return
+        frame = _converted(decoded, stamp)
+        self._frames += 1
+        self._bytes += len(frame.data)
+        for queue in self._queues:
+            queue.put(frame)
+
+    def renew(self) -> None:
+        """What comes now comes over another peer connection, whose timestamps begin anew."""
+        self._origin = None
+
+    def attach(self, queue: BoundedQueue[Frame]) -> None:
+        """A reader begins."""
+        self._queues.append(queue)
+        self._changed()
+
+    def detach(self, queue: BoundedQueue[Frame]) -> None:
+        """A reader ends. Idempotent."""
+        if queue in self._queues:
+            self._queues.remove(queue)
+            self._changed()
+
+    def close(self) -> None:
+        """Every reader gets what it has, then the end. Idempotent."""
+        queues, self._queues = self._queues, []
+        for queue in queues:
+            queue.close()
+
+    def statistics(self) -> TrackStatistics:
+        return TrackStatistics(self.track, self._frames, self._bytes)
+
+    def _stamp(self, decoded: Decoded) -> int | None:
+        """Microseconds since the first frame of the track; None for one that is not later than the one before."""
+        if decoded.pts is None or decoded.time_base is None:
+            return None
+        at = float(decoded.pts * decoded.time_base)
+        now = self._clock.monotonic()
+        if not self._frames:
+            self._began = now
+        if self._origin is None:
+            self._origin = (decoded.pts, now - self._began)
+        first, offset = self._origin
+        stamp = round((offset + at - float(first * decoded.time_base)) * 1_000_000)
+        if stamp <= self._last_us:
+            return None
+        self._last_us = stamp
+        return stamp
+
+
+def _converted(decoded: Decoded, stamp: int) -> Frame:
+    if isinstance(decoded, av.AudioFrame):
+        return sound_in(decoded, stamp)
+    assert isinstance(decoded, av.VideoFrame)
+    return picture_in(decoded, stamp)
+
+
+class P2PFrameReader(FrameReader[Frame]):
+    """Gets every frame of its subscription from the moment it was made."""
+
+    def __init__(self, subscription: Subscription, capacity: int, overflow: Overflow) -> None:
+        self._subscription = subscription
+        self._frames: BoundedQueue[Frame] = BoundedQueue(capacity, overflow)
+        subscription.attach(self._frames)
+
+    @property
+    def track(self) -> TrackInfo:
+        return self._subscription.track
+
+    def __aiter__(self) -> AsyncIterator[Frame]:
+        return self._frames
+
+    async def __anext__(self) -> Frame:
+        return await self._frames.__anext__()
+
+    def statistics(self) -> QueueStatistics:
+        return self._frames.statistics()
+
+    async def aclose(self) -> None:
+        self._subscription.detach(self._frames)
+        self._frames.close()
