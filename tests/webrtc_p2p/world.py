@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from utd_core.concurrency import TaskScope
+from utd_core.concurrency import Clock, TaskScope
 from utd_core.errors import Closed
 from utd_core.media.backend import ConnectOptions, FrameReader, LocalTrack, PublishOptions
 from utd_core.media.events import MediaEvent, TrackSubscribed
@@ -75,8 +75,8 @@ class Person:
 class Stage:
     """One room on one backend."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.backend = P2PBackend({"loopback": "always", **settings})
+    def __init__(self, clock: Clock | None = None, **settings: Any) -> None:
+        self.backend = P2PBackend({"loopback": "always", **settings}, clock)
         self.scope = TaskScope("stage")
 
     async def join(
@@ -132,9 +132,9 @@ class HandLine:
 
 
 @asynccontextmanager
-async def stage(**settings: Any) -> AsyncIterator[Stage]:
+async def stage(clock: Clock | None = None, **settings: Any) -> AsyncIterator[Stage]:
     """Opened with its room, and closed with everything in it."""
-    made = Stage(**settings)
+    made = Stage(clock, **settings)
     await made.scope.open()
     try:
         await made.backend.control.create_room(ROOM)
