@@ -11,14 +11,13 @@ from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
 from utd_core.media.faults import Fault
-from utd_core.media.signalling import Signalling
+from utd_core.media.signalling import LocalSignalling, Signalling
 
 from . import registry
 from .capabilities import CAPABILITIES, FAULTS
 from .connection import P2PConnection
 from .control import P2PControl
 from .faults import produce
-from .local_line import LocalSignalling
 from .settings import read_settings
 from .switchboard import Switchboard
 
