@@ -66,6 +66,11 @@ class P2PBackend(MediaBackend):
             await super().inject(fault, room, identity, **parameters)
         await produce(self, fault, room, identity, parameters)
 
+    @property
+    def is_busy(self) -> bool:
+        """Some connection has ended and not let go of everything yet."""
+        return any(one.is_ending for one in self._connections)
+
     def connections(self, room: str, identity: str) -> list[P2PConnection]:
         """The connections of this backend to a room with an identity that have not ended."""
         return [
