@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from utd_core.client import (
     EngineLink,
@@ -20,7 +21,9 @@ from utd_core.client import (
 from utd_core.client.embedded import EmbeddedLink
 from utd_core.client.policy import RetryPolicy
 from utd_core.client.remote import ASGITransport, RemoteLink
+from utd_core.concurrency import Clock
 from utd_core.engine import Engine, EngineSettings
+from utd_core.media.backend import MediaBackend
 from utd_core.media.faults import Fault
 from utd_core.media.sources.pattern import TestPatternVideoSource
 from utd_core.media.sources.synthetic import ToneAudioSource
@@ -33,6 +36,8 @@ from utd_core.testing.wait import eventually, within
 from utd_mock import MockBackend
 
 T = TypeVar("T")
+ClockT = TypeVar("ClockT", bound=Clock)
+BackendT = TypeVar("BackendT", bound=MediaBackend)
 
 ROOM = "lobby"
 STEADY = RetryPolicy(spread=0.0)
@@ -68,17 +73,17 @@ def held_by(session: UTDAudioRoomSession) -> UTDSeat | None:
     return session.seat
 
 
-class World:
+class WorldOf(ABC, Generic[ClockT, BackendT]):
     """`client(identity)` makes people; everything that was made is closed at the end, sessions first.
 
     `way` is how they reach the engine: in the process, or as a server, whose requests and sockets are played on the
     same loop and in the same time.
     """
 
-    def __init__(self, way: Way = "embedded", settings: EngineSettings | None = None, **mock: Any) -> None:
+    def __init__(self, way: Way, clock: ClockT, backend: BackendT, settings: EngineSettings | None = None) -> None:
         self.way = way
-        self.clock = VirtualClock()
-        self.backend = MockBackend(mock, self.clock)
+        self.clock = clock
+        self.backend = backend
         self.engine = Engine(self.backend, clock=self.clock, settings=settings)
         host = SingleHost(self.engine, a_project(self.engine.app_id))
         self.app = App(host, mounts=[PusherMount(host)])
@@ -139,8 +144,9 @@ class World:
         """Move time until an operation ends."""
         return await within(operation, timeout, clock=self.clock)
 
+    @abstractmethod
     async def settle(self) -> None:
-        await self.clock.settle()
+        """Let everything that is under way arrive."""
 
     async def fault(self, fault: Fault, room: str, identity: str, **parameters: float) -> None:
         await self.backend.inject(fault, room, identity, **parameters)
@@ -159,3 +165,14 @@ class World:
         await self.transport.aclose()
         await self.engine.aclose()
         await self.backend.aclose()
+
+
+class World(WorldOf[VirtualClock, MockBackend]):
+    """On the mock, in virtual time."""
+
+    def __init__(self, way: Way = "embedded", settings: EngineSettings | None = None, **mock: Any) -> None:
+        clock = VirtualClock()
+        super().__init__(way, clock, MockBackend(mock, clock), settings)
+
+    async def settle(self) -> None:
+        await self.clock.settle()

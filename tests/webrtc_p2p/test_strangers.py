@@ -33,7 +33,7 @@ from utd_webrtc_p2p.protocol import (
     Unpublished,
     Welcome,
 )
-from utd_webrtc_p2p.switchboard import REBUILD_INTERVAL
+from utd_webrtc_p2p.line import REBUILD_INTERVAL
 
 from .test_sdp import GOOD
 from .world import EVERYTHING, LISTENER, MICROPHONE, ROOM, becomes, stage

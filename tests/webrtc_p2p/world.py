@@ -112,11 +112,12 @@ class Stage:
 class HandLine:
     """What a foreign program would do: messages of its own making, and what comes back."""
 
-    def __init__(self, backend: P2PBackend) -> None:
+    def __init__(self, backend: P2PBackend, caller: tuple[str, str] | None = None) -> None:
         self.heard: list[FromControl] = []
         self.is_hung_up = False
         self.token = ""
-        self._line = backend.board.open_line(lambda message: self.heard.append(read_from_control(message)), self._end)
+        desk = backend.board if caller is None else backend.control.signalling(*caller)
+        self._line = desk.open_line(lambda message: self.heard.append(read_from_control(message)), self._end, self._end)
 
     def _end(self) -> None:
         self.is_hung_up = True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..broker.base import Recover, Subscription
 from ..concurrency import Clock
-from ..errors import Closed, Unauthenticated
+from ..errors import Closed, Conflict, ConnectFailed, NotFound, Unauthenticated
 from ..media.backend import ConnectOptions, JoinTicket, MediaConnection
+from ..media.signalling import LocalSignalling
+from ..model.channels import media_channel
 from ..model.command import Actor, Command
 from ..model.commands import CreateSession
 from ..model.results import UserSession, UTDTokenResponse
@@ -51,10 +54,26 @@ class EmbeddedLink:
 
     async def connect_media(self, ticket: UTDTokenResponse, options: ConnectOptions) -> MediaConnection:
         self._check_open()
-        return await self._engine.backend.connect(JoinTicket(ticket.url, ticket.token, ticket.expires_at), options)
+        backend = self._engine.backend
+        join = JoinTicket(ticket.url, ticket.token, ticket.expires_at)
+        if not backend.capabilities.signalling:
+            return await backend.connect(join, options)
+        signalling = await self._signalling(ticket)
+        try:
+            return await backend.connect(join, replace(options, signalling=signalling))
+        except BaseException:
+            await signalling.aclose()
+            raise
 
     async def aclose(self) -> None:
         self._closed = True
+
+    async def _signalling(self, ticket: UTDTokenResponse) -> LocalSignalling:
+        try:
+            desk = await self._engine.signalling(media_channel(ticket.room_name), actor=self._signed_in())
+        except (Conflict, NotFound) as error:
+            raise ConnectFailed(error.message, details={"reason": error.code}) from error
+        return LocalSignalling(desk)
 
     def _signed_in(self) -> Actor:
         self._check_open()

@@ -17,6 +17,7 @@ from ..errors import Closed, Forbidden, InvalidInput, UTDStreamException
 from ..hooks import default_manager
 from ..media.backend import MediaBackend, MediaControl
 from ..media.extras import needs_extra
+from ..media.signalling import SignallingDesk
 from ..model.bans import check_not_banned
 from ..model.command import COMMANDS, THE_SERVER, Actor, Command
 from ..model.commands import CallCommand, CreateSession, JoinRoom, ListCalls, ListRooms, RoomCommand, StartCall
@@ -212,6 +213,17 @@ class Engine(Closeable):
         """End an admission without a call of its `ended`. Idempotent, and fine after `aclose`."""
         if self._machinery is not None:
             self._machinery.subscriptions.dismiss(admission)
+
+    async def signalling(self, channel: str, *, actor: Actor) -> SignallingDesk:
+        """Where the actor opens lines to the media backend's control half, for its connection to the room or call of a
+        channel; lines are lost when the engine is closed.
+
+        Raises `Unsupported` unless the backend declares `signalling`, `Forbidden`, `NotFound`, `Conflict` (not_joined,
+        call_ended), `StoreFailed`, `Closed`.
+        """
+        running = self._running()
+        _check_follower(channel, actor)
+        return await self._or_closed(running.signals.desk(channel, actor))
 
     def listen(self, hear: Callable[[Sequence[Envelope]], None]) -> None:
         """Have every event told to `hear`, until the engine is closed: those of one transaction at a time, once they

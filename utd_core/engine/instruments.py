@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 from ..media.backend import JoinTicket, MediaControl
 from ..media.events import Notification, ParticipantInfo
+from ..media.signalling import SignallingDesk
 from ..model.permission import Grant
 
 Work = AbstractContextManager[None]
@@ -114,3 +115,6 @@ class ObservedControl(MediaControl):
 
     def notifications(self) -> AsyncIterator[Notification]:
         return self._control.notifications()
+
+    def signalling(self, room: str, identity: str) -> SignallingDesk:
+        return self._control.signalling(room, identity)

@@ -20,6 +20,7 @@ from .media.attendance import Attendance
 from .media.media_rooms import MediaRooms, owner_of
 from .media.reconciler import Reconciler
 from .media.recovery import Recovery
+from .media.signals import Signals
 from .media.tickets import Tickets
 from .statistics import EngineStatistics
 from .subscriptions import Subscriptions
@@ -51,6 +52,7 @@ class Machinery:
         self.attendance = Attendance(
             core, self.pipeline, self.media_rooms, self.reconciler, on_gone=self.subscriptions.end
         )
+        self.signals = Signals(core, self.pipeline)
         self._recovery = Recovery(core, self.pipeline, self.media_rooms, self.reconciler, self.attendance.surveys)
         self._retention = Retention(core, self.pipeline.residents, self.media_rooms)
         self.deadlines = Deadlines(core, self.pipeline)
@@ -101,6 +103,7 @@ class Machinery:
     async def aclose(self) -> None:
         """End every part; the transaction that is under way may still take `close_grace` seconds. Idempotent."""
         core = self.core
+        self.signals.close()
         self.pipeline.stop()
         if core.scope.is_open:
             core.scope.start(self._lose_patience, name="closing")

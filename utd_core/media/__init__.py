@@ -43,7 +43,14 @@ if TYPE_CHECKING:
     from .pacing import LatePolicy, Pacer
     from .pump import Pump, PumpStatistics, SourceEnd, pump_track
     from .quality import VideoQuality
-    from .signalling import Signalling, SignallingDesk, SignallingLine, SignallingLost, SignallingRestored
+    from .signalling import (
+        LocalSignalling,
+        Signalling,
+        SignallingDesk,
+        SignallingLine,
+        SignallingLost,
+        SignallingRestored,
+    )
     from .sinks.base import Sink, SinkStatistics
     from .sinks.collect import FrameCollector, FrameStream
     from .sinks.container import Mp4Sink, OggSink
@@ -81,7 +88,14 @@ _MODULES = {
     "pacing": ("LatePolicy", "Pacer"),
     "pump": ("Pump", "PumpStatistics", "SourceEnd", "pump_track"),
     "quality": ("VideoQuality",),
-    "signalling": ("Signalling", "SignallingDesk", "SignallingLine", "SignallingLost", "SignallingRestored"),
+    "signalling": (
+        "LocalSignalling",
+        "Signalling",
+        "SignallingDesk",
+        "SignallingLine",
+        "SignallingLost",
+        "SignallingRestored",
+    ),
     "sinks.base": ("Sink", "SinkStatistics"),
     "sinks.collect": ("FrameCollector", "FrameStream"),
     "sinks.container": ("Mp4Sink", "OggSink"),
@@ -116,6 +130,7 @@ __all__ = [
     "LatePolicy",
     "Level",
     "LevelMeter",
+    "LocalSignalling",
     "LocalTrack",
     "MediaBackend",
     "MediaConnection",

@@ -29,7 +29,7 @@ from .events import ConnectionState, MediaEvent, Notification, ParticipantInfo, 
 from .faults import Fault
 from .frames import Frame
 from .quality import VideoQuality
-from .signalling import Signalling
+from .signalling import Signalling, SignallingDesk
 
 FrameT_co = TypeVar("FrameT_co", bound=Frame, covariant=True)
 
@@ -176,6 +176,11 @@ class MediaControl(ABC):
 
         Each call makes a listener of its own, and every listener gets every notification.
         """
+
+    def signalling(self, room: str, identity: str) -> SignallingDesk:
+        """Where the lines of one participant are opened, by a carrier that knows who that is: at this desk a ticket of
+        anybody else is good for nothing. Raises `Closed`, and `Unsupported` unless the capability is declared."""
+        raise Unsupported("this backend declares no `signalling`: its participants connect to a media server")
 
 
 class LocalTrack(ABC):

@@ -49,6 +49,8 @@ class Capabilities:
     """Frames arrive bit for bit as they were published (no codec between)."""
     resumes: bool = True
     """A lost signal connection is resumed without the application rejoining."""
+    signalling: bool = False
+    """Has no media server: participants signal over the engine, which `ConnectOptions.signalling` carries."""
     virtual_time: bool = False
     """Every wait runs on the injected clock, so tests need no real time."""
     max_participants: int | None = None

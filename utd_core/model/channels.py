@@ -11,7 +11,7 @@ from __future__ import annotations
 from .bans import BanLifted, BanMade, BansChanged
 from .call import Call
 from .event import Event
-from .identifiers import SERVER
+from .identifiers import CALL_PREFIX, SERVER
 from .request import RequestEnded, RequestMade
 from .room import ParticipantRemoved, RoleChanged, Room
 
@@ -29,6 +29,13 @@ def call_channel(call_id: str) -> str:
 def user_channel(identity: str) -> str:
     """What concerns one person wherever they are: calls, requests of theirs and to them, removal, roles, bans."""
     return f"private-user.{identity}"
+
+
+def media_channel(media_room: str) -> str:
+    """The channel of the room or call that a media room belongs to."""
+    if media_room.startswith(CALL_PREFIX):
+        return call_channel(media_room[len(CALL_PREFIX) :])
+    return room_channel(media_room)
 
 
 def room_event_channels(room: Room, event: Event) -> tuple[str, ...]:

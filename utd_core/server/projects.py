@@ -12,6 +12,7 @@ from ..broker import Recover, Subscription
 from ..concurrency import Clock
 from ..engine.subscriptions import Admission
 from ..errors import InvalidInput
+from ..media.signalling import SignallingDesk
 from ..model.command import THE_SERVER, Actor, Command
 from ..store.base import Head
 from .webhooks.endpoints import WebhookEndpoint
@@ -115,6 +116,8 @@ class HostedEngine(Protocol):
     def dismiss(self, admission: Admission) -> None: ...
 
     def head(self, channel: str) -> Head | None: ...
+
+    async def signalling(self, channel: str, *, actor: Actor) -> SignallingDesk: ...
 
 
 @dataclass(eq=False, frozen=True, slots=True)

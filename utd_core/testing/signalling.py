@@ -56,7 +56,7 @@ class SignallingServer(Closeable):
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = self._desk.open_line(lambda message: _send(writer, message), writer.close)
+        line = self._desk.open_line(lambda message: _send(writer, message), writer.close, writer.close)
         try:
             while True:
                 line.receive(await _receive(reader))

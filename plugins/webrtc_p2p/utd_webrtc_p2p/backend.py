@@ -11,14 +11,13 @@ from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
 from utd_core.media.faults import Fault
-from utd_core.media.signalling import Signalling
+from utd_core.media.signalling import LocalSignalling, Signalling
 
 from . import registry
 from .capabilities import CAPABILITIES, FAULTS
 from .connection import P2PConnection
 from .control import P2PControl
 from .faults import produce
-from .local_line import LocalSignalling
 from .settings import read_settings
 from .switchboard import Switchboard
 
@@ -66,6 +65,11 @@ class P2PBackend(MediaBackend):
         if fault not in self.faults:
             await super().inject(fault, room, identity, **parameters)
         await produce(self, fault, room, identity, parameters)
+
+    @property
+    def is_busy(self) -> bool:
+        """Some connection has ended and not let go of everything yet."""
+        return any(one.is_ending for one in self._connections)
 
     def connections(self, room: str, identity: str) -> list[P2PConnection]:
         """The connections of this backend to a room with an identity that have not ended."""

@@ -20,6 +20,7 @@ CAPABILITIES = Capabilities(
     sample_rates=frozenset({SAMPLE_RATE}),
     simulcast=False,
     exact_media=False,
+    signalling=True,
     virtual_time=False,
 )
 

@@ -156,6 +156,11 @@ class P2PConnection(MediaConnection):
         """Nothing that it held is left."""
         return self._released.is_set()
 
+    @property
+    def is_ending(self) -> bool:
+        """It is over, and still lets go of what it held."""
+        return self._reason is not None and not self.is_released
+
     async def publish(self, options: PublishOptions) -> LocalTrack:
         self._check_alive()
         arguments.check_publish(options)

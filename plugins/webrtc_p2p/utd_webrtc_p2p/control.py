@@ -9,13 +9,15 @@ from utd_core.errors import Closed, ErrorCode, MediaError, NotFound
 from utd_core.media import arguments
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
+from utd_core.media.signalling import SignallingDesk
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
+from .line import Caller
 from .notifications import NotificationStream
 from .protocol import Data
 from .rooms import Room, Stay
-from .switchboard import Switchboard
+from .switchboard import Desk, Switchboard
 
 
 class P2PControl(MediaControl):
@@ -100,6 +102,12 @@ class P2PControl(MediaControl):
     def notifications(self) -> NotificationStream:
         self._check_open()
         return self._board.notifier.listen()
+
+    def signalling(self, room: str, identity: str) -> SignallingDesk:
+        self._check_open()
+        arguments.check_room(room)
+        arguments.check_identity(identity)
+        return Desk(self._board, Caller(room, identity))
 
     async def _begin(self) -> None:
         """See that there is a switchboard, and yield once, as a far one would make the caller wait."""

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from utd_core.errors import ErrorCode, InvalidInput, NotFound
 from utd_core.media.events import DisconnectReason
 from utd_core.media.faults import Fault
-
-from .local_line import LocalSignalling
+from utd_core.media.signalling import LocalSignalling
 
 if TYPE_CHECKING:
     from .backend import P2PBackend

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from utd_core.concurrency import Clock, TaskScope
-from utd_core.errors import Closed, ConnectFailed, ErrorCode, InvalidInput, NotFound, UTDStreamException
+from utd_core.errors import Closed, ErrorCode, NotFound
 from utd_core.media.backend import JoinTicket
 from utd_core.media.events import DisconnectReason
 from utd_core.media.signalling import SignallingDesk, SignallingLine
@@ -19,34 +18,13 @@ from utd_core.model.permission import Grant
 
 from . import registry
 from .capabilities import MAX_PARTICIPANTS
+from .line import Caller, Line, Seat
 from .notifications import Notifier
-from .protocol import (
-    VERSION,
-    Bye,
-    Candidate,
-    Denied,
-    Description,
-    Done,
-    Ended,
-    Hello,
-    IceServerBody,
-    Message,
-    Mute,
-    Ping,
-    Pong,
-    Publish,
-    Rebuild,
-    Refused,
-    Unpublish,
-    read_from_participant,
-)
+from .protocol import IceServerBody, Message, Ping
 from .rooms import Room, Stay
 from .settings import Settings
 from .tokens import Claims, TokenSigner, refusal
 from .turn import turn_credentials
-
-REBUILD_INTERVAL = 0.5
-"""Seconds between two pairings that a participant asked for."""
 
 
 class Switchboard(SignallingDesk):
@@ -123,11 +101,17 @@ class Switchboard(SignallingDesk):
             raise NotFound(f"{identity!r} is not connected to room {room!r}", code=ErrorCode.PARTICIPANT_NOT_FOUND)
         return place, stay
 
-    def open_line(self, deliver: Callable[[bytes], None], hang_up: Callable[[], None]) -> SignallingLine:
-        """A line for somebody who wants to talk. Raises `Closed`."""
+    def open_line(
+        self,
+        deliver: Callable[[bytes], None],
+        hang_up: Callable[[], None],
+        lost: Callable[[], None],
+        caller: Caller | None = None,
+    ) -> SignallingLine:
+        """A line for somebody who wants to talk, as `caller` if that is known; it is never lost from here."""
         if self._closed:
             raise Closed("this webrtc_p2p backend was closed; make a new one")
-        line = Line(self, deliver, hang_up)
+        line = Line(self, deliver, hang_up, caller)
         self._lines.add(line)
         return line
 
@@ -135,9 +119,9 @@ class Switchboard(SignallingDesk):
         """The line is over."""
         self._lines.discard(line)
 
-    def admit(self, token: str) -> tuple[Claims, Room]:
-        """Check a token against the rooms. Raises `ConnectFailed`, whose details hold a `reason`."""
-        claims = self._tokens.read(token, self.clock.now())
+    def admit(self, token: str, caller: Caller | None) -> tuple[Claims, Room]:
+        """Check a token against the rooms, and who shows it. Raises `ConnectFailed`, whose details hold a `reason`."""
+        claims = self._read(token, caller, self.clock.now())
         room = self.rooms.get(claims.room)
         if room is None:
             raise refusal(
@@ -149,9 +133,10 @@ class Switchboard(SignallingDesk):
             )
         return claims, room
 
-    def seat_of(self, token: str) -> Seat | None:
-        """Where the one is now to whom a token was given. Raises `ConnectFailed` for a token that is forged."""
-        claims = self._tokens.read(token, now=None)
+    def seat_of(self, token: str, caller: Caller | None) -> Seat | None:
+        """Where the one is now to whom a token was given. Raises `ConnectFailed` for one that is forged, or shown by
+        somebody else."""
+        claims = self._read(token, caller, None)
         room = self.rooms.get(claims.room)
         stay = None if room is None else room.stays.get(claims.identity)
         return None if room is None or stay is None else Seat(room, stay)
@@ -162,6 +147,12 @@ class Switchboard(SignallingDesk):
         stay = Stay(secrets.token_hex(16), claims.identity, claims.name, claims.grant, now.now(), tell, now.monotonic())
         room.enter(stay, now.monotonic())
         return stay
+
+    def _read(self, token: str, caller: Caller | None, now: float | None) -> Claims:
+        claims = self._tokens.read(token, now)
+        if caller is not None and (claims.room, claims.identity) != (caller.room, caller.identity):
+            raise refusal("this token is somebody else's, or of another room; use that of your own ticket", "bad_token")
+        return claims
 
     def _ice_servers(self, identity: str) -> tuple[IceServerBody, ...]:
         settings = self.settings
@@ -191,138 +182,14 @@ class Switchboard(SignallingDesk):
                         stay.say(Ping())
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Where a line's participant is."""
+class Desk(SignallingDesk):
+    """The switchboard for one participant, whom the carrier knows."""
 
-    room: Room
-    stay: Stay
-
-
-class Line:
-    """One participant's way to the switchboard, from its hello on."""
-
-    def __init__(self, board: Switchboard, deliver: Callable[[bytes], None], hang_up: Callable[[], None]) -> None:
+    def __init__(self, board: Switchboard, caller: Caller) -> None:
         self._board = board
-        self._deliver = deliver
-        self._on_hang_up = hang_up
-        self._seat: Seat | None = None
-        self._over = False
+        self._caller = caller
 
-    def receive(self, message: bytes) -> None:
-        if self._over:
-            return
-        try:
-            said = read_from_participant(message)
-            if isinstance(said, Hello):
-                self._hello(said)
-            elif (seat := self._seat) is None:
-                raise refusal("say hello first", "protocol")
-            elif seat.room.holds(seat.stay) and seat.stay.tell == self._tell:
-                seat.stay.heard_at = self._board.clock.monotonic()
-                self._take(said, seat.room, seat.stay)
-        except UTDStreamException as error:
-            # A line that talks nonsense is closed: its other half is broken or hostile, and neither gets better.
-            reason = error.details.get("reason", "protocol") if isinstance(error, ConnectFailed) else "protocol"
-            self._refuse(str(reason), error.message)
-
-    def lose(self) -> None:
-        if not self._over:
-            self._over = True
-            self._board.forget(self)
-            self._let_go()
-
-    def hang_up(self) -> None:
-        """The last word was said. Idempotent."""
-        if not self._over:
-            self._over = True
-            self._board.forget(self)
-            self._on_hang_up()
-
-    def _tell(self, message: Message) -> None:
-        if not self._over:
-            self._deliver(message.encode())
-            if isinstance(message, Ended | Refused):
-                self.hang_up()
-
-    def _refuse(self, reason: str, message: str) -> None:
-        if self._seat is not None:
-            room, stay = self._seat.room, self._seat.stay
-            if stay.tell == self._tell:
-                room.leave(stay, DisconnectReason.UNKNOWN)
-        self._tell(Refused(reason=reason, message=message))
-
-    def _let_go(self) -> None:
-        if self._seat is not None and self._seat.stay.tell == self._tell:
-            self._seat.stay.tell = None
-            self._seat.stay.heard_at = self._board.clock.monotonic()
-
-    def _hello(self, hello: Hello) -> None:
-        if self._seat is not None:
-            raise refusal("one hello is enough", "protocol")
-        if hello.version != VERSION:
-            raise refusal(f"this side speaks version {VERSION}, not {hello.version}", "version")
-        if hello.stay is not None:
-            self._return(hello, hello.stay)
-            return
-        claims, room = self._board.admit(hello.token)
-        if room.silences.get(claims.identity, 0):
-            room.silences[claims.identity] -= 1
-            return
-        self._seat = Seat(room, self._board.enter(claims, room, self._tell))
-
-    def _return(self, hello: Hello, stay_id: str) -> None:
-        """Somebody is back: only who was given the id of the stay knows it, and the token may have run out since."""
-        seat = self._board.seat_of(hello.token)
-        if seat is None or not secrets.compare_digest(seat.stay.id.encode(), stay_id.encode()):
-            raise refusal("this stay is over; ask for a new ticket", "stay_over")
-        self._seat = seat
-        room, stay = seat.room, seat.stay
-        stay.tell = self._tell
-        stay.heard_at = self._board.clock.monotonic()
-        room.welcome(stay)
-        if hello.generation != room.generation:
-            room.pair(self._board.clock.monotonic())
-
-    def _take(self, said: object, room: Room, stay: Stay) -> None:
-        match said:
-            case Publish():
-                self._publish(said, room, stay)
-            case Unpublish(track=track_id):
-                if (track := stay.track(track_id)) is not None:
-                    room.unpublish(stay, track)
-            case Mute(track=track_id):
-                if (track := stay.track(track_id)) is not None:
-                    room.mute(stay, track, said.muted, by_server=False)
-                self._tell(Done(request=said.request))
-            case Description() | Candidate():
-                other = room.other(stay)
-                if other is not None and said.generation == room.generation:
-                    other.say(said)
-            case Rebuild(generation=generation):
-                # Both sides notice a dead way; only the first word about a generation counts. One that comes at once
-                # after a pairing comes from a peer that cannot or will not: it has to ask again.
-                now = self._board.clock.monotonic()
-                if generation == room.generation and now - room.paired_at >= REBUILD_INTERVAL:
-                    room.pair(now)
-            case Ping():
-                self._tell(Pong())
-            case Bye():
-                room.leave(stay, DisconnectReason.CLIENT_LEFT)
-                self.hang_up()
-
-    def _publish(self, said: Publish, room: Room, stay: Stay) -> None:
-        track = said.track.track()
-        if track.source not in stay.grant.publish:
-            message = (
-                f"the grant of {stay.identity!r} does not hold {track.source.value!r}; "
-                "ask for a seat, a stage place or a role that does"
-            )
-            self._tell(Denied(request=said.request, code=ErrorCode.PUBLISH_REFUSED, message=message))
-            return
-        other = room.other(stay)
-        if other is not None and other.track(track.id) is not None:
-            raise InvalidInput(f"track {track.id} is somebody else's")
-        # Told before the other hears of it, so that a publisher never learns of its own track from elsewhere first.
-        self._tell(Done(request=said.request))
-        room.publish(stay, track)
+    def open_line(
+        self, deliver: Callable[[bytes], None], hang_up: Callable[[], None], lost: Callable[[], None]
+    ) -> SignallingLine:
+        return self._board.open_line(deliver, hang_up, lost, self._caller)

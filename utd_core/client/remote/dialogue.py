@@ -13,6 +13,7 @@ from ...errors import Closed, Unavailable, UTDStreamException
 from ...store.base import Head
 from . import protocol
 from .channels import Channels
+from .lines import Lines
 from .settings import RemoteSettings
 from .transport import Socket, SocketClosed, Transport
 
@@ -35,6 +36,7 @@ class Dialogue:
         settings: RemoteSettings,
         unreadable: Callable[[str, Head, str], None],
     ) -> None:
+        self.lines = Lines(self._say)
         self.channels = Channels(self._say, settings.queue_capacity, unreadable)
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.code = 1006
@@ -129,6 +131,8 @@ class Dialogue:
                 self.channels.ended(channel)
             case protocol.Unreadable(channel, place, type):
                 self.channels.unreadable(channel, place, type)
+            case protocol.Signalled() | protocol.LineOver():
+                self.lines.hear(message)
             case protocol.Established(activity_timeout):
                 self._silence = min(self._silence, activity_timeout)
             case protocol.SignedIn():
@@ -153,4 +157,5 @@ class Dialogue:
             self.opened.set_exception(refusal)
             # Nobody may be left who waits for it.
             self.opened.exception()
+        self.lines.close()
         self.channels.close(final or Closed(f"the socket was lost ({closed}); subscribe again"), refusal)

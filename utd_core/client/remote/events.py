@@ -13,7 +13,8 @@ from itertools import chain, repeat
 
 from ...broker.base import Recover, Subscription
 from ...concurrency import Clock, TaskScope, within
-from ...errors import DeadlineExceeded, Unauthenticated, UTDStreamException
+from ...errors import DeadlineExceeded, Unauthenticated, Unavailable, UTDStreamException
+from ...media.signalling import SignallingDesk
 from ...store.base import Head
 from ..policy import RetryPolicy
 from .credentials import Credentials
@@ -81,6 +82,14 @@ class Events:
             # On a connection that works nothing gets lost, so this one does not.
             dialogue.hang_up()
             raise
+
+    async def subscribe_with_lines(self, channel: str) -> tuple[Subscription, SignallingDesk]:
+        """Follow a channel, and open lines of signalling on it as long as that lasts. Raises as `subscribe`."""
+        subscription = await self.subscribe(channel, None)
+        dialogue = self._dialogue
+        if dialogue is None or subscription.events.closed:
+            raise Unavailable("the socket was lost at once")
+        return subscription, dialogue.lines.desk(channel)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Idempotent."""

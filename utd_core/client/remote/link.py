@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -12,8 +13,9 @@ import httpx
 
 from ...broker.base import Recover, Subscription
 from ...concurrency import Clock, SystemClock, TaskScope
-from ...errors import Closed, ErrorCode, InvalidInput, Unauthenticated
+from ...errors import Closed, Conflict, ConnectFailed, ErrorCode, Forbidden, InvalidInput, NotFound, Unauthenticated
 from ...media.backend import ConnectOptions, JoinTicket, MediaConnection
+from ...model.channels import media_channel
 from ...model.codec import adapter
 from ...model.command import Command
 from ...model.results import UserSession, UTDTokenResponse
@@ -28,6 +30,7 @@ from .media import Media, MediaBackends
 from .network import NetworkTransport
 from .requests import Answer, Requests
 from .settings import RemoteSettings
+from .signalling import SocketSignalling
 from .transport import Transport
 
 T = TypeVar("T")
@@ -70,6 +73,7 @@ class RemoteLink:
         settings = settings or RemoteSettings()
         self._transport: Transport = NetworkTransport() if transport is None else transport
         self._owns_transport = transport is None
+        self._retry = retry or RetryPolicy()
         self._scope = TaskScope(f"link to {self._base_url}")
         self._requests = Requests(self.clock, settings)
         self._credentials = Credentials(
@@ -87,7 +91,7 @@ class RemoteLink:
             self._scope,
             self.clock,
             settings,
-            retry or RetryPolicy(),
+            self._retry,
             address=self._socket_address,
             base_url=self._base_url,
             key=app_key or app_id,
@@ -146,7 +150,23 @@ class RemoteLink:
     async def connect_media(self, ticket: UTDTokenResponse, options: ConnectOptions) -> MediaConnection:
         self._check_open()
         backend = await self._media.get(ticket.backend)
-        return await backend.connect(JoinTicket(ticket.url, ticket.token, ticket.expires_at), options)
+        join = JoinTicket(ticket.url, ticket.token, ticket.expires_at)
+        if not backend.capabilities.signalling:
+            return await backend.connect(join, options)
+        signalling = self._signalling(media_channel(ticket.room_name))
+        try:
+            await signalling.open()
+            return await backend.connect(join, replace(options, signalling=signalling))
+        except (Conflict, Forbidden, NotFound) as error:
+            await signalling.aclose()
+            raise ConnectFailed(error.message, details={"reason": error.code}) from error
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await signalling.aclose()
+            raise
+
+    def _signalling(self, channel: str) -> SocketSignalling:
+        return SocketSignalling(self._events, channel, self._credentials.identity, self._retry, self.clock)
 
     async def aclose(self) -> None:
         """End the socket and every request. Idempotent, from any task."""

@@ -86,6 +86,22 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class Signalled:
+    """The media backend's control half says something, a JSON object, on a line of this client's."""
+
+    line: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LineOver:
+    """A line of this client's has ended: it was `lost`, and another one may be tried; or it is over for good."""
+
+    line: str
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """The server wants to know whether we are there."""
 
@@ -97,7 +113,19 @@ class Other:
     text: str
 
 
-ServerMessage = Established | SignedIn | Subscribed | Refused | Unsubscribed | Published | Unreadable | Ping | Other
+ServerMessage = (
+    Established
+    | SignedIn
+    | Subscribed
+    | Refused
+    | Unsubscribed
+    | Published
+    | Unreadable
+    | Signalled
+    | LineOver
+    | Ping
+    | Other
+)
 
 
 def read(text: str) -> ServerMessage:
@@ -126,6 +154,14 @@ def subscribe(channel: str, recover: Recover | None) -> str:
 
 def unsubscribe(channel: str) -> str:
     return _message("pusher:unsubscribe", {"channel": channel})
+
+
+def signal(channel: str, line: str, message: bytes | None) -> str:
+    """Say something, a JSON object, to the media backend's control half; None: the line is over."""
+    said = "null" if message is None else message.decode()
+    return (
+        f'{{"event":"client-utd-signal","channel":{json.dumps(channel)},"data":{{"line":"{line}","message":{said}}}}}'
+    )
 
 
 PING = json.dumps({"event": "pusher:ping", "data": {}})
@@ -177,6 +213,12 @@ def _read(event: str, message: Mapping[str, Any]) -> ServerMessage:
             return Subscribed(channel, head, message.get("recovered") is True)
         case "pusher:subscription_error":
             return Refused(channel, _refusal(_data(message)))
+        case "utd:signal":
+            data = _data(message)
+            return Signalled(str(data["line"]), json.dumps(data["message"], ensure_ascii=False).encode())
+        case "utd:line_over":
+            data = _data(message)
+            return LineOver(str(data["line"]), data["lost"] is True)
         case "utd:unsubscribed":
             return Unsubscribed(channel)
         case "pusher:error":

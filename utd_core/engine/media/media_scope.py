@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ...media.backend import JoinTicket, MediaControl
 from ...media.events import Notification, ParticipantInfo
+from ...media.signalling import SignallingDesk
 from ...model.identifiers import DEFAULT_PROJECT
 from ...model.permission import Grant
 
@@ -74,6 +75,9 @@ class ProjectControl(MediaControl):
 
     def notifications(self) -> AsyncIterator[Notification]:
         return _Own(self._control.notifications(), self)
+
+    def signalling(self, room: str, identity: str) -> SignallingDesk:
+        return self._control.signalling(self._prefix + room, identity)
 
 
 class _Own:

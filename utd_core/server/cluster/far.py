@@ -16,10 +16,12 @@ from ...broker import LocalBroker, Recover, Subscription
 from ...concurrency import Clock, TaskScope
 from ...engine.subscriptions import Admission
 from ...errors import Closed, NobodyListens, UTDStreamException
+from ...media.signalling import SignallingDesk
 from ...model.command import Actor, Command
 from ...model.wire import channel_of
 from ...store.base import Envelope, Head, Store
 from . import messages
+from .far_lines import FarLines
 from .gathering import Gathering
 from .settings import ClusterSettings
 from .way import Lost, OnLost
@@ -74,6 +76,7 @@ class FarEngine:
         self._scope = TaskScope(f"way to {tenancy.app_id}")
         self._follows = Gathering(self._scope, self._follow)
         self._admits = Gathering(self._scope, self._ask_in)
+        self._lines = FarLines(self._scope, self._signal)
         # What is asked for and what is given up must not overtake each other.
         self._turn = anyio.Lock()
         self._followed: set[str] = set()
@@ -177,6 +180,11 @@ class FarEngine:
         if isinstance(admission, FarAdmission) and self._admissions.pop(admission.id, None) is not None:
             self._dismissed.append(admission.id)
 
+    async def signalling(self, channel: str, *, actor: Actor) -> SignallingDesk:
+        if not self.is_open:
+            raise Lost("the holder was lost before")
+        return self._lines.desk(channel, actor)
+
     def hear(self, number: int, lines: Sequence[str]) -> None:
         """The next message of the stream."""
         if self._is_lost:
@@ -197,6 +205,9 @@ class FarEngine:
         for each in said:
             if isinstance(each, Envelope):
                 events.append(each)
+                continue
+            if not isinstance(each, messages.Ended):
+                self._lines.hear(each)
                 continue
             # What was published before an end is still heard by those whose end it is.
             self._broker.publish(events)
@@ -235,6 +246,9 @@ class FarEngine:
         if not isinstance(answer, messages.Admitted) or len(answer.refusals) != len(wishes):
             raise self._strange(answer)
         return answer.refusals
+
+    async def _signal(self, words: Sequence[messages.Word]) -> None:
+        await self._ask(messages.Signal(self.tenancy, self.stream, tuple(words)))
 
     async def _beat(self) -> None:
         """Show that we are there, give up what is not needed, and look whether all that was said has been heard."""
@@ -311,6 +325,7 @@ class FarEngine:
         log.info("the way to node %s, which holds project %s, ends: %s", self.tenancy.holder, self.tenancy.app_id, why)
         for wait in list(self._waits):
             wait.cancel()
+        self._lines.close()
         self._on_lost(self)
 
     def _strange(self, answer: messages.Answer) -> Lost:

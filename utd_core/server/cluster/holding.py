@@ -12,7 +12,8 @@ from ...bus import MessageBus
 from ...concurrency import BoundedQueue, Clock, Overflow, TaskScope
 from ...engine import Engine
 from ...engine.subscriptions import Admission
-from ...errors import Closed, Deposed, RateLimited, UTDStreamException
+from ...errors import Closed, Deposed, RateLimited, StoreFailed, Unavailable, UTDStreamException
+from ...media.signalling import SignallingLine
 from ...model.wire import channel_of
 from ...store.base import Envelope
 from . import messages
@@ -74,6 +75,8 @@ class Holding:
             stream.heard_at = self._clock.monotonic()
             if isinstance(question, messages.Follow):
                 return self._follow(stream, question)
+            if isinstance(question, messages.Signal):
+                return await self._signal(stream, question)
             if isinstance(question, messages.Admit):
                 return messages.Admitted(
                     tuple(await asyncio.gather(*(self._admit(stream, w) for w in question.wishes)))
@@ -125,6 +128,45 @@ class Holding:
         else:
             stream.admissions[wish.id] = admission
         return None
+
+    async def _signal(self, stream: Stream, question: messages.Signal) -> messages.Answer:
+        for word in question.words:
+            line = stream.signals.get(word.line)
+            if word.message is None:
+                if line is not None:
+                    del stream.signals[word.line]
+                    line.lose()
+                continue
+            if line is None:
+                line = await self._open_line(stream, word)
+            if line is not None:
+                line.receive(word.message.encode())
+        return messages.Heard(stream.number)
+
+    async def _open_line(self, stream: Stream, word: messages.Word) -> SignallingLine | None:
+        """A line of signalling, None where there is none to be had, which the stream tells."""
+        try:
+            desk = await self._engine.signalling(word.channel, actor=word.actor)
+        except (Closed, Deposed):
+            raise
+        except UTDStreamException as error:
+            lost = isinstance(error, StoreFailed | Unavailable | RateLimited)
+            stream.lines.put(messages.line_over_line(word.line, lost=lost))
+            return None
+        if stream.is_over:
+            return None
+
+        def over(*, lost: bool) -> None:
+            if stream.signals.pop(word.line, None) is not None:
+                stream.lines.put(messages.line_over_line(word.line, lost=lost))
+
+        line = desk.open_line(
+            lambda message: _put(stream, messages.signalled_line(word.line, message)),
+            lambda: over(lost=False),
+            lambda: over(lost=True),
+        )
+        stream.signals[word.line] = line
+        return line
 
     def _admission_ended(self, stream: Stream, id: int, error: Exception | None) -> None:
         stream.admitting.discard(id)
@@ -184,6 +226,8 @@ class Holding:
         admissions, stream.admissions = stream.admissions, {}
         for admission in admissions.values():
             self._engine.dismiss(admission)
+        while stream.signals:
+            stream.signals.popitem()[1].lose()
 
     def _unfollow(self, stream: Stream, channel: str) -> None:
         followers = self._followers.get(channel)
@@ -193,11 +237,27 @@ class Holding:
                 del self._followers[channel]
 
 
+def _put(stream: Stream, line: str) -> None:
+    stream.lines.put(line)
+
+
 class Stream:
     """What one node hears of an engine. `number`: of the newest message that was sent; `heard_at`: when the node was
-    heard last, in monotonic seconds; `admitting`: those about whom the engine is being asked."""
+    heard last, in monotonic seconds; `admitting`: those about whom the engine is being asked; `signals`: lines of
+    signalling, by what that node calls them."""
 
-    __slots__ = ("admissions", "admitting", "channels", "heard_at", "is_over", "lines", "name", "number", "topic")
+    __slots__ = (
+        "admissions",
+        "admitting",
+        "channels",
+        "heard_at",
+        "is_over",
+        "lines",
+        "name",
+        "number",
+        "signals",
+        "topic",
+    )
 
     def __init__(self, name: str, topic: str, capacity: int, now: float) -> None:
         self.name = name
@@ -209,3 +269,4 @@ class Stream:
         self.channels: set[str] = set()
         self.admitting: set[int] = set()
         self.admissions: dict[int, Admission] = {}
+        self.signals: dict[int, SignallingLine] = {}

@@ -24,6 +24,8 @@ from ...model.command import COMMANDS, Actor, Command
 from ...model.wire import error_of
 from ...store.base import Envelope, Head
 
+_SIGNAL, _OVER = ">", "#"
+_MARKS = (_SIGNAL, _OVER)
 LAST = 0
 """The number of the message that ends a stream."""
 
@@ -100,7 +102,28 @@ class Beat:
     kind: Literal["beat"] = "beat"
 
 
-Question = Execute | Open | Follow | Admit | Beat
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What somebody says on a line of signalling: a message, or None when the line is over. `line` names it in the
+    stream, where `channel` is whose room or call it is about."""
+
+    line: int
+    channel: str
+    actor: Actor
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Say this to the control half, in this order; what it answers is said in the stream."""
+
+    tenancy: Tenancy
+    stream: str
+    words: tuple[Word, ...]
+    kind: Literal["signal"] = "signal"
+
+
+Question = Execute | Open | Follow | Admit | Beat | Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +247,31 @@ class Ended(NamedTuple):
     error: UTDStreamException | None
 
 
+class Signalled(NamedTuple):
+    """The control half says something on a line of signalling."""
+
+    line: int
+    message: bytes
+
+
+class LineOver(NamedTuple):
+    """A line of signalling is over: `lost`, or by the control half's word."""
+
+    line: int
+    lost: bool
+
+
+def signalled_line(line: int, message: bytes) -> str:
+    """A word of the control half in a stream."""
+    # JSON has ends of lines only between its words, where a space says as much.
+    return f"{_SIGNAL}{line}\t{message.decode().replace(chr(10), ' ')}"
+
+
+def line_over_line(line: int, *, lost: bool) -> str:
+    """The end of a line of signalling in a stream."""
+    return f"{_OVER}{line}\t{json.dumps(lost)}"
+
+
 def event_line(envelope: Envelope) -> str:
     """An event in a stream."""
     e = envelope
@@ -259,9 +307,13 @@ def read_stream_message(message: bytes) -> tuple[str, int, list[str]]:
     return stream, int(number), lines
 
 
-def read_line(line: str) -> Envelope | Ended:
-    """An event, or the end of an admission. Raises `Unavailable` for an event that this version does not know."""
+def read_line(line: str) -> Envelope | Ended | Signalled | LineOver:
+    """An event, the end of an admission, or something of a line of signalling. Raises `Unavailable` for an event that
+    this version does not know."""
     title, _, content = line.partition("\t")
+    mark, number = title[:1], title[1:]
+    if mark in _MARKS and number.isdigit():
+        return Signalled(int(number), content.encode()) if mark == _SIGNAL else LineOver(int(number), content == "true")
     if title.isdigit():
         refusal = None if content == "null" else _read(Refusal, content)
         return Ended(int(title), None if refusal is None else refusal.as_error())

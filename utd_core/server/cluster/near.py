@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from ...broker import Recover, Subscription
 from ...engine.subscriptions import Admission
 from ...errors import Closed, Deposed
+from ...media.signalling import SignallingDesk
 from ...model.command import Actor, Command
 from ...store.base import Head
 from ...store.leases import Fence
@@ -61,6 +62,9 @@ class NearEngine:
 
     def dismiss(self, admission: Admission) -> None:
         self.engine.dismiss(admission)
+
+    async def signalling(self, channel: str, *, actor: Actor) -> SignallingDesk:
+        return await _or_lost(self.engine.signalling(channel, actor=actor))
 
     def head(self, channel: str) -> Head | None:
         return self.engine.head(channel)

@@ -14,6 +14,7 @@ from ...concurrency import Clock, TaskScope, within
 from ...engine.identity.tokens import UserTokens
 from ...engine.subscriptions import Admission
 from ...errors import Closed, DeadlineExceeded, StoreFailed, Unavailable, UTDStreamException
+from ...media.signalling import SignallingDesk
 from ...model.command import THE_SERVER, Actor, Command
 from ...model.commands import CreateSession
 from ...store.base import Head
@@ -129,6 +130,12 @@ class Relay:
         held = self._held.pop(admission, None)
         if held is not None:
             held.over()
+
+    async def signalling(self, channel: str, *, actor: Actor) -> SignallingDesk:
+        def ask(way: Way) -> Awaitable[SignallingDesk]:
+            return way.signalling(channel, actor=actor)
+
+        return await self._by_any_way(ask, self._until(self._settings.patience))
 
     async def _admit(self, held: _Held, way: Way) -> None:
         """Have somebody admitted by this way. Raises what the engine refuses it with, and `Lost`."""

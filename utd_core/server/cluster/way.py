@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ...broker import Recover, Subscription
 from ...engine.subscriptions import Admission
+from ...media.signalling import SignallingDesk
 from ...model.command import Actor, Command
 from ...store.base import Head
 
@@ -45,6 +46,10 @@ class Way(Protocol):
     async def admit(self, channel: str, ended: Callable[[Exception | None], None], *, actor: Actor) -> Admission: ...
 
     def dismiss(self, admission: Admission) -> None: ...
+
+    async def signalling(self, channel: str, *, actor: Actor) -> SignallingDesk:
+        """A desk whose lines are lost with this way."""
+        ...
 
     def head(self, channel: str) -> Head | None: ...
 

@@ -20,10 +20,11 @@ from ...model.command import Actor
 from ..features import check_signaling
 from . import frames
 from .codes import CloseCode
+from .engine_channel import Follower
 from .identities import actor_of_data, user_of_data, user_of_token
 from .names import SERVER_TO_USER, ChannelKind, kind_of
 from .presence import Member, read_member
-from .protocol import ClientEvent, Malformed, Ping, Pong, SignIn, Subscribe, Unsubscribe, parse
+from .protocol import ClientEvent, Malformed, Ping, Pong, Signal, SignIn, Subscribe, Unsubscribe, parse
 from .signatures import channel_text, check_credential, user_text
 from .socket import Socket
 
@@ -48,6 +49,8 @@ class Dialogue:
         match parse(text, message_bytes=settings.message_bytes, event_bytes=settings.event_bytes):
             case ClientEvent() as event:
                 await self._client_event(socket, event)
+            case Signal() as signal:
+                await self._signal(socket, signal)
             case Subscribe() as wish:
                 await self._subscribe(socket, wish)
             case Unsubscribe(channel):
@@ -148,6 +151,27 @@ class Dialogue:
         hub.client_events += 1
         if event.id is not None:
             socket.send(frames.accepted(event.channel, event.id))
+
+    async def _signal(self, socket: Socket, signal: Signal) -> None:
+        hub = self._hub
+        place = socket.places.get(signal.channel)
+        if not isinstance(place, Follower):
+            error = Conflict("you follow no such channel of the engine; subscribe first", code=ErrorCode.NOT_JOINED)
+            self._refuse(socket, signal.channel, signal.id, error)
+            return
+        lines = place.lines(hub.engine)
+        try:
+            if not socket.client_events.take(hub.clock.monotonic()):
+                raise RateLimited("you send too many client events; wait a moment")
+            await lines.take(signal.line, signal.message)
+        except UTDStreamException as error:
+            lines.refuse(signal.line, error)
+            if signal.id is not None:
+                self._refuse(socket, signal.channel, signal.id, error)
+            return
+        hub.client_events += 1
+        if signal.id is not None:
+            socket.send(frames.accepted(signal.channel, signal.id))
 
     def _malformed(self, socket: Socket, malformed: Malformed) -> None:
         if malformed.event == "pusher:subscribe" and malformed.channel:

@@ -16,9 +16,11 @@ from ...engine.subscriptions import Admission
 from ...errors import Closed, Conflict, Forbidden, UTDStreamException
 from ...model.command import Actor
 from ...store.base import Envelope, Head
+from ..projects import HostedEngine
 from . import frames
 from .channel import Channel, Place, Surroundings, Talk
 from .codes import CloseCode
+from .lines import Lines
 from .names import ChannelKind
 from .recent import Published, Recent
 from .socket import Socket
@@ -54,7 +56,7 @@ class EngineChannel(Channel):
 
     async def join(self, socket: Socket, actor: Actor, recover: Recover | None, good_until: float = inf) -> None:
         """Let a socket follow, from now on or from a place, as the actor. Raises as `Engine.admit` does."""
-        follower = Follower(self, socket, actor.identity, good_until)
+        follower = Follower(self, socket, actor, good_until)
         follower.admission = await self._engine.admit(self.name, follower.ended, actor=actor)
         try:
             await self.ready()
@@ -102,6 +104,7 @@ class EngineChannel(Channel):
 
     def _left(self, place: Place) -> None:
         assert isinstance(place, Follower)
+        place.hang_up()
         admission, place.admission = place.admission, None
         assert admission is not None
         self._engine.dismiss(admission)
@@ -226,11 +229,13 @@ class Ending:
 class Follower(Place):
     """A place that the engine gave, and may end."""
 
-    __slots__ = ("_followed", "admission", "ending")
+    __slots__ = ("_actor", "_followed", "_lines", "admission", "ending")
 
-    def __init__(self, channel: EngineChannel, socket: Socket, user_id: str, good_until: float) -> None:
-        super().__init__(channel, socket, user_id, good_until)
+    def __init__(self, channel: EngineChannel, socket: Socket, actor: Actor, good_until: float) -> None:
+        super().__init__(channel, socket, actor.identity, good_until)
         self._followed = channel
+        self._actor = actor
+        self._lines: Lines | None = None
         self.admission: Admission | None = None
         self.ending: Ending | None = None
 
@@ -240,3 +245,14 @@ class Follower(Place):
             error = Forbidden("you may not follow this channel any more")
         self.ending = Ending(error)
         self._followed.end(self)
+
+    def lines(self, engine: HostedEngine) -> Lines:
+        """Its signalling."""
+        if self._lines is None:
+            self._lines = Lines(self.channel.name, self.socket, engine, self._actor)
+        return self._lines
+
+    def hang_up(self) -> None:
+        """Its signalling is over. Idempotent."""
+        if self._lines is not None:
+            self._lines.close()

@@ -121,6 +121,21 @@ def accepted(channel: str, id: str | int) -> Frame:
     return frame("utd:accepted", channel=channel, id=id)
 
 
+def signal(channel: str, line: str, message: bytes) -> Frame:
+    """What the media backend's control half says on a line, to the client whose line it is."""
+    return frame("utd:signal", channel=channel, data=f'{{"line":{json_text(line)},"message":{message.decode()}}}')
+
+
+def line_over(channel: str, line: str, *, lost: bool, error: UTDStreamException | None = None) -> Frame:
+    """A line has ended. `lost`: it broke, and another one may be tried; else the control half has hung up, or there is
+    an error for which there is no line."""
+    why = {}
+    if error is not None:
+        said = _outside(error)
+        why = {"message": said.message, "code": said.code, "status": said.status_code}
+    return frame("utd:line_over", channel=channel, data=json_text({"line": line, "lost": lost, **why}))
+
+
 def refused(channel: str, id: str | int, refusal: UTDStreamException) -> Frame:
     """A client event was not sent on."""
     said = _outside(refusal)

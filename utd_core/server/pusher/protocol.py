@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from ...broker.base import Recover
 from ...errors import InvalidInput, TooLarge
+from ...media.signalling import MAX_SIGNAL_BYTES
 from .codes import CloseCode
 from .frames import json_text
 from .names import MAX_CHANNEL
@@ -25,6 +26,9 @@ MAX_ID = 128
 MAX_AUTH = 512
 MAX_USER_DATA = 16_384
 CLIENT_PREFIX = "client-"
+SIGNAL = "client-utd-signal"
+"""The one client event that is not sent on: it is for the media backend."""
+MAX_LINE = 64
 RESERVED = ("pusher:", "pusher_internal:", "utd:")
 """Events that only the server makes."""
 
@@ -64,6 +68,17 @@ class ClientEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """What a client says to the media backend's control half, on a line that it has named: a JSON object, or None when
+    the line is over."""
+
+    channel: str
+    line: str
+    message: bytes | None
+    id: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """The client wants to know whether we are there."""
 
@@ -83,7 +98,7 @@ class Malformed:
     id: str | int | None = None
 
 
-ClientMessage = Subscribe | Unsubscribe | SignIn | ClientEvent | Ping | Pong | Malformed
+ClientMessage = Subscribe | Unsubscribe | SignIn | ClientEvent | Signal | Ping | Pong | Malformed
 
 
 class Refusal(Exception):
@@ -126,6 +141,8 @@ def size_of(text: str) -> int:
 
 def _read(message: Mapping[str, Any], event_bytes: int) -> ClientMessage:
     event = _string(message, "event", MAX_EVENT_NAME)
+    if event == SIGNAL:
+        return _signal(message)
     if event.startswith(CLIENT_PREFIX):
         return _client_event(message, event, event_bytes)
     match event:
@@ -182,13 +199,30 @@ def _recover(place: Any) -> Recover:
 
 
 def _client_event(message: Mapping[str, Any], event: str, event_bytes: int) -> ClientEvent:
-    id = message.get("id")
-    if not (id is None or _is_id(id)):
-        raise InvalidInput(f"id must be a string or a whole number of at most {MAX_ID} characters")
+    id = _id(message)
     data = message.get("data", {})
     text = data if isinstance(data, str) else json_text(data)
     check_event_size(text, event_bytes)
     return ClientEvent(_string(message, "channel", MAX_CHANNEL), event, text, id)
+
+
+def _signal(message: Mapping[str, Any]) -> Signal:
+    data, id = _data(message), _id(message)
+    said = data.get("message")
+    if not (said is None or isinstance(said, dict)):
+        raise InvalidInput("message must be a JSON object, or null when the line is over")
+    text = None if said is None else json_text(said).encode()
+    if text is not None and len(text) > MAX_SIGNAL_BYTES:
+        raise TooLarge(f"a signalling message has at most {MAX_SIGNAL_BYTES} bytes, got {len(text)}")
+    return Signal(_string(message, "channel", MAX_CHANNEL), _string(data, "line", MAX_LINE), text, id)
+
+
+def _id(message: Mapping[str, Any]) -> str | int | None:
+    id = message.get("id")
+    if not (id is None or _is_id(id)):
+        raise InvalidInput(f"id must be a string or a whole number of at most {MAX_ID} characters")
+    found: str | int | None = id
+    return found
 
 
 def check_event_size(data: str, event_bytes: int) -> None:
