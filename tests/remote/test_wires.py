@@ -71,6 +71,19 @@ async def test_an_idle_link_that_died_is_noticed_without_a_command(real: RealWor
         await eventually(lambda: room.seats.value.seats[3].locked, timeout=10)
 
 
+async def test_a_link_that_died_is_noticed_sooner_when_something_is_said_on_it(real: RealWorld, proxy: Proxy) -> None:
+    settings = RemoteSettings(request_timeout=2.0, silence=3_600, doubt=0.3, pong_timeout=0.3)
+    link = real.link(base_url=f"http://127.0.0.1:{proxy.port}", settings=settings, retry=STEADY)
+    async with (
+        UTDStreamClient(link=link, identity="host", retry=STEADY) as host,
+        await host.join_audio_room(ROOM, as_host=True) as room,
+    ):
+        proxy.freeze()
+        async with await asyncio.wait_for(host.join_audio_room("another", as_host=True), 10):
+            await real.engine.execute(LockSeat(room=ROOM, index=3))
+            await eventually(lambda: room.seats.value.seats[3].locked, timeout=10)
+
+
 async def test_many_commands_at_once_share_a_few_connections(real: RealWorld, proxy: Proxy) -> None:
     transport = NetworkTransport(max_connections=3)
     link = real.link(base_url=f"http://127.0.0.1:{proxy.port}", transport=transport)

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.network import Host
+
 UTD = str(Path(sys.executable).with_name("utd"))
 PATIENCE = 60.0
 """Seconds for whatever has to happen in the end, on a machine that is busy."""
@@ -28,6 +30,8 @@ class Served:
         self.lines: list[str] = []
         self._errors: list[str] = []
         self._told = threading.Condition()
+        self._silent = 0
+        """How many of its outputs have ended."""
         self._readers = [
             threading.Thread(target=self._read, args=(process.stdout, self.lines)),
             threading.Thread(target=self._read, args=(process.stderr, self._errors)),
@@ -44,8 +48,9 @@ class Served:
                     if found := re.search(pattern, line):
                         return found
                 left = until - time.monotonic()
-                if left <= 0 or not self._told.wait(left):
+                if left <= 0 or self._silent == len(self._readers):
                     raise AssertionError(f"{pattern!r} was never said:\n{self.output}")
+                self._told.wait(left)
 
     @property
     def output(self) -> str:
@@ -84,13 +89,19 @@ class Served:
                 lines.append(line.rstrip("\n"))
                 self._told.notify_all()
         stream.close()
+        with self._told:
+            self._silent += 1
+            self._told.notify_all()
 
 
 @contextmanager
-def served(folder: Path, *arguments: str, dev: bool = True, **environment: str) -> Iterator[Served]:
-    """`utd serve` in a folder, on a free port; killed at the end if it still runs."""
+def served(
+    folder: Path, *arguments: str, dev: bool = True, on: Host | None = None, **environment: str
+) -> Iterator[Served]:
+    """`utd serve` in a folder, on a free port, also `on` another host than this; killed at the end if it still runs."""
+    command = [UTD, "serve", *(["--dev"] if dev else []), "--port", "0", *arguments]
     process = subprocess.Popen(
-        [UTD, "serve", *(["--dev"] if dev else []), "--port", "0", *arguments],
+        command if on is None else on.command(*command, "--host", on.address),
         cwd=folder,
         env={**clean_environment(), **environment},
         stdout=subprocess.PIPE,

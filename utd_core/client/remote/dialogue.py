@@ -46,6 +46,8 @@ class Dialogue:
         self._settings = settings
         self._silence = settings.silence
         self._heard_at = clock.monotonic()
+        self._said_at: float | None = None
+        """When the first thing was said that nothing was heard after."""
         self._outgoing: BoundedQueue[str] = BoundedQueue(_OUTGOING, Overflow.CLOSE)
         self._socket: Socket | None = None
         self._life = anyio.CancelScope()
@@ -98,7 +100,7 @@ class Dialogue:
     async def _listen(self, socket: Socket) -> None:
         while True:
             text = await socket.receive()
-            self._heard_at = self._clock.monotonic()
+            self._heard_at, self._said_at = self._clock.monotonic(), None
             self._hear(protocol.read(text))
 
     async def _speak(self, socket: Socket) -> None:
@@ -106,18 +108,28 @@ class Dialogue:
             await socket.send(text)
 
     async def _watch(self, socket: Socket) -> None:
-        """Ask for a sign of life after a silence; raises `SocketClosed` where none comes."""
+        """Ask for a sign of life after a silence, sooner where something was said; raises `SocketClosed` where none
+        comes."""
         clock = self._clock
         while True:
-            quiet = clock.monotonic() - self._heard_at
-            if quiet < self._silence:
-                await clock.sleep(self._silence - quiet)
+            left = self._patience()
+            if left > 0:
+                # Something may be said meanwhile, and then less is left.
+                await clock.sleep(min(left, self._settings.doubt))
                 continue
             asked_at = clock.monotonic()
             self._say(protocol.PING)
             await clock.sleep(self._settings.pong_timeout)
             if self._heard_at < asked_at:
                 raise SocketClosed(reason=f"nothing was heard for {clock.monotonic() - self._heard_at:.0f} s")
+
+    def _patience(self) -> float:
+        """For how many seconds more nothing needs to be heard."""
+        now = self._clock.monotonic()
+        left = self._heard_at + self._silence - now
+        if self._said_at is not None:
+            left = min(left, self._said_at + self._settings.doubt - now)
+        return left
 
     def _hear(self, message: protocol.ServerMessage) -> None:
         match message:
@@ -145,6 +157,8 @@ class Dialogue:
 
     def _say(self, text: str) -> None:
         """Send a message; never waits."""
+        if self._said_at is None:
+            self._said_at = self._clock.monotonic()
         if not self._outgoing.put(text):
             self.hang_up()
 

@@ -65,9 +65,17 @@ class Events:
     async def subscribe(self, channel: str, recover: Recover | None) -> Subscription:
         """Follow a channel. Raises what the server refuses it with, `Unauthenticated`, `Unavailable`,
         `DeadlineExceeded` and `Closed`."""
-        dialogue = self._dialogue
-        if dialogue is None:
-            dialogue = await self._connecting()
+        at_hand = self._dialogue
+        if at_hand is not None:
+            try:
+                return await self._follow(at_hand, channel, recover)
+            except Unavailable:
+                # A connection may have died while nobody spoke on it; whether the server is there, a fresh one tells.
+                if not at_hand.is_over:
+                    raise
+        return await self._follow(await self._connecting(), channel, recover)
+
+    async def _follow(self, dialogue: Dialogue, channel: str, recover: Recover | None) -> Subscription:
         hole = self._unreadable.get(channel)
         if recover is not None and hole is not None and hole.epoch == recover.epoch and recover.offset < hole.offset:
             recover = None

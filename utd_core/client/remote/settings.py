@@ -17,6 +17,8 @@ class RemoteSettings:
     - `repeat`: how often, and for how long, a request is repeated that found nobody or was told to come back later.
     - `silence`: after so long without a word on the socket the server is asked for a sign of life, which may take
       `pong_timeout`. The server may ask for a shorter silence.
+    - `doubt`: the same, after something was said on the socket; so who moved to another network, and tries to do
+      something there, does not wait for the end of the whole silence.
     - `catch_up_timeout`: how long the answer to a command waits for the events that the command has caused; then the
       channel is recovered.
     - `queue_capacity`: events that a reader of a channel may fall behind.
@@ -26,6 +28,7 @@ class RemoteSettings:
     request_timeout: float = 15.0
     repeat: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_wait=2.0, patience=10.0))
     silence: float = 30.0
+    doubt: float = 3.0
     pong_timeout: float = 10.0
     catch_up_timeout: float = 2.0
     queue_capacity: int = 1_000
