@@ -21,12 +21,10 @@ from utd_core.media.frames import AudioFrame, Frame
 from utd_core.media.sources.file import FileAudioSource
 from utd_core.testing.contract.signals import loud_seconds
 
-from .voice import VOICE, likeness
+from .voice import VOICE
 
 REPORT_EVERY = 0.2
 """Seconds of sound between two reports of how much of it was heard."""
-REMEMBERED = 500
-"""Frames, at the most, of which is said at the end how much like the voice they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +63,23 @@ async def take_part(role: Role) -> None:
             (ringing,) = await client.incoming_calls.wait_for()
             await call.accept(ringing.call_id)
         await call.status.wait_for(lambda status: status is UTDCallStatus.ACTIVE)
-        heard: list[Frame] = []
-        scope.start(listen, call, heard)
+        scope.start(listen, call)
         await asyncio.to_thread(sys.stdin.read)
         await call.end()
-        say(likeness=await likeness(heard[-REMEMBERED:]))
     await scope.aclose()
 
 
-async def listen(call: UTDCallSession, heard: list[Frame]) -> None:
+async def listen(call: UTDCallSession) -> None:
     (other,) = await call.remote_participants.wait_for(lambda others: len(others) == 1)
     async with call.frames(other.identity) as frames:
-        await report(frames, heard)
+        await report(frames)
 
 
-async def report(frames: AsyncIterator[Frame], heard: list[Frame]) -> None:
+async def report(frames: AsyncIterator[Frame]) -> None:
     while True:
         window: list[AudioFrame] = []
         async for frame in frames:
             assert isinstance(frame, AudioFrame)
-            heard.append(frame)
             window.append(frame)
             if sum(frame.duration_us for frame in window) >= REPORT_EVERY * 1_000_000:
                 break

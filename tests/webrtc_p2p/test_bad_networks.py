@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import pytest
 
@@ -79,15 +79,9 @@ class Caller:
     def states(self) -> list[str]:
         return [said["state"] for _, said in self.told if "state" in said]
 
-    def hang_up(self) -> Self:
+    def hang_up(self) -> None:
         self._input.close()
         self._reader.join(PATIENCE)
-        return self
-
-    @property
-    def likeness(self) -> float:
-        (found,) = [said["likeness"] for _, said in self.told if "likeness" in said]
-        return float(found)
 
     @property
     def _input(self) -> IO[bytes]:
@@ -138,8 +132,8 @@ def call(network: tuple[Network, str]) -> Iterator[tuple[Caller, Caller]]:
             wire.mend("left", "right")
 
 
-@pytest.mark.parametrize(("loss", "least"), [(0.05, 0.7), (0.2, 0.5)], ids=["5 percent", "20 percent"])
-def test_a_call_goes_on_while_packets_are_lost(network: tuple[Network, str], loss: float, least: float) -> None:
+@pytest.mark.parametrize("loss", [0.05, 0.2], ids=["5 percent", "20 percent"])
+def test_a_call_goes_on_while_packets_are_lost(network: tuple[Network, str], loss: float) -> None:
     with call(network) as (caller, callee):
         for one in (caller, callee):
             one.host.degrade(loss=loss)
@@ -148,7 +142,7 @@ def test_a_call_goes_on_while_packets_are_lost(network: tuple[Network, str], los
             caller.hears(after=began)
             began = callee.hears(after=began) + 0.3
         assert "reconnecting" not in caller.states() + callee.states()
-        assert caller.hang_up().likeness >= least
+        caller.hang_up()
         callee.expect(lambda said: said.get("status") == "ended")
 
 
@@ -166,15 +160,12 @@ def test_a_long_way_is_only_late(network: tuple[Network, str]) -> None:
 def test_a_blackout_of_two_seconds_is_a_gap(network: tuple[Network, str]) -> None:
     with call(network) as (caller, callee):
         network[0].cut("left", "right")
-        began = time.monotonic()
-        while time.monotonic() < began + 2.0:
-            threading.Event().wait(0.1)
+        time.sleep(2.0)  # the blackout itself, not a wait for anything
         network[0].mend("left", "right")
         mended = time.monotonic()
         for one in (caller, callee):
             assert one.hears(after=mended + 0.3) - mended < 5.0
             assert "reconnecting" not in one.states()
-        assert caller.hang_up().likeness >= 0.8
 
 
 def test_a_dead_way_is_noticed_and_found_again_when_there_is_one(network: tuple[Network, str]) -> None:
