@@ -290,7 +290,7 @@ class P2PConnection(MediaConnection):
 
     def signal_lost(self) -> None:
         self._outage += 1
-        if self._member.stay is not None:
+        if self._member.stay is not None and self._reason is None:
             self._scope.start(self._await_signal, self._outage)
             self._refresh_state()
 
