@@ -70,6 +70,10 @@ async def far_control() -> AsyncIterator[str]:
         await far.wait()
 
 
-async def test_the_backend_conforms_to_the_contract_in_one_process_and_in_two() -> None:
+async def test_the_backend_conforms_to_the_contract() -> None:
+    await check("webrtc_p2p")
+
+
+async def test_it_conforms_with_its_halves_in_two_processes() -> None:
     async with far_control() as port:
-        await asyncio.gather(check("webrtc_p2p"), check("tests.webrtc_p2p.apart:SPEC", **{apart.PORT: port}))
+        await check("tests.webrtc_p2p.apart:SPEC", **{apart.PORT: port})
