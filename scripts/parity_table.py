@@ -22,7 +22,7 @@ ROWS = ROOT / "tests" / "parity" / "rows.toml"
 PAGE = ROOT / "docs" / "reference" / "parity.md"
 CONTRACT = ROOT / "utd_core" / "testing" / "contract"
 TESTED_ON = "mock"
-NOT_YET = ("webrtc_p2p", "livekit")
+OTHERS = ("webrtc_p2p", "livekit")
 MARK = "pytest.mark.parity"
 
 HEAD = """\
@@ -33,8 +33,9 @@ of systems that they may come from; the last holds what none of those has.
 
 - *built*: there are tests that name the row, and they run on this backend. *partly*: the same, without what the row
   says is open. *planned*: nothing is claimed.
-- Tests of this repository run on the mock. Those of the [contract](contract.md), marked with a star, are played by any
-  backend whose capabilities allow it.
+- Tests of this repository run on the mock, and those in a folder that is named after another backend on that one. Those
+  of the [contract](contract.md), marked with a star, are played by any backend whose capabilities allow it; a row has
+  their word for a backend whose folder runs the contract.
 
 <!-- Written by scripts/parity_table.py from tests/parity/rows.toml and the marks of the tests. -->
 """
@@ -54,6 +55,14 @@ class Row:
     @property
     def state(self) -> str:
         return "planned" if self.planned else "partly" if self.open else "built"
+
+    def state_on(self, backend: str) -> str:
+        """The same where another backend than the mock is played on."""
+        plays_contract = (ROOT / "tests" / backend / "test_contract.py").exists()
+        proved = any(
+            proof.startswith(f"{backend}/") or (proof.startswith("*") and plays_contract) for proof in self.proofs
+        )
+        return self.state if proved else "planned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +157,11 @@ def overview(parts: Sequence[Part]) -> Iterator[str]:
 
 
 def table(rows: Iterable[Row]) -> Iterator[str]:
-    yield f"| row | what | here | {TESTED_ON} | {' | '.join(NOT_YET)} | proved by |"
-    yield f"|---|---|---|---|{'---|' * len(NOT_YET)}---|"
+    yield f"| row | what | here | {TESTED_ON} | {' | '.join(OTHERS)} | proved by |"
+    yield f"|---|---|---|---|{'---|' * len(OTHERS)}---|"
     for row in rows:
         here = "; ".join(filter(None, [row.here, row.open and f"*open*: {row.open}"]))
-        cells = [row.name, row.what, here, row.state, *["planned"] * len(NOT_YET)]
+        cells = [row.name, row.what, here, row.state, *(row.state_on(backend) for backend in OTHERS)]
         cells.append(", ".join(f"`{module}`" for module in row.proofs))
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 

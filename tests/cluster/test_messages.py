@@ -30,6 +30,9 @@ NASTY = {"text": "a\tb\nc\u2028\x00 ☃", "empty": "", "deep": [{"n": 1.5}]}
         messages.Follow(TENANCY, "s", ("private-room.lounge",)),
         messages.Admit(TENANCY, "s", (messages.Wish(1, "private-user.ann", ANN),)),
         messages.Beat(TENANCY, "s", ("private-room.lounge",), (1, 2)),
+        messages.Signal(
+            TENANCY, "s", (messages.Word(1, "private-call.x", ANN, "{}"), messages.Word(2, "private-call.x", ANN, None))
+        ),
     ],
     ids=lambda question: question.kind,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeVar
 
@@ -118,7 +118,8 @@ class Node:
         self.host = Hosting(
             OneProject(PROJECT),
             world.store,
-            media_settings={"server": world.media},
+            world.media_name,
+            media_settings=world.media_settings,
             settings=EngineSettings(ticket_ttl=1e6),
             clock=world.clock,
             bus=self.cable,
@@ -182,12 +183,21 @@ class Node:
 
 
 class World:
-    """`async with` opens database and bus; `start` a node."""
+    """`async with` opens database and bus; `start` a node. `media_name`, `media_settings`: of another backend than the
+    mock's, with a control half on each node."""
 
-    def __init__(self, store: SqlStore | None = None) -> None:
+    def __init__(
+        self,
+        store: SqlStore | None = None,
+        *,
+        media_name: str = "mock",
+        media_settings: Mapping[str, Any] | None = None,
+    ) -> None:
         self.clock = VirtualClock()
         self.store = store or open_store(None)
         self.media = MockServer(self.clock)
+        self.media_name = media_name
+        self.media_settings = {"server": self.media} if media_settings is None else media_settings
         self.backend = MockBackend({"server": self.media}, self.clock)
         self.bus = LocalMessages()
         self._stack = AsyncExitStack()

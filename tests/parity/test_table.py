@@ -104,6 +104,19 @@ def test_what_is_open_and_what_is_planned_is_shown(script: ModuleType, repositor
     assert "| U3 | x |  | planned | planned | planned |  |" in page
 
 
+def test_a_row_is_built_on_a_backend_that_its_tests_are_played_on(script: ModuleType, repository: Path) -> None:
+    folder = repository / "tests" / "webrtc_p2p"
+    folder.mkdir()
+    (folder / "test_calls.py").write_text('import pytest\n\n@pytest.mark.parity("U1")\ndef test_it(): ...\n')
+    (repository / "contract" / "test_session.py").write_text(
+        'import pytest\n\n@pytest.mark.parity("U2")\ndef test_it(): ...\n'
+    )
+    assert "| U1 | client |  | built | built | planned |" in script.page()
+    assert "| U2 | identity |  | built | planned | planned |" in script.page()
+    (folder / "test_contract.py").write_text("")
+    assert "| U2 | identity |  | built | built | planned |" in script.page()
+
+
 def test_a_mark_of_an_unknown_row_is_an_error(script: ModuleType, repository: Path) -> None:
     (repository / "tests" / "test_it.py").write_text(ALL_MARKED.replace("U2", "U7"))
     with pytest.raises(ValueError, match="test_it: there is no row U7"):

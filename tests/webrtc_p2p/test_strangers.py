@@ -8,6 +8,7 @@ from utd_core.errors import ConnectFailed, DeadlineExceeded
 from utd_core.media.backend import ConnectOptions, JoinTicket
 from utd_core.media.events import DisconnectReason, ParticipantJoined, ParticipantLeft
 from utd_core.model.permission import Grant
+from utd_webrtc_p2p.line import REBUILD_INTERVAL
 from utd_webrtc_p2p.protocol import (
     Bye,
     Candidate,
@@ -33,7 +34,6 @@ from utd_webrtc_p2p.protocol import (
     Unpublished,
     Welcome,
 )
-from utd_webrtc_p2p.line import REBUILD_INTERVAL
 
 from .test_sdp import GOOD
 from .world import EVERYTHING, LISTENER, MICROPHONE, ROOM, becomes, stage

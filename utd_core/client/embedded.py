@@ -58,12 +58,7 @@ class EmbeddedLink:
         join = JoinTicket(ticket.url, ticket.token, ticket.expires_at)
         if not backend.capabilities.signalling:
             return await backend.connect(join, options)
-        signalling = await self._signalling(ticket)
-        try:
-            return await backend.connect(join, replace(options, signalling=signalling))
-        except BaseException:
-            await signalling.aclose()
-            raise
+        return await backend.connect(join, replace(options, signalling=await self._signalling(ticket)))
 
     async def aclose(self) -> None:
         self._closed = True

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .pump import Pump, PumpStatistics, SourceEnd, pump_track
     from .quality import VideoQuality
     from .signalling import (
+        Interruptible,
         LocalSignalling,
         Signalling,
         SignallingDesk,
@@ -89,6 +90,7 @@ _MODULES = {
     "pump": ("Pump", "PumpStatistics", "SourceEnd", "pump_track"),
     "quality": ("VideoQuality",),
     "signalling": (
+        "Interruptible",
         "LocalSignalling",
         "Signalling",
         "SignallingDesk",
@@ -126,6 +128,7 @@ __all__ = [
     "FrameCollector",
     "FrameReader",
     "FrameStream",
+    "Interruptible",
     "JoinTicket",
     "LatePolicy",
     "Level",

@@ -48,8 +48,8 @@ class ConnectOptions:
     """`adaptive_stream`: videos that this participant does not read are not sent to it. `dynacast`: layers of its own
     simulcast tracks that nobody receives are not made. `deadline`: seconds for the whole connect. `event_capacity`:
     events held for a slow reader, then the connection's event stream ends with `Closed`. `signalling`: the way to the
-    control half, for a backend without a server of its own; the connection closes it. None where the ticket's url is
-    enough."""
+    control half, for a backend without a server of its own; it is the backend's to close from then on, also where the
+    connect fails. None where the ticket's url is enough."""
 
     auto_subscribe: bool = True
     adaptive_stream: bool = True

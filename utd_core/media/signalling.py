@@ -15,7 +15,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..concurrency import BoundedQueue, Closeable, Overflow
 from ..errors import Closed
@@ -78,6 +78,17 @@ class SignallingDesk(Protocol):
         One of the others is called once at the end, unless the line was lost from here: `hang_up()` when the control
         half has said its last word, `lost()` when the way to it broke, and another line may be tried. Raises `Closed`.
         """
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """Signalling that faults can be tried on."""
+
+    def interrupt(self) -> None:
+        """Break the way, as a network does."""
+
+    def restore(self) -> None:
+        """Let the way be there again, over a new line."""
 
 
 class LocalSignalling(Signalling):

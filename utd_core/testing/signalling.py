@@ -76,6 +76,8 @@ class TcpSignalling(Signalling):
         self._incoming: BoundedQueue[Signal] = BoundedQueue(_CAPACITY, Overflow.CLOSE)
         self._scope = TaskScope("signalling")
         self._clock = SystemClock()
+        self._may_connect = asyncio.Event()
+        self._may_connect.set()
 
     @classmethod
     async def open(cls, port: int) -> Self:
@@ -84,8 +86,12 @@ class TcpSignalling(Signalling):
             signalling = cls(port, *await asyncio.open_connection(HOST, port))
         except OSError as error:
             raise ConnectFailed(f"no signalling server answers at {HOST}:{port}: {error}") from None
-        await signalling._scope.open()
-        signalling._scope.start(signalling._carry)
+        try:
+            await signalling._scope.open()
+            signalling._scope.start(signalling._carry)
+        except BaseException:
+            await signalling.aclose()
+            raise
         return signalling
 
     @property
@@ -103,12 +109,22 @@ class TcpSignalling(Signalling):
 
     async def aclose(self) -> None:
         self._incoming.close()
-        self._writer.close()
+        # It may be connecting again at this moment.
         await self._scope.aclose()
+        self._writer.close()
 
     def cut(self) -> None:
         """Break the connection, as a network does; it is made again."""
         self._writer.transport.abort()
+
+    def interrupt(self) -> None:
+        """Break the connection until `restore`."""
+        self._may_connect.clear()
+        self.cut()
+
+    def restore(self) -> None:
+        """Let it be made again."""
+        self._may_connect.set()
 
     async def _carry(self) -> None:
         while not self._incoming.closed:
@@ -121,6 +137,7 @@ class TcpSignalling(Signalling):
 
     async def _again(self) -> None:
         while not self._incoming.closed:
+            await self._may_connect.wait()
             with suppress(OSError):
                 self._reader, self._writer = await asyncio.open_connection(HOST, self._port)
                 self._incoming.put(SignallingRestored())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import anyio
+
 from utd_core.concurrency import Clock, SystemClock, TaskScope
 from utd_core.errors import Closed, InvalidInput
 from utd_core.media import arguments
@@ -44,10 +46,16 @@ class P2PBackend(MediaBackend):
 
     async def connect(self, ticket: JoinTicket, options: ConnectOptions | None = None) -> P2PConnection:
         options = ConnectOptions() if options is None else options
-        self.check_open()
-        arguments.check_connect(options)
-        await self.scope.open()
-        self.check_open()
+        try:
+            self.check_open()
+            arguments.check_connect(options)
+            await self.scope.open()
+            self.check_open()
+        except BaseException:
+            if options.signalling is not None:
+                with anyio.CancelScope(shield=True):
+                    await options.signalling.aclose()
+            raise
         connection = P2PConnection(
             _signalling(ticket, options), ticket.token, options, self.settings, self.clock, self.scope
         )

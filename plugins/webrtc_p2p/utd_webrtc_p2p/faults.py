@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from utd_core.errors import ErrorCode, InvalidInput, NotFound
 from utd_core.media.events import DisconnectReason
 from utd_core.media.faults import Fault
-from utd_core.media.signalling import LocalSignalling
+from utd_core.media.signalling import Interruptible
 
 if TYPE_CHECKING:
     from .backend import P2PBackend
@@ -33,7 +33,7 @@ async def produce(
     backend: P2PBackend, fault: Fault, room: str, identity: str | None, parameters: Mapping[str, Any]
 ) -> None:
     """Produce a fault. Raises `NotFound` for an unknown room or participant, `InvalidInput` for bad parameters."""
-    amount = _amount(fault, parameters)
+    amount = read_amount(fault, parameters)
     if identity is None:
         raise InvalidInput(f"fault {fault.value!r} happens to one participant; give its identity")
     if fault is Fault.CONNECT_SILENCE:
@@ -53,20 +53,22 @@ async def produce(
         stay.grant_failures += int(amount)
     else:
         for connection in backend.connections(room, identity):
-            _interrupt(backend, connection, amount, whole=fault is Fault.FULL_RECONNECT)
+            interrupt(backend, connection, amount, whole=fault is Fault.FULL_RECONNECT)
 
 
-def _interrupt(backend: P2PBackend, connection: P2PConnection, seconds: float, *, whole: bool) -> None:
+def interrupt(backend: P2PBackend, connection: P2PConnection, seconds: float, *, whole: bool) -> None:
+    """Break a connection's signalling for some time; `whole`: its media as well. Raises `InvalidInput`."""
     signalling = connection.signalling
-    if not isinstance(signalling, LocalSignalling):
-        raise InvalidInput("only signalling inside one process can be interrupted from here")
+    if not isinstance(signalling, Interruptible):
+        raise InvalidInput(f"{type(signalling).__name__} cannot be interrupted from here")
     signalling.interrupt()
     if whole:
         connection.native.break_off(seconds)
     backend.board.later(seconds, signalling.restore)
 
 
-def _amount(fault: Fault, given: Mapping[str, Any]) -> float:
+def read_amount(fault: Fault, given: Mapping[str, Any]) -> float:
+    """The one parameter of a fault, or its default. Raises `InvalidInput`."""
     takes, default = _PARAMETER.get(fault, ("", 0.0))
     if unknown := sorted(set(given) - {takes}):
         takes = takes or "no parameters"

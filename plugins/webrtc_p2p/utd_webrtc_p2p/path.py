@@ -146,7 +146,7 @@ class Path:
 
     def feed(self, source: TrackSource) -> SoundFeed | PictureFeed | None:
         """Where frames of a source go in; None while there is no way."""
-        return None if self._peer is None or not self._peer.is_up else self._peer.feeds[source]
+        return None if self._peer is None or not self._peer.takes_media else self._peer.feeds[source]
 
     async def figures(self) -> WireFigures:
         """What the network made of the tracks; nothing while there is no way."""

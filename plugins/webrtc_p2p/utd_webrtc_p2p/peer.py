@@ -34,6 +34,7 @@ from utd_core.model.permission import TrackSource
 from .capabilities import SOURCES
 from .decoders import DecoderThreads
 from .feeds import PictureFeed, SoundFeed
+from .jitter import shorten
 from .loopback import loopback
 from .protocol import Candidate, Description, Message, Pairing
 from .sdp import check_candidate, check_sdp
@@ -95,6 +96,11 @@ class Peer:
     def native(self) -> RTCPeerConnection | None:
         """aiortc's own object; None before and after."""
         return self._connection
+
+    @property
+    def takes_media(self) -> bool:
+        """Frames find their way: before it is up, for which the data channels have to be open too."""
+        return not self._over and self._connection is not None and self._connection.connectionState == "connected"
 
     async def run(self) -> None:
         """Negotiate, carry, and close. Returns after `stop()`, or when the way is lost, which the owner is told."""
@@ -174,6 +180,7 @@ class Peer:
                 # What a feed gives is Opus, so nothing else may be agreed on.
                 transceiver.setCodecPreferences(_OPUS)
         self._threads.adopt(connection.getReceivers())
+        shorten(connection.getReceivers())
         self._channel(connection.createDataChannel(RELIABLE, negotiated=True, id=0))
         self._channel(connection.createDataChannel(LOSSY, negotiated=True, id=1, ordered=False, maxRetransmits=0))
         connection.on("connectionstatechange", self._look)

@@ -156,14 +156,9 @@ class RemoteLink:
         signalling = self._signalling(media_channel(ticket.room_name))
         try:
             await signalling.open()
-            return await backend.connect(join, replace(options, signalling=signalling))
         except (Conflict, Forbidden, NotFound) as error:
-            await signalling.aclose()
             raise ConnectFailed(error.message, details={"reason": error.code}) from error
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await signalling.aclose()
-            raise
+        return await backend.connect(join, replace(options, signalling=signalling))
 
     def _signalling(self, channel: str) -> SocketSignalling:
         return SocketSignalling(self._events, channel, self._credentials.identity, self._retry, self.clock)

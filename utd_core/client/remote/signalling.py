@@ -56,14 +56,15 @@ class SocketSignalling(Signalling):
 
     async def open(self) -> None:
         """Open the first line. Raises what `Events.subscribe` raises."""
-        await self._scope.open()
+        subscription, desk = await self._events.subscribe_with_lines(self._channel)
         try:
-            subscription, desk = await self._events.subscribe_with_lines(self._channel)
+            await self._scope.open()
+            self._open_line(subscription, desk)
+            self._scope.start(self._carry, subscription)
         except BaseException:
+            self._events.unsubscribe(subscription)
             await self.aclose()
             raise
-        self._open_line(subscription, desk)
-        self._scope.start(self._carry, subscription)
 
     @property
     def incoming(self) -> BoundedQueue[Signal]:

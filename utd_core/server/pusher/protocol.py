@@ -214,7 +214,10 @@ def _signal(message: Mapping[str, Any]) -> Signal:
     text = None if said is None else json_text(said).encode()
     if text is not None and len(text) > MAX_SIGNAL_BYTES:
         raise TooLarge(f"a signalling message has at most {MAX_SIGNAL_BYTES} bytes, got {len(text)}")
-    return Signal(_string(message, "channel", MAX_CHANNEL), _string(data, "line", MAX_LINE), text, id)
+    line = _string(data, "line", MAX_LINE)
+    if not line:
+        raise InvalidInput(f"line must be a name of 1 to {MAX_LINE} characters, of your choice")
+    return Signal(_string(message, "channel", MAX_CHANNEL), line, text, id)
 
 
 def _id(message: Mapping[str, Any]) -> str | int | None:
