@@ -72,14 +72,15 @@ class Subscription:
         """Microseconds since the first frame of the track; None for one that is not later than the one before."""
         if decoded.pts is None or decoded.time_base is None:
             return None
-        at = float(decoded.pts * decoded.time_base)
         now = self._clock.monotonic()
         if not self._frames:
             self._began = now
         if self._origin is None:
             self._origin = (decoded.pts, now - self._began)
         first, offset = self._origin
-        stamp = round((offset + at - float(first * decoded.time_base)) * 1_000_000)
+        # Fractions are exact, and slow.
+        since = (decoded.pts - first) * decoded.time_base.numerator / decoded.time_base.denominator
+        stamp = round((offset + since) * 1_000_000)
         if stamp <= self._last_us:
             return None
         self._last_us = stamp
