@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 
+from utd_core.concurrency import Clock
 from utd_core.errors import PublishRefused
 from utd_core.media.backend import PublishOptions, TrackStatistics
 from utd_core.media.events import LocalTrackEnded, MediaEvent, TrackInfo, TrackMuted, TrackUnmuted
@@ -27,12 +28,18 @@ class Publishing(Publisher):
         way: Callable[[P2PLocalTrack], Way],
         check: Callable[[], None],
         is_broken: Callable[[], bool],
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._dialogue = dialogue
         self._way = way
         self._check = check
         self._is_broken = is_broken
         self._tracks: dict[str, P2PLocalTrack] = {}
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
 
     @property
     def is_broken(self) -> bool:
