@@ -122,6 +122,33 @@ class TestOfChannels:
         answer = await http.post(AUTH, content=body, headers=await bearer(room, "ann"))
         assert answer.status_code in (413, 422)
 
+    @pytest.mark.parametrize("channel", ["private-room.a\0", "private-room.\u202e", "private-user.", "private-call.\0"])
+    async def test_of_a_channel_that_nothing_can_have_asks_no_store(
+        self, room: World, http: httpx.AsyncClient, channel: str
+    ) -> None:
+        fields = {"socket_id": "1.2", "channel_name": channel}
+        assert (await http.post(AUTH, data=fields, headers=await bearer(room, "ann"))).status_code == 422
+
+    @pytest.mark.parametrize("good_until", ["9" * 400, "1e999", "true", "null", '"soon"', "{}"])
+    async def test_until_no_time_is_refused(self, room: World, http: httpx.AsyncClient, good_until: str) -> None:
+        data = f'{{"user_id":"ann","good_until":{good_until}}}'
+        fields = {"socket_id": "1.2", "channel_name": CHANNEL, "channel_data": data}
+        assert (await http.post(AUTH, json=fields, headers=SECRET)).status_code == 422
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            r'"channel_name":"private-room.\ud800","channel_data":"{\"user_id\":\"ann\"}"',
+            r'"channel_name":"private-team","channel_data":"\uDFFF"',
+            r'"channel_name":"presence-lobby","channel_data":"{\"user_id\":\"\ud800\"}"',
+        ],
+        ids=["name", "data", "user"],
+    )
+    async def test_with_half_a_character_is_refused(self, room: World, http: httpx.AsyncClient, fields: str) -> None:
+        for headers in (SECRET, await bearer(room, "ann")):
+            answer = await http.post(AUTH, content=f'{{"socket_id":"1.2",{fields}}}', headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_json")
+
 
 class TestOfUsers:
     async def test_signs_a_user_in(self, room: World, http: httpx.AsyncClient) -> None:
@@ -140,7 +167,7 @@ class TestOfUsers:
         client.say("pusher:signin", (await http.post(USER_AUTH, json=fields, headers=SECRET)).json())
         await client.hear("pusher:signin_success")
 
-    @pytest.mark.parametrize("data", [None, "", "{}", '{"id":7}', "x"])
+    @pytest.mark.parametrize("data", [None, "", "{}", '{"id":7}', "x", '{"id":"ann","good_until":%s}' % ("9" * 400)])
     async def test_asks_the_secret_who_it_is(self, world: World, http: httpx.AsyncClient, data: str | None) -> None:
         answer = await http.post(USER_AUTH, json={"socket_id": "1.2", "user_data": data}, headers=SECRET)
         assert answer.status_code == 422

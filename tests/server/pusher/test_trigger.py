@@ -141,7 +141,21 @@ class TestTrigger:
         assert set(answer.json()) >= {"message", "code"}
         await client.hear_nothing()
 
-    @pytest.mark.parametrize("body", [b"", b"x", b"[]", b"[" * 10_000, b'{"a":NaN}', b"\xff"])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"x",
+            b"[]",
+            b"[" * 10_000,
+            b'{"a":NaN}',
+            b"\xff",
+            rb'{"name":"x","channel":"news","data":"\ud800"}',
+            rb'{"name":"\uDFFF","channel":"news","data":""}',
+            rb'{"name":"x","channel":"news","data":{"a":["\ud800"]}}',
+        ],
+        ids=["empty", "x", "list", "deep", "nan", "latin", "half data", "half name", "half within"],
+    )
     async def test_of_what_is_no_json_is_refused(self, server: Server, body: bytes) -> None:
         assert (await server.ask("POST", "/apps/4711/events", body)).status_code == 400
 
