@@ -80,7 +80,7 @@ class Rates:
             who = f"{bucket.identity!r} gives" if bucket.identity else "the project's people give"
             raise RateLimited(
                 # Rounded up: never a wait of nothing, nor one that is a little too short.
-                f"{who} commands too fast; try again in {wait:.1f} s",
+                f"{who} commands too fast; try again in {ceil(wait * 10) / 10:.1f} s",
                 details={"retry_after": ceil(wait * 1e3) / 1e3},
             )
         return full_at
