@@ -14,9 +14,9 @@ from tests.postgres import PostgresServer, _private_server, postgres_server  # n
 from tests.store.test_faults import execute
 from utd_core import Engine
 from utd_core.server import Project
-from utd_core.store.base import Store
 from utd_core.store.file import FileStore
 from utd_core.store.postgres import PostgresStore
+from utd_core.store.sql_store import SqlStore
 
 PROJECT = Project("shop", "the-key-of-the-shop", ("a secret of the shop",))
 SECRET = {"X-App-Id": PROJECT.app_id, "X-App-Secret": PROJECT.secret}
@@ -27,7 +27,7 @@ Switch = Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
-async def shop(store: Store) -> AsyncIterator[httpx.AsyncClient]:
+async def shop(store: SqlStore) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody with the project's secret, at an engine on this store; there is a room."""
     async with store, Engine("mock", store=store, app_id=PROJECT.app_id) as engine, engine.asgi(PROJECT) as app:
         transport = httpx.ASGITransport(app)
