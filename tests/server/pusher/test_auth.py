@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from utd_core.model.commands import RemoveParticipant
+from utd_core.server.projects import ProjectLimits
 from utd_core.server.pusher import CloseCode
 
 from .world import CHANNEL, PROJECT, ROOM, World
@@ -116,6 +117,14 @@ class TestOfChannels:
             assert (await http.post(path, json=fields, headers=SECRET | {"x-app-secret": "no"})).status_code == 401
             assert (await http.post(path, json=fields, headers=key)).status_code == 403
             assert (await http.get(path, headers=SECRET)).status_code == 405
+
+    async def test_takes_from_the_rate_of_the_project(self, room: World, http: httpx.AsyncClient) -> None:
+        room.place.change(limits=ProjectLimits(commands_per_second=1.0, burst=2))
+        fields = {"socket_id": "1.2", "channel_name": CHANNEL}
+        headers = await bearer(room, "ann")
+        answers = [await http.post(path, json=fields, headers=headers) for path in (AUTH, USER_AUTH, AUTH)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert answers[-1].headers["retry-after"] == "1"
 
     @pytest.mark.parametrize("body", [b"", b"[]", b"x", b"{}", b"\xff", b"[" * 9_999, b"x" * 40_000])
     async def test_of_what_is_none_is_refused(self, room: World, http: httpx.AsyncClient, body: bytes) -> None:

@@ -61,7 +61,7 @@ class PusherMount:
         self._door = Door(host, self._settings, self._hub_of)
         rates = rates or Rates(AppSettings().max_buckets)
         self._trigger = TriggerApi(host, self._settings, self._questions, rates)
-        self._auth = AuthApi(host, self._settings)
+        self._auth = AuthApi(host, self._settings, rates)
 
     async def open(self) -> None:
         """Raises `Closed` after `aclose`, and `Unavailable` where the other nodes cannot be reached."""
