@@ -20,7 +20,7 @@ REFUSED = 77
 """The exit status where the machine allows no namespaces."""
 ADVICE = """\
 This machine allows no network namespaces ({error}), and the tests that partition a network need them. Either run them
-as root with CAP_SYS_ADMIN and CAP_NET_ADMIN (a container: --cap-add SYS_ADMIN --cap-add NET_ADMIN, and a seccomp profile
+as root with CAP_SYS_ADMIN and CAP_NET_ADMIN (a container: --cap-add SYS_ADMIN --cap-add NET_ADMIN, a seccomp profile
 that lets unshare and setns through), or allow unprivileged user namespaces:
   sysctl user.max_user_namespaces=1000
   sysctl kernel.unprivileged_userns_clone=1                 (Debian, where it exists)
