@@ -26,6 +26,8 @@ from .fleet import HEADERS, PROJECT
 
 PAUSE = 0.05
 """Seconds until somebody tries again who was not served."""
+BREATH = 0.02
+"""Seconds between two commands of a writer: nodes start and take over beside the load, on whatever machine this is."""
 TIMEOUT = 15.0
 RING = 5.0
 """Seconds that a call rings; there is no shorter time."""
@@ -93,6 +95,7 @@ class Writer(Insistent):
             answer = await self.ask("PUT", f"/rooms/{self.room}/metadata", body, f"{self.room}-{self.acknowledged}")
             assert answer.json() == self.acknowledged + 1
             self.acknowledged += 1
+            await asyncio.sleep(BREATH)
 
     async def read(self) -> dict[str, Any]:
         """The room as the nodes show it."""
