@@ -11,6 +11,7 @@ the block all come to rest, and are judged (`verdict.py`).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -18,10 +19,12 @@ from functools import partial
 from utd_core.testing.wait import eventually
 
 from .balancer import Balancer
-from .fleet import Fleet
+from .fleet import Fleet, Node
 from .load import RING, Caller, Follower, Insistent, Writer
 from .people import ROOM, Host, Listener, Person, Speaker
 from .verdict import Truth, judge_calls, judge_person, judge_writer
+
+log = logging.getLogger("tests.cluster")
 
 WRITERS, FOLLOWERS, CALLERS = 4, 3, 2
 SPEAKERS, LISTENERS = 4, 3
@@ -51,15 +54,15 @@ class Crowd:
         """Times that somebody was told of a hole."""
         return sum(follower.gaps for follower in self.followers) + sum(person.gaps for person in self.people)
 
-    @property
-    def all_ready(self) -> bool:
-        """Whether every node that runs says that it is ready."""
-        return self.balancer.said == dict.fromkeys(self._fleet.addresses, 200)
-
-    @property
-    def none_ready(self) -> bool:
-        """Whether every node that runs says that it is not."""
-        return self.balancer.said == dict.fromkeys(self._fleet.addresses, 503)
+    async def see_ready(self, is_ready: bool, *nodes: Node) -> None:
+        """Wait until the balancer has been told so by these nodes, or by all that run."""
+        of = [node.url for node in nodes] or self._fleet.addresses
+        wanted = dict.fromkeys(of, 200 if is_ready else 503)
+        await eventually(
+            lambda: wanted.items() <= self.balancer.said.items(),
+            PATIENCE,
+            what=f"that {len(of)} nodes are {'ready' if is_ready else 'not ready'}",
+        )
 
     async def goes_on(self, when: str, commands: int = 10) -> None:
         """Everybody is served again: each of them some times more."""
@@ -73,7 +76,7 @@ class Crowd:
     async def come(self) -> None:
         """Have everybody begin."""
         await asyncio.gather(*(writer.make_room() for writer in self.writers))
-        await eventually(lambda: self.all_ready, PATIENCE, what="that nodes are ready")
+        await self.see_ready(True)
         host, *others = self.people
         await host.enter()
         await asyncio.gather(*(person.enter() for person in others))
@@ -96,6 +99,12 @@ class Crowd:
             for person in self.people:
                 person.hear()
                 await judge_person(person, truth)
+        log.info(
+            "%d commands and %d calls were acknowledged, %d times somebody was told of a hole",
+            sum(self._served()),
+            sum(len(caller.acknowledged) for caller in self.callers),
+            self.gaps,
+        )
 
     def _served(self) -> list[int]:
         return [

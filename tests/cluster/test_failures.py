@@ -15,9 +15,8 @@ import pytest
 
 from tests.postgres import PostgresServer
 from tests.redis import RedisServer
-from utd_core.testing.wait import eventually
 
-from .crowd import PATIENCE, crowd_on
+from .crowd import crowd_on
 from .fleet import Fleet
 from .studio import Studio
 
@@ -33,16 +32,12 @@ async def fleet(tmp_path: Path, postgres_server: PostgresServer, redis_server: R
             yield fleet
 
 
-async def test_the_holder_is_killed(fleet: Fleet) -> None:
-    async with crowd_on(fleet) as crowd:
-        await fleet.holder().kill()
-        await crowd.goes_on("after the holder was killed")
-
-
-async def test_another_node_is_killed(fleet: Fleet) -> None:
+async def test_nodes_are_killed_until_one_is_left(fleet: Fleet) -> None:
     async with crowd_on(fleet) as crowd:
         await fleet.another().kill()
         await crowd.goes_on("after a node was killed")
+        await fleet.holder().kill()
+        await crowd.goes_on("after the holder was killed")
 
 
 async def test_the_holder_oversleeps_and_wakes_up_when_another_one_has_taken_over(fleet: Fleet) -> None:
@@ -58,20 +53,20 @@ async def test_the_holder_oversleeps_and_wakes_up_when_another_one_has_taken_ove
 async def test_redis_is_killed_and_started_again(fleet: Fleet) -> None:
     async with crowd_on(fleet) as crowd:
         await asyncio.to_thread(fleet.redis.stop)
-        await eventually(lambda: crowd.none_ready, PATIENCE, what="that nodes are not ready without Redis")
+        await crowd.see_ready(False)
         await asyncio.to_thread(fleet.redis.start)
-        await eventually(lambda: crowd.all_ready, PATIENCE, what="that nodes come back by themselves")
+        await crowd.see_ready(True)
         await crowd.goes_on("after Redis was restarted")
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["cut_off", "crashed"])
-async def test_postgresql_is_restarted(fleet: Fleet, how: signal.Signals) -> None:
+async def test_postgresql_is_restarted_and_then_crashes(fleet: Fleet) -> None:
     async with crowd_on(fleet) as crowd:
-        await asyncio.to_thread(fleet.postgres.stop, how)
-        await eventually(lambda: crowd.none_ready, PATIENCE, what="that nodes are not ready without a store")
-        await asyncio.to_thread(fleet.postgres.start)
-        await eventually(lambda: crowd.all_ready, PATIENCE, what="that nodes come back by themselves")
-        await crowd.goes_on("after PostgreSQL was restarted")
+        for how in (signal.SIGINT, signal.SIGQUIT):
+            await asyncio.to_thread(fleet.postgres.stop, how)
+            await crowd.see_ready(False)
+            await asyncio.to_thread(fleet.postgres.start)
+            await crowd.see_ready(True)
+            await crowd.goes_on(f"after PostgreSQL ended by {how.name}")
 
 
 async def test_nodes_are_replaced_one_after_the_other(fleet: Fleet) -> None:

@@ -20,9 +20,8 @@ import pytest
 
 from tests.postgres import PostgresServer
 from tests.redis import RedisServer
-from utd_core.testing.wait import eventually
 
-from .crowd import PATIENCE, crowd_on
+from .crowd import crowd_on
 from .fleet import Fleet, Site
 from .network import Cable, Host
 from .studio import Studio
@@ -105,7 +104,7 @@ async def test_the_holder_is_cut_off_from_everything(fleet: Fleet, cables: Cable
         for cable in cables.of(fleet.nodes.index(holder)):
             cable.plug()
         holder.serves = True
-        await eventually(lambda: crowd.all_ready, PATIENCE, what="that it comes back by itself")
+        await crowd.see_ready(True)
         await crowd.goes_on("after it came back")
 
 
@@ -118,27 +117,26 @@ async def test_the_holder_is_cut_off_from_postgresql_and_redis_and_its_clients_s
         _, *behind = cables.of(fleet.nodes.index(holder))
         for cable in behind:
             cable.pull()
-        await eventually(lambda: crowd.balancer.said[holder.url] == 503, PATIENCE, what="that it is not ready")
+        await crowd.see_ready(False, holder)
         await crowd.goes_on("by another holder")
         assert fleet.holder() is not holder
         for cable in behind:
             cable.plug()
-        await eventually(lambda: crowd.all_ready, PATIENCE, what="that it comes back by itself")
+        await crowd.see_ready(True)
         holder.serves = True
         await crowd.goes_on("after it came back")
 
 
-@pytest.mark.parametrize("which", ["holder", "another"])
-async def test_a_node_is_cut_off_from_redis_only(fleet: Fleet, cables: Cables, which: str) -> None:
+async def test_nodes_are_cut_off_from_redis_only(fleet: Fleet, cables: Cables) -> None:
     async with crowd_on(fleet) as crowd:
-        node = fleet.holder() if which == "holder" else fleet.another()
-        number = fleet.nodes.index(node)
-        cables.to_redis[number].pull()
-        await eventually(lambda: crowd.balancer.said[node.url] == 503, PATIENCE, what="that it is not ready")
-        if which == "another":
-            node.serves = False
-            await crowd.goes_on("by the others")
-        cables.to_redis[number].plug()
-        await eventually(lambda: crowd.all_ready, PATIENCE, what="that it comes back by itself")
-        node.serves = True
-        await crowd.goes_on("after it came back")
+        for node in (fleet.another(), fleet.holder()):
+            cable = cables.to_redis[fleet.nodes.index(node)]
+            cable.pull()
+            await crowd.see_ready(False, node)
+            if node is not fleet.holder():
+                node.serves = False
+                await crowd.goes_on("by the others")
+            cable.plug()
+            await crowd.see_ready(True)
+            node.serves = True
+            await crowd.goes_on("after it came back")
