@@ -140,3 +140,8 @@ async def test_nodes_are_cut_off_from_redis_only(fleet: Fleet, cables: Cables) -
             await crowd.see_ready(True)
             node.serves = True
             await crowd.goes_on("after it came back")
+        holder = fleet.holder()
+        cables.to_redis[fleet.nodes.index(holder)].pull()
+        await crowd.see_ready(False, holder)
+        assert await holder.end() == 0, "it gives its projects back without Redis, too"
+        await crowd.goes_on("by one of the others")
