@@ -87,12 +87,12 @@ async def judge_calls(caller: Caller, truth: Truth) -> None:
 
 async def judge_person(person: Person, truth: Truth) -> None:
     events = await truth.events(room_channel(ROOM))
-    _judge_deeds(person, events)
-    _judge_hearing(person, events)
+    judge_deeds(person, events)
+    judge_hearing(person, events)
     assert person.mirrored == await truth.room(ROOM), f"{person.identity} has another room than the store"
 
 
-def _judge_deeds(person: Person, events: Sequence[Event]) -> None:
+def judge_deeds(person: Person, events: Sequence[Event]) -> None:
     if isinstance(person, Host):
         shown: list[object] = [each.metadata["n"] for each in events if isinstance(each, MetadataChanged)]
     elif isinstance(person, Speaker):
@@ -110,7 +110,7 @@ def _judge_deeds(person: Person, events: Sequence[Event]) -> None:
     assert not counted - at_most, f"{person.identity}: applied twice, or never asked for"
 
 
-def _judge_hearing(person: Person, events: Sequence[Event]) -> None:
+def judge_hearing(person: Person, events: Sequence[Event]) -> None:
     """What it heard is what happened, from when it joined on; but for holes that it was told of."""
     at = person.joined_at
     for number, run in enumerate(person.runs):
