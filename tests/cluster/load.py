@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -37,7 +38,7 @@ _AGAIN = (httpx.HTTPError, OSError, WebSocketException, InvalidHandshake, Timeou
 Urls = Callable[[], list[str]]
 
 
-class Insistent:
+class Insistent(ABC):
     """Asks one node after the other, until it is answered. `troubles`: attempts that were not."""
 
     def __init__(self, number: int, urls: Urls) -> None:
@@ -64,9 +65,9 @@ class Insistent:
                 self.troubles.append(f"{url}: {answer.json()['code']}")
             await asyncio.sleep(PAUSE)
 
+    @abstractmethod
     async def run(self, going: asyncio.Event) -> None:
         """Give one command after the other, as long as `going` is set."""
-        raise NotImplementedError
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -89,7 +90,6 @@ class Writer(Insistent):
         await self.ask("POST", "/token", body, f"{self.room}-made")
 
     async def run(self, going: asyncio.Event) -> None:
-        """Give one command after the other, as long as `going` is set."""
         while going.is_set():
             body = {"metadata": {"n": self.acknowledged + 1}, "revision": self.acknowledged}
             answer = await self.ask("PUT", f"/rooms/{self.room}/metadata", body, f"{self.room}-{self.acknowledged}")

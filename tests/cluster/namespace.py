@@ -16,8 +16,6 @@ from pathlib import Path
 
 from .network import Interface, call
 
-REFUSED = 77
-"""The exit status where the machine allows no namespaces."""
 ADVICE = """\
 This machine allows no network namespaces ({error}), and the tests that partition a network need them. Either run them
 as root with CAP_SYS_ADMIN and CAP_NET_ADMIN (a container: --cap-add SYS_ADMIN --cap-add NET_ADMIN, a seccomp profile
