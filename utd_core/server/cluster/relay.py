@@ -10,13 +10,13 @@ from secrets import token_hex
 from typing import Any, TypeVar
 
 from ...broker import Recover, Subscription
-from ...concurrency import Clock, TaskScope, within
+from ...concurrency import BoundedQueue, Clock, TaskScope, within
 from ...engine.identity.tokens import UserTokens
 from ...engine.subscriptions import Admission
 from ...errors import Closed, DeadlineExceeded, StoreFailed, Unavailable, UTDStreamException
 from ...model.command import THE_SERVER, Actor, Command
 from ...model.commands import CreateSession
-from ...store.base import Head
+from ...store.base import Envelope, Head, Store
 from .near import NearEngine
 from .settings import ClusterSettings
 from .way import Lost, OnLost, Way
@@ -42,11 +42,17 @@ class Relay:
       key, one of their own where the caller gave none. A command that had no key and was under way on this node is
       `Closed`: nobody knows whether it was done.
     - Admissions last: the next holder is asked for them again, and whom it refuses is told so. Subscriptions do not:
-      they are closed, and whoever reads them goes on from the last place with another one.
+      they are closed, and whoever reads them goes on from the last place with another one. That place may be one that
+      this node has not heard of yet, where it was reached by another node: it is waited for.
+
+    `store`: the project's, to read from.
     """
 
-    def __init__(self, app_id: str, seek: Seek, *, tokens: UserTokens, clock: Clock, settings: ClusterSettings) -> None:
+    def __init__(
+        self, app_id: str, seek: Seek, *, store: Store, tokens: UserTokens, clock: Clock, settings: ClusterSettings
+    ) -> None:
         self.app_id = app_id
+        self._store = store
         self.clock = clock
         self._seek = seek
         self._tokens = tokens
@@ -104,13 +110,36 @@ class Relay:
     async def subscribe(
         self, channel: str, *, actor: Actor = THE_SERVER, recover: Recover | None = None, capacity: int = 1_000
     ) -> Subscription:
-        def subscribe(way: Way) -> Awaitable[Subscription]:
-            return way.subscribe(channel, actor=actor, recover=recover, capacity=capacity)
+        async def subscribe(way: Way) -> Subscription:
+            subscription = await way.subscribe(channel, actor=actor, recover=recover, capacity=capacity)
+            if recover is not None and not subscription.recovered:
+                await self._reach(way, subscription, recover)
+            return subscription
 
         # Whoever followed already is better off waiting than starting anew.
         follows = recover is not None
         patience = self._settings.follow_patience if follows else self._settings.patience
         return await self._by_any_way(subscribe, self._until(patience), insist=follows)
+
+    async def _reach(self, way: Way, subscription: Subscription, place: Recover) -> None:
+        """Somebody may have heard, by another node, what has not come by this way yet: the store knows. Then that is
+        waited for, and left out. Raises `Lost` where it does not come, and `StoreFailed`."""
+        ahead = place.offset - subscription.head.offset
+        if place.epoch != subscription.head.epoch or ahead <= 0:
+            return
+        try:
+            committed = await self._store.head(subscription.channel)
+            if committed.epoch != place.epoch or committed.offset < place.offset:
+                return
+            coming = _take(subscription.events, ahead)
+            await within(self.clock, self._settings.silence, coming, f"event {place.offset} does not come")
+        except (Closed, DeadlineExceeded) as error:
+            way.unsubscribe(subscription)
+            raise Lost(error.message) from error
+        except BaseException:
+            way.unsubscribe(subscription)
+            raise
+        subscription.head, subscription.recovered = Head(place.epoch, place.offset), True
 
     def unsubscribe(self, subscription: Subscription) -> None:
         if self._way is not None:
@@ -294,6 +323,11 @@ class Relay:
             f"the node that works for project {self.app_id!r} cannot be asked at the moment ({why}); try again, with "
             "the same idempotency key"
         )
+
+
+async def _take(events: BoundedQueue[Envelope], count: int) -> None:
+    for _ in range(count):
+        await events.get()
 
 
 class _Held:
