@@ -5,6 +5,8 @@ connections as there are file descriptors. Here
 
 - a request's head has `head_timeout` seconds and 64 KiB;
 - an answer that nobody reads is cut off after `write_timeout` seconds;
+- what is no HTTP is answered like any other mistake, in JSON, and ends a connection whose last request is under way;
+- what is left of a body that was refused is thrown away for `head_timeout` seconds, so that its client sees the answer;
 - one address holds `connections_per_address` connections; those of trusted proxies are not counted, as they bring many
   people's, which the application counts by itself.
 
@@ -26,11 +28,18 @@ from .proxies import TrustedProxies
 MOST_HEAD = 65_536
 """Bytes of a request's line and headers."""
 
-_TOO_MANY = (
+_Refusal = tuple[bytes, bytes]
+"""Status line and body."""
+
+_NO_HTTP: _Refusal = (
+    b"400 Bad Request",
+    b'{"message":"this is no HTTP request; look at what you send","code":"invalid_input"}',
+)
+_TOO_MANY: _Refusal = (
     b"429 Too Many Requests",
     b'{"message":"your address has as many connections as it may","code":"rate_limited"}',
 )
-_TOO_LONG = (
+_TOO_LONG: _Refusal = (
     b"431 Request Header Fields Too Large",
     b'{"message":"the head of the request is too long","code":"too_large"}',
 )
@@ -99,6 +108,9 @@ class HttpConnection(HttpToolsProtocol):
         if self.transport.is_closing():
             self._cut_unless_read()
 
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(*_NO_HTTP)
+
     def handle_websocket_upgrade(self) -> None:
         self._has_left = True
         self._let_go()
@@ -144,14 +156,18 @@ class HttpConnection(HttpToolsProtocol):
 
     def _refuse(self, status: bytes, body: bytes) -> None:
         """Answer without having read the request, and close."""
+        is_this_one = (
+            not self._in_head and not self._is_idle and self.cycle.more_body and not self.cycle.response_started
+        )
         self._in_head = False
         self._stop_waiting()
-        if not self._is_idle:
+        if not (self._is_idle or is_this_one):
             # Another request of this connection is being answered; nothing may stand in the middle of that.
             self.transport.abort()
             return
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % (status, len(body))
-        self.transport.write(head + b"retry-after: 1\r\nconnection: close\r\n\r\n" + body)
+        again = b"retry-after: 1\r\n" if status.startswith(b"429") else b""
+        self.transport.write(head + again + b"connection: close\r\n\r\n" + body)
         self.transport.close()
         self._cut_unless_read()
 
