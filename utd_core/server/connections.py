@@ -52,6 +52,8 @@ class HttpConnection(HttpToolsProtocol):
     head_timeout: ClassVar[float] = _DEFAULT.head_timeout
     write_timeout: ClassVar[float] = _DEFAULT.write_timeout
     per_address: ClassVar[int | None] = None
+    draining: ClassVar[bool] = False
+    """Whether each answer ends its connection, so that clients and load balancers take their next request elsewhere."""
     proxies: ClassVar[TrustedProxies] = TrustedProxies()
     addresses: ClassVar[Counter[str]] = Counter()
     """Connections that are open, by the address they come from; only kept where there is a limit."""
@@ -102,6 +104,8 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
+        if self.draining:
+            self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

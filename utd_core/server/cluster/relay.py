@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ...broker import Recover, Subscription
 from ...concurrency import Clock, TaskScope, within
+from ...concurrency.shared import begin
 from ...engine.identity.tokens import UserTokens
 from ...engine.subscriptions import Admission
 from ...errors import Closed, DeadlineExceeded, StoreFailed, Unavailable, UTDStreamException
@@ -158,8 +159,8 @@ class Relay:
             for held in waiting:
                 await self._readmit_one(held, way)
             return
-        for begin in range(0, len(waiting), _READMITTED_AT_ONCE):
-            some = waiting[begin : begin + _READMITTED_AT_ONCE]
+        for first in range(0, len(waiting), _READMITTED_AT_ONCE):
+            some = waiting[first : first + _READMITTED_AT_ONCE]
             await asyncio.gather(*(self._readmit_one(held, way) for held in some))
 
     async def _readmit_one(self, held: _Held, way: Way) -> None:
@@ -220,14 +221,12 @@ class Relay:
     def _seeking(self) -> asyncio.Future[None]:
         """The search that goes on, begun now where there is none."""
         if self._search is None:
-            search = asyncio.get_running_loop().create_future()
-            self._scope.start(self._look, search, name="search")
-            self._search = search
+            self._search = begin(self._scope, self._look, name="search")
         return self._search
 
-    async def _look(self, search: asyncio.Future[None]) -> None:
-        """Look once, a while after the last time."""
-        failed: Exception = Closed("the server is closing")
+    async def _look(self) -> None:
+        """Look once, a while after the last time. Raises as `Seek` does."""
+        is_lost = False
         try:
             await self.clock.sleep(self._next_search_at - self.clock.monotonic())
             if self._way is not None:
@@ -244,21 +243,20 @@ class Relay:
                 self._lost_ways.add(way)
                 raise
             self._way = way
-        except (Lost, UTDStreamException) as error:
-            failed = error
-        except Exception as error:
+        except Lost:
+            is_lost = True
+            raise
+        except UTDStreamException:
+            raise
+        except Exception:
             log.exception("project %s cannot be opened", self.app_id)
-            failed = error
+            raise
         finally:
             self._search = None
-            if isinstance(failed, Lost) or self._held:
+            if is_lost or self._held:
                 # There is, or may be, somebody who asks again at once.
                 self._next_search_at = self.clock.monotonic() + self._settings.retry
-            if self._way is not None:
-                search.set_result(None)
-            else:
-                search.set_exception(failed)
-                search.exception()  # seen, whether anybody waits for it or not
+            if self._way is None:
                 self._look_after()
 
     def _lose(self, way: Way) -> None:
