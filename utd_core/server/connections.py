@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .app_settings import AppSettings
 from .proxies import TrustedProxies
+from .sites import site_of
 
 MOST_HEAD = 65_536
 """Bytes of a request's line and headers."""
@@ -56,7 +57,7 @@ class HttpConnection(HttpToolsProtocol):
     """Whether each answer ends its connection, so that clients and load balancers take their next request elsewhere."""
     proxies: ClassVar[TrustedProxies] = TrustedProxies()
     addresses: ClassVar[Counter[str]] = Counter()
-    """Connections that are open, by the address they come from; only kept where there is a limit."""
+    """Connections that are open, by the site they come from; only kept where there is a limit."""
 
     _waiting: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
@@ -69,11 +70,12 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
         if self.per_address is not None and address and not self.proxies.trusts(address):
-            if self.addresses[address] >= self.per_address:
+            site = site_of(address)
+            if self.addresses[site] >= self.per_address:
                 self._refuse(*_TOO_MANY)
                 return
-            self._address = address
-            self.addresses[address] += 1
+            self._address = site
+            self.addresses[site] += 1
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

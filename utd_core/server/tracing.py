@@ -5,7 +5,7 @@ Needs the extra `otel`, which nothing loads where no trace is asked for.
 | span | within | says |
 |---|---|---|
 | `POST /rooms/{room}/go-live` | whatever the caller's `traceparent` names | route, status, request id |
-| `command go_live` | its request, or the code that called `Engine.execute` | project, and how it was refused |
+| `command go_live` | its request, or the code that called `Engine.execute`; nothing, where another node asks for it | project, and how it was refused |
 | `commit` | nothing: it is for many; links to the commands that it made durable | how many |
 | `media apply_grant` | the command that waits for it, or nothing | how it failed |
 
