@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import anyio
 
 from ..concurrency import BoundedQueue, Clock, Closeable, Overflow, TaskScope
-from ..errors import EXCEPTION_OF, Closed, ErrorCode, Unavailable, UTDStreamException
+from ..errors import Closed, Unavailable, UTDStreamException, exception_of
 from .audience import Listener
 from .base import MessageBus
 
@@ -156,12 +156,6 @@ def _write_error(error: UTDStreamException) -> bytes:
 def _read_error(payload: bytes) -> UTDStreamException:
     told = json.loads(payload)
     try:
-        message, status, code, details = (told[name] for name in ("message", "status", "code", "details"))
+        return exception_of(told["status"], told["code"], told["message"], told["details"])
     except (KeyError, TypeError):
         raise ValueError("no error") from None
-    try:
-        kind = EXCEPTION_OF[ErrorCode(code)]
-    except ValueError:
-        # The other node is of another version.
-        kind = UTDStreamException
-    return kind(message, status, code, details=details)
