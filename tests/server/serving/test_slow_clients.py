@@ -290,12 +290,6 @@ class TestNoHttp:
             client.say(f"GET /health HTTP/1.1\r\n{HOST}\r\nFOO /health HTTP/1.1\r\n\r\n")
             assert b" 400 " not in await client.rest()
 
-    async def test_behind_a_request_is_not_taken_for_its_answer(self) -> None:
-        async with live() as server, connected(server) as client:
-            client.say(f"GET /api/v1/rooms HTTP/1.1\r\n{HOST}{SECRET}\r\na line that is none\r\n\r\n")
-            assert b" 400 " not in await client.rest()
-            assert await is_served(server) == 200
-
 
 class TestTooMany:
     async def test_connections_of_one_address_are_refused_until_one_of_them_ends(self) -> None:
