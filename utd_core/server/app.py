@@ -27,6 +27,7 @@ from .paths import path_of
 from .patience import PatientReceive
 from .projects import Host
 from .proxies import TrustedProxies
+from .sites import site_of
 
 log = logging.getLogger("utd_core.server")
 
@@ -116,15 +117,16 @@ class App(Closeable):
         exchange = begin(scope)
         token = REQUEST_ID.set(exchange.request_id)
         noted = _noted(exchange, send, self._cors.marks(scope))
-        self._under_way[exchange.client] += 1
+        site = site_of(exchange.client)
+        self._under_way[site] += 1
         try:
             response = await self._answer(exchange, scope, PatientReceive(receive, self._body_timeout), noted)
             if response is not None:
                 await response(scope, receive, noted)
         finally:
-            self._under_way[exchange.client] -= 1
-            if not self._under_way[exchange.client]:
-                del self._under_way[exchange.client]
+            self._under_way[site] -= 1
+            if not self._under_way[site]:
+                del self._under_way[site]
             exchange.seconds = perf_counter() - began
             for observe in self._observers:
                 observe(exchange)
@@ -160,7 +162,7 @@ class App(Closeable):
     def _check_address(self, address: str) -> None:
         """Raise `RateLimited` where one address has more requests under way than it may."""
         most = self._most_at_once
-        if most is not None and address and self._under_way[address] > most:
+        if most is not None and address and self._under_way[site_of(address)] > most:
             raise RateLimited(
                 f"your address has {most} requests under way, as many as it may; wait for their answers",
                 details={"retry_after": 1},

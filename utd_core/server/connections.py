@@ -6,6 +6,7 @@ connections as there are file descriptors. Here
 - a request's head has `head_timeout` seconds and 64 KiB;
 - what is no HTTP is refused in the one format that the server's errors have;
 - an answer that nobody reads is cut off after `write_timeout` seconds;
+- what is left of a body that was refused is thrown away for `head_timeout` seconds, so that its client sees the answer;
 - one address holds `connections_per_address` connections; those of trusted proxies are not counted, as they bring many
   people's, which the application counts by itself.
 
@@ -23,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .app_settings import AppSettings
 from .proxies import TrustedProxies
+from .sites import site_of
 
 MOST_HEAD = 65_536
 """Bytes of a request's line and headers."""
@@ -55,9 +57,11 @@ class HttpConnection(HttpToolsProtocol):
     head_timeout: ClassVar[float] = _DEFAULT.head_timeout
     write_timeout: ClassVar[float] = _DEFAULT.write_timeout
     per_address: ClassVar[int | None] = None
+    draining: ClassVar[bool] = False
+    """Whether each answer ends its connection, so that clients and load balancers take their next request elsewhere."""
     proxies: ClassVar[TrustedProxies] = TrustedProxies()
     addresses: ClassVar[Counter[str]] = Counter()
-    """Connections that are open, by the address they come from; only kept where there is a limit."""
+    """Connections that are open, by the site they come from; only kept where there is a limit."""
 
     _waiting: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
@@ -73,11 +77,12 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
         if self.per_address is not None and address and not self.proxies.trusts(address):
-            if self.addresses[address] >= self.per_address:
+            site = site_of(address)
+            if self.addresses[site] >= self.per_address:
                 self._refuse(*_TOO_MANY)
                 return
-            self._address = address
-            self.addresses[address] += 1
+            self._address = site
+            self.addresses[site] += 1
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -113,6 +118,8 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
+        if self.draining:
+            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(*(_TOO_LONG if self._is_too_long else _NO_REQUEST))

@@ -2,7 +2,7 @@
 
 SIGTERM or SIGINT drains it:
 
-1. `/ready` says no, for `drain_delay` seconds in which load balancers find out;
+1. `/ready` says no, for `drain_delay` seconds in which load balancers find out; each answer ends its connection;
 2. every socket is told to come back at once (4200), which brings it to another node;
 3. nobody is taken in any more, and requests under way are answered;
 4. the engine commits what it has decided, webhooks that are due are delivered, and everything is closed; the exit
@@ -58,6 +58,7 @@ async def serve(node: Node, bound: socket.socket, settings: ServerSettings, *, s
 async def _end(stop: asyncio.Event, server: _Server, node: Node, settings: ServerSettings) -> None:
     await stop.wait()
     log.info("ending: no new work is taken, what is under way is finished")
+    server.connections.draining = True
     await node.drain()
     # Requests get what the deadline leaves them: webhooks and the closing of the node take a while, too.
     afterwards = 1 + (settings.webhooks.flush_timeout if node.host.has_webhooks else 0)
@@ -69,6 +70,7 @@ class _Server(uvicorn.Server):
     """uvicorn's, but we say when it ends."""
 
     def __init__(self, node: Node, settings: AppSettings, started: Callable[[], None]) -> None:
+        self.connections = limited(settings)
         super().__init__(
             uvicorn.Config(
                 node.app,
@@ -79,7 +81,7 @@ class _Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
-                **{**UVICORN_OPTIONS, "http": limited(settings)},
+                **{**UVICORN_OPTIONS, "http": self.connections},
             )
         )
         self._on_start = started

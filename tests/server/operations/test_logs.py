@@ -75,6 +75,15 @@ def test_a_terminal_gets_plain_lines() -> None:
 
 
 @pytest.mark.parametrize("kind", ["json", "text"])
+def test_what_somebody_sent_forges_no_line_and_commands_no_terminal(kind: LogFormat) -> None:
+    with written(kind) as lines:
+        log.info("refused: %s", "x\r\n12:00:00.000 ERROR   all is lost\x1b[2J")
+    (line,) = lines
+    assert line.isprintable()
+    assert "all is lost" in line
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
 def test_a_record_has_the_id_of_the_request_that_it_was_made_for(kind: LogFormat) -> None:
     with written(kind) as lines:
         token = REQUEST_ID.set("request-7")

@@ -216,14 +216,15 @@ class TestTooMuch:
                 await client.reader.readexactly(int(head.lower().partition("content-length: ")[2].partition("\r\n")[0]))
 
     async def test_a_body_that_is_too_long_is_answered_413_before_any_of_it_came(self) -> None:
-        async with live() as server, connected(server) as client:
+        async with live(head_timeout=SOON) as server, connected(server) as client:
             client.say(f"{POST}Content-Length: 100000000\r\n\r\n")
             said = await client.rest()
             assert said.startswith(b"HTTP/1.1 413 ")
             assert error_of(said)["code"] == "too_large"
 
     async def test_a_body_of_unknown_length_is_answered_413_once_it_is_too_long(self) -> None:
-        async with live(max_body=10_000) as server, connected(server) as client:
+        # Whoever goes on afterwards is heard for as long as a head may take, so that the answer arrives.
+        async with live(max_body=10_000, head_timeout=2) as server, connected(server) as client:
             client.say(f"{POST}Transfer-Encoding: chunked\r\n\r\n")
             sent = 0
 
@@ -234,6 +235,16 @@ class TestTooMuch:
 
             assert (await client.dribble(more)).startswith(b"HTTP/1.1 413 ")
             assert sent < 100_000
+
+    async def test_whoever_sends_all_of_it_before_looking_at_the_answer_is_answered_413_and_not_reset(self) -> None:
+        url = "/api/v1/rooms"
+        headers = {**dict(line.split(": ") for line in SECRET.splitlines()), "Content-Type": "application/json"}
+        async with live() as server, httpx.AsyncClient(trust_env=False) as http:
+            for _ in range(3):
+                answer = await http.post(
+                    f"http://127.0.0.1:{server.port}{url}", headers=headers, content=bytes(2 * 10**7)
+                )
+                assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
 class TestNoHttp:
