@@ -5,6 +5,9 @@
 - A project's engine is opened when it is first asked for, or when one of its deadlines falls due, or an event that its
   webhooks have not taken yet, by whichever node that happens to. It sees the rows and the media rooms of its project,
   and no others.
+- Where `idle` is given, an engine that nobody needs for so many seconds is closed: nobody is in a room or call of it,
+  follows anything, or asks for anything, and no deadline is near. Its project costs next to nothing then, and any node
+  may open it again.
 - What another process changes (`utd project suspend`, a new secret) is noticed within `interval` seconds; a project
   that was just made, at its first request.
 - A project that is deleted has its engine closed. The media rooms of one that is suspended or deleted are emptied;
@@ -17,6 +20,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import Any, Self
 
@@ -85,6 +89,7 @@ class Hosting(Closeable):
         interval: float = INTERVAL,
         bus: MessageBus | None = None,
         cluster: ClusterSettings | None = None,
+        idle: float | None = None,
     ) -> None:
         self._directory = directory
         self._store = store
@@ -95,6 +100,7 @@ class Hosting(Closeable):
         self._clock = clock or SystemClock()
         self._instrument = instrument
         self._interval = interval
+        self._idle = idle
         self._own_bus: MessageBus | None = None
         if bus is None:
             bus = self._own_bus = LocalMessages()
@@ -140,6 +146,8 @@ class Hosting(Closeable):
         self._scope.start(self._every_interval, self._look, name="changes")
         self._scope.start(self._every_interval, self._wake_those_due, name="deadlines")
         self._scope.start(self._every_interval, self._silence.keep, name="silence")
+        if self._idle is not None:
+            self._scope.start(self._every_interval, partial(self._rest, self._idle), name="rest")
 
     async def aclose(self) -> None:
         """Deliver what webhooks are due, for a while, and close every engine. Idempotent."""
@@ -349,6 +357,11 @@ class Hosting(Closeable):
                 if not place.is_troubled:
                     log.warning("project %s has something to do and cannot be opened: %s", app_id, error)
                 place.is_troubled = True
+
+    async def _rest(self, idle: float) -> None:
+        """Close the engines that nobody needs."""
+        for relay in list(self._relays):
+            relay.rest(idle)
 
     def _check_open(self) -> None:
         if self._closed:
