@@ -115,6 +115,8 @@ class Hosting(Closeable):
         self._relays: set[Relay] = set()
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
+        # As many as were seen; None: nobody has looked.
+        self._changes: int | None = None
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -302,6 +304,18 @@ class Hosting(Closeable):
 
     async def _look_now(self) -> None:
         began = self._clock.monotonic()
+        # Read before the versions: what changes between the two is looked at again.
+        changes = await self._directory.changes()
+        if changes != self._changes:
+            await self._notice_changes()
+            self._changes = changes
+        now = self._clock.now()
+        for place in self._places.values():
+            if place.good_until <= now:
+                place.hosted = None
+        self._looked_at = began
+
+    async def _notice_changes(self) -> None:
         present = await self._directory.versions()
         for app_id in self._places.keys() - present.keys():
             self._forget(app_id)
@@ -311,9 +325,6 @@ class Hosting(Closeable):
                 entry = await self._directory.entry(app_id)
                 if entry is not None:
                     self._see(entry)
-            elif place.good_until <= self._clock.now():
-                place.hosted = None
-        self._looked_at = began
 
     def _see(self, entry: Entry) -> None:
         place = self._places.get(entry.app_id)
