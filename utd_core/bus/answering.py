@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import anyio
 
 from ..concurrency import BoundedQueue, Clock, Closeable, Overflow, TaskScope
-from ..errors import EXCEPTION_OF, Closed, ErrorCode, Unavailable, UTDStreamException
+from ..errors import Closed, Unavailable, UTDStreamException, exception_of
 from .audience import Listener
 from .base import MessageBus
 
@@ -151,9 +151,4 @@ def _write_error(error: UTDStreamException) -> bytes:
 
 def _read_error(payload: bytes) -> UTDStreamException:
     told = json.loads(payload)
-    try:
-        kind = EXCEPTION_OF[ErrorCode(told["code"])]
-    except ValueError:
-        # The other node is of another version.
-        kind = UTDStreamException
-    return kind(told["message"], told["status"], told["code"], details=told["details"])
+    return exception_of(told["status"], told["code"], told["message"], told["details"])

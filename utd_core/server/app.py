@@ -145,11 +145,10 @@ class App(Closeable):
         except UTDStreamException as raised:
             if exchange.status:
                 raise
-            error = as_told(raised)
-            exchange.code = error.code
-            if error.status_code >= 500:
-                log.warning("%s [%s]", error, exchange.request_id, extra={"request_id": exchange.request_id})
-            return refusal(error)
+            exchange.code = as_told(raised).code
+            if as_told(raised).status_code >= 500:
+                log.warning("%s [%s]", raised, exchange.request_id, extra={"request_id": exchange.request_id})
+            return refusal(raised)
         except Exception:
             exchange.code = ErrorCode.INTERNAL.value
             log.exception("request %s failed", exchange.request_id, extra={"request_id": exchange.request_id})

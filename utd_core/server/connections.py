@@ -4,6 +4,7 @@ uvicorn waits for ever for a request that never becomes whole, for a client that
 connections as there are file descriptors. Here
 
 - a request's head has `head_timeout` seconds and 64 KiB;
+- what is no HTTP is refused in the one format that the server's errors have;
 - an answer that nobody reads is cut off after `write_timeout` seconds;
 - one address holds `connections_per_address` connections; those of trusted proxies are not counted, as they bring many
   people's, which the application counts by itself.
@@ -29,13 +30,24 @@ MOST_HEAD = 65_536
 
 _TOO_MANY = (
     b"429 Too Many Requests",
-    b'{"message":"your address has as many connections as it may","code":"rate_limited"}',
+    b'{"message":"your address has as many connections as it may; close one, or wait","code":"rate_limited"}',
+    b"retry-after: 1\r\n",
 )
 _TOO_LONG = (
     b"431 Request Header Fields Too Large",
-    b'{"message":"the head of the request is too long","code":"too_large"}',
+    b'{"message":"line and headers of a request may have 65536 bytes; send less","code":"too_large"}',
 )
+_NO_REQUEST = (
+    b"400 Bad Request",
+    b'{"message":"this is no HTTP request; look at its line, its headers and its framing","code":"invalid_input"}',
+)
+_LINE_ENDS = 4
+"""Bytes that a header takes besides its name and its value, at the least."""
 _DEFAULT = AppSettings()
+
+
+class _HeadTooLong(Exception):
+    """Stops the parser; nobody outside hears of it."""
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -55,6 +67,9 @@ class HttpConnection(HttpToolsProtocol):
     _address = ""
     _in_head = False
     _head_bytes = 0
+    _arrived = 0
+    """Bytes that are being looked at just now."""
+    _is_too_long = False
     _has_left = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
@@ -75,6 +90,7 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        self._arrived = len(data)
         super().data_received(data)
         if self._has_left or self.transport.is_closing():
             return
@@ -93,9 +109,16 @@ class HttpConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        # Few requests come near the limit, and their heads need not be added up.
+        if self._head_bytes + self._arrived > MOST_HEAD and self._size_of_head() > MOST_HEAD:
+            self._is_too_long = True
+            raise _HeadTooLong
         self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(*(_TOO_LONG if self._is_too_long else _NO_REQUEST))
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -137,6 +160,14 @@ class HttpConnection(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
 
+    @property
+    def _waits_for_body(self) -> bool:
+        """Whether what comes next belongs to the one request under way, of whose answer nothing was sent."""
+        return self.cycle.more_body and not self.cycle.response_started and not self.pipeline
+
+    def _size_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + _LINE_ENDS for name, value in self.headers)
+
     def _expect_head(self) -> None:
         if self._waiting is None:
             self._waiting = self.loop.call_later(self.head_timeout, self._lose_patience)
@@ -156,16 +187,20 @@ class HttpConnection(HttpToolsProtocol):
         if self._writing is None and self.transport.get_write_buffer_size():
             self._writing = self.loop.call_later(self.write_timeout, self.transport.abort)
 
-    def _refuse(self, status: bytes, body: bytes) -> None:
+    def _refuse(self, status: bytes, body: bytes, headers: bytes = b"") -> None:
         """Answer without having read the request, and close."""
-        self._in_head = False
+        in_head, self._in_head = self._in_head, False
         self._stop_waiting()
         if not self._is_idle:
-            # Another request of this connection is being answered; nothing may stand in the middle of that.
-            self.transport.abort()
-            return
+            if in_head or not self._waits_for_body:
+                # Another request of this connection is being answered; nothing may stand in the middle of that.
+                self.transport.abort()
+                return
+            # The application has begun with this one, and hears that nobody waits for its answer.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % (status, len(body))
-        self.transport.write(head + b"retry-after: 1\r\nconnection: close\r\n\r\n" + body)
+        self.transport.write(head + headers + b"connection: close\r\n\r\n" + body)
         self.transport.close()
         self._cut_unless_read()
 

@@ -59,6 +59,7 @@ class TestDev:
             python = server.wait_for(r"^ +(python3 .*)")[1]
             assert '"user_token"' in pasted(curl)
             assert "'lobby'" in pasted(python)
+            assert "'lobby'" in pasted(python), "whoever pastes it again has it again"
 
     def test_its_credentials_stay_and_are_for_oneself(self, tmp_path: Path) -> None:
         with served(tmp_path) as server:
