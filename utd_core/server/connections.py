@@ -25,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from .app_settings import AppSettings
 from .proxies import TrustedProxies
 from .sites import site_of
+from .turnstile import Turnstile
 
 MOST_HEAD = 65_536
 """Bytes of a request's line and headers."""
@@ -62,6 +63,8 @@ class HttpConnection(HttpToolsProtocol):
     proxies: ClassVar[TrustedProxies] = TrustedProxies()
     addresses: ClassVar[Counter[str]] = Counter()
     """Connections that are open, by the site they come from; only kept where there is a limit."""
+    turnstile: ClassVar[Turnstile | None] = None
+    """Where those wait who want to become a socket; None: they become it at once."""
 
     _waiting: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
@@ -132,7 +135,18 @@ class HttpConnection(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._has_left = True
         self._let_go()
+        if self.turnstile is None:
+            self._become_socket()
+            return
+        # What the client says before it was answered would be taken for another request.
+        self.transport.pause_reading()
+        self.turnstile.pass_through(self._become_socket)
+
+    def _become_socket(self) -> None:
+        if self.transport.is_closing():
+            return
         super().handle_websocket_upgrade()
+        self.transport.resume_reading()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
@@ -218,5 +232,6 @@ def limited(settings: AppSettings) -> type[HttpConnection]:
         "per_address": settings.connections_per_address,
         "proxies": TrustedProxies(settings.trusted_proxies),
         "addresses": Counter(),
+        "turnstile": Turnstile(),
     }
     return type("LimitedHttpConnection", (HttpConnection,), given)

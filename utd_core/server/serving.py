@@ -19,6 +19,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from types import FrameType
 import anyio
 import uvicorn
 
+from .accepting import Acceptor
 from .app_settings import AppSettings
 from .collector import short_pauses
 from .connections import limited
@@ -38,6 +40,7 @@ from .settings import ServerSettings
 log = logging.getLogger("utd_core.server")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_WINDOWS = sys.platform == "win32"
 
 
 async def serve(node: Node, bound: socket.socket, settings: ServerSettings, *, started: Callable[[], None]) -> None:
@@ -85,10 +88,28 @@ class _Server(uvicorn.Server):
             )
         )
         self._on_start = started
+        self._acceptors: list[Acceptor] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        # uvicorn leaves it to the loop to take connections in.
+        ours = [] if _WINDOWS else list(sockets or ())
+        await super().startup([each for each in sockets or () if each not in ours])
+        for listener in ours:
+            acceptor = Acceptor(listener, self._new_connection, BACKLOG)
+            self._acceptors.append(acceptor)
+            await acceptor.open()
         self._on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for acceptor in self._acceptors:
+            await acceptor.aclose()
+        await super().shutdown(sockets)
+
+    def _new_connection(self) -> asyncio.Protocol:
+        config = self.config
+        return config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn's type for it has no arguments
+            config=config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

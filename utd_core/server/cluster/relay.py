@@ -63,6 +63,8 @@ class Relay:
         self._lost_ways: set[Way] = set()
         self._search: asyncio.Future[None] | None = None
         self._next_search_at = 0.0
+        self._under_way = 0
+        self._needed_at = clock.monotonic()
         self._admissions = Admissions(clock, settings.retry)
         self._closed = False
 
@@ -83,6 +85,18 @@ class Relay:
     def near(self) -> NearEngine | None:
         """The engine that is at work here, if this node holds the project."""
         return self._way if isinstance(self._way, NearEngine) and self._way.is_open else None
+
+    def rest(self, seconds: float) -> None:
+        """Close the engine of this node, and give the lease back, where it was not needed for so long, nor will be for
+        as long. Whoever comes next, also while it closes, has it opened anew."""
+        near, now = self.near, self.clock.monotonic()
+        if near is None:
+            return
+        if self._under_way or self._admissions or near.is_needed(seconds):
+            self._needed_at = now
+        elif now - self._needed_at >= seconds and not near.running.is_busy:
+            log.info("project %s was not needed for %s s, and rests", self.app_id, seconds)
+            near.give_up()
 
     async def find(self) -> None:
         """See to it that somebody holds the project. Raises as `execute` does."""
@@ -161,6 +175,13 @@ class Relay:
     async def _by_any_way(self, operation: Callable[[Way], Awaitable[T]], until: float, *, insist: bool = False) -> T:
         """What an operation answers; where its way is lost, by the next one. `insist`: also while nothing can be
         opened. Raises `Unavailable` when time runs out, and what the operation raises."""
+        self._under_way += 1
+        try:
+            return await self._by_some_way(operation, until, insist)
+        finally:
+            self._under_way -= 1
+
+    async def _by_some_way(self, operation: Callable[[Way], Awaitable[T]], until: float, insist: bool) -> T:
         while True:
             try:
                 way = await self._found(until)
@@ -182,6 +203,7 @@ class Relay:
         """A way to the engine, looked for if there is none. Raises `Unavailable` when time runs out, `Closed`, and what
         opening an engine here does."""
         while True:
+            self._needed_at = self.clock.monotonic()
             if self._closed:
                 raise Closed(f"project {self.app_id!r} is not hosted here any more")
             way = self._way
