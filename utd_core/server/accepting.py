@@ -12,6 +12,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..concurrency import Closeable, TaskScope
 
@@ -58,12 +59,10 @@ class Acceptor(Closeable):
         return self._make()
 
     def _look_for_others(self) -> None:
-        try:
+        # Nobody, nearly always. Where there is no room for more, the loop meets that as well, and waits a while.
+        with suppress(OSError):
             while len(self._others) < MOST_WAITING:
                 self._others.append(self._listener.accept()[0])
-        except OSError:
-            # Nobody, nearly always. Where there is no room for more, the loop meets that as well, and waits a while.
-            pass
         if self._others:
             self._found.set()
 
