@@ -81,8 +81,7 @@ def _headers(error: UTDStreamException) -> dict[str, str]:
         case 405:
             return {"allow": ", ".join(error.details.get("allowed", ()))}
         case 408:
-            # What is left of the body is not worth waiting for. After a 413 it is read, and thrown away: a client that
-            # sends all of it before it looks at the answer would find its connection reset, and no answer.
+            # What is left of the body is not worth waiting for.
             return {"connection": "close"}
         case 429 | 503:
             return {"retry-after": str(max(1, ceil(error.details.get("retry_after", 1))))}

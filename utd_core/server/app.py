@@ -24,13 +24,14 @@ from .http.api import Api
 from .http.rates import Rates
 from .mounts import EVENTS, Mount
 from .paths import path_of
-from .patience import PatientReceive
+from .patience import LINGERS, PatientReceive
 from .projects import Host
 from .proxies import TrustedProxies
 from .sites import site_of
 
 log = logging.getLogger("utd_core.server")
 
+TOO_LARGE = 413
 PREFLIGHT = "(preflight)"
 """The route of a browser's question whether a page may send something."""
 
@@ -116,7 +117,8 @@ class App(Closeable):
         began = perf_counter()
         exchange = begin(scope)
         token = REQUEST_ID.set(exchange.request_id)
-        noted = _noted(exchange, send, self._cors.marks(scope))
+        lingers = LINGERS in scope.get("extensions", ())
+        noted = _noted(exchange, send, self._cors.marks(scope), lingers)
         site = site_of(exchange.client)
         self._under_way[site] += 1
         try:
@@ -214,14 +216,16 @@ async def _turn_away(error: UTDStreamException, scope: Scope, receive: Receive, 
         await send({"type": "websocket.close", "code": 1008})
 
 
-def _noted(exchange: Exchange, send: Send, marks: Marks) -> Send:
-    """Send, and note what was; every answer has the request's id, and these marks."""
+def _noted(exchange: Exchange, send: Send, marks: Marks, lingers: bool) -> Send:
+    """Send, and note what was; every answer has the request's id, and these marks. `lingers`: the connection is good
+    for more although nobody has read all of a request's body."""
 
     async def noted(message: Message) -> None:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             identified = (b"x-request-id", exchange.request_id.encode())
-            message = {**message, "headers": [*message.get("headers", ()), identified, *marks]}
+            last = () if lingers or exchange.status != TOO_LARGE else ((b"connection", b"close"),)
+            message = {**message, "headers": [*message.get("headers", ()), identified, *marks, *last]}
         await send(message)
 
     return noted

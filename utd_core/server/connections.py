@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .app_settings import AppSettings
+from .patience import LINGERS
 from .proxies import TrustedProxies
 from .sites import site_of
 from .turnstile import Turnstile
@@ -46,6 +47,7 @@ _NO_REQUEST = (
 _LINE_ENDS = 4
 """Bytes that a header takes besides its name and its value, at the least."""
 _DEFAULT = AppSettings()
+_EXTENSIONS: dict[str, dict[object, object]] = {LINGERS: {}}
 
 
 class _HeadTooLong(Exception):
@@ -112,6 +114,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head, self._head_bytes = True, 0
         super().on_message_begin()
+        self.scope["extensions"] = _EXTENSIONS
 
     def on_headers_complete(self) -> None:
         # Few requests come near the limit, and their heads need not be added up.
@@ -131,6 +134,9 @@ class HttpConnection(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._cut_unless_read()
+        elif self.cycle.more_body:
+            # Also where nothing comes any more of a body that was refused.
+            self._expect_head()
 
     def handle_websocket_upgrade(self) -> None:
         self._has_left = True

@@ -151,7 +151,7 @@ class TestWhatIsNeverLogged:
         assert json.dumps(secret, ensure_ascii=False)[1:-1] not in "\n".join(lines)
         assert BLANK in lines[0]
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.text(max_size=20), st.sampled_from([TOKEN, "wss://ann:passw0rd@host/path"]), st.text(max_size=20))
     def test_what_looks_like_a_credential(self, before: str, credential: str, after: str) -> None:
         shown = Redactor().text(f"{before} {credential} {after}")

@@ -120,7 +120,7 @@ async def credentials(world: World) -> dict[str, dict[str, str]]:
     }
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(request=REQUESTS)
 async def test_is_answered_without_a_server_error(room: World, request: dict[str, Any]) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(room.app), base_url="http://test") as http:

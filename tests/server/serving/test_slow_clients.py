@@ -236,6 +236,11 @@ class TestTooMuch:
             assert (await client.dribble(more)).startswith(b"HTTP/1.1 413 ")
             assert sent < 100_000
 
+    async def test_whoever_stops_in_the_middle_of_a_refused_body_is_not_waited_for_longer_than_for_a_head(self) -> None:
+        async with live(max_body=10_000, head_timeout=SOON) as server, connected(server) as client:
+            client.say(f"{POST}Transfer-Encoding: chunked\r\n\r\n4e20\r\n{'x' * 20_000}\r\n")
+            assert (await client.rest()).startswith(b"HTTP/1.1 413 ")
+
     async def test_whoever_sends_all_of_it_before_looking_at_the_answer_is_answered_413_and_not_reset(self) -> None:
         url = "/api/v1/rooms"
         headers = {**dict(line.split(": ") for line in SECRET.splitlines()), "Content-Type": "application/json"}
