@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.client.test_calls import talk
-from tests.client.world import now
+from tests.client.world import STEADY, now
 from tests.remote.world import FaultyTransport
 from utd_core.client import UTDCallSession, UTDCallStatus
-from utd_core.errors import Conflict, ConnectFailed
+from utd_core.errors import Conflict, ConnectFailed, Unavailable
 from utd_core.media.backend import ConnectOptions, JoinTicket
 from utd_core.model.commands import GetCall
 from utd_core.model.permission import TrackSource
@@ -161,3 +161,23 @@ async def test_a_connect_that_is_cancelled_anywhere_leaves_no_line(world: HurtWo
         await world.run(alice.end())
         await world.settle()
         assert not any(room.stays for room in world.backend.board.rooms.values())
+
+
+async def test_a_line_that_breaks_at_once_is_tried_again_with_pauses(world: HurtWorld) -> None:
+    alice, _ = await talk(world)  # type: ignore[arg-type]
+    call = alice.call.value
+    assert call is not None
+    opened: list[float] = []
+
+    async def away(channel: str, *, actor: object) -> object:
+        opened.append(world.clock.monotonic())
+        raise Unavailable("not now")
+
+    before = world.stays()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.engine, "signalling", away)
+        world.between.cut()
+        await world.until(lambda: len(opened) >= 6, what="several attempts of two clients")
+        assert max(opened) - min(opened) >= STEADY.first_wait
+    await world.until(lambda: world.lines() == [True, True], what="lines again")
+    assert world.stays() == before
