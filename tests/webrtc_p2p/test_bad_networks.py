@@ -16,7 +16,7 @@ from typing import IO, Any
 import pytest
 
 from tests.network import Host, Network
-from tests.server.serving.process import served
+from tests.server.serving.process import served_on
 
 from .caller import Role, describe
 
@@ -107,7 +107,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Network,
     """Three machines, and the address of the engine on one of them."""
     folder = tmp_path_factory.mktemp("calls")
     (folder / "utd.toml").write_text(SETTINGS, encoding="utf-8")
-    with Network("engine", "left", "right") as network, served(folder, dev=False, on=network["engine"]) as server:
+    with Network("engine", "left", "right") as network, served_on(network["engine"], folder) as server:
         found = server.wait_for(r"(http://[\d.]+:\d+)")
         yield network, found[1]
 
