@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from utd_core.engine import Engine, EngineSettings
 from utd_core.server import Project, ProjectLimits, asgi
-from utd_core.server.collector import short_pauses
+from utd_core.server.serving.collector import short_pauses
 
 LIMITS = ProjectLimits(commands_per_second=1e6, burst=1_000, identity_commands_per_second=1e6, identity_burst=1_000)
 """Out of reach, but kept like any others."""

@@ -16,7 +16,7 @@ import pytest
 from utd_core.cli import main
 from utd_core.cli.project import _seconds
 from utd_core.errors import InvalidInput
-from utd_core.server.vault import VARIABLE, new_key
+from utd_core.server.hosting.vault import VARIABLE, new_key
 
 SECRET = re.compile(r"\b[0-9a-f]{64}\b")
 

@@ -23,7 +23,7 @@ from utd_core.model.commands import (
 from utd_core.model.seats import SeatLeft
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.model.wire import PLACE_HEADER
-from utd_core.server.hosting import INTERVAL
+from utd_core.server.hosting.host import INTERVAL
 from utd_core.store.base import Head
 from utd_core.store.sql_store import SqlStore
 

@@ -20,8 +20,8 @@ from utd_core.model.commands import CreateSession, JoinRoom
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.server.app import App
 from utd_core.server.cluster import ClusterSettings, Relay
-from utd_core.server.directory import OneProject
-from utd_core.server.hosting import Hosting
+from utd_core.server.hosting.directory import OneProject
+from utd_core.server.hosting.host import Hosting
 from utd_core.server.projects import Project, ProjectFlags
 from utd_core.server.pusher import PusherMount, PusherSettings
 from utd_core.store import open_store

@@ -13,8 +13,8 @@ from utd_core.concurrency import SystemClock
 from utd_core.media.sources.synthetic import ToneAudioSource
 from utd_core.server.app import App
 from utd_core.server.cluster import ClusterSettings
-from utd_core.server.directory import OneProject
-from utd_core.server.hosting import Hosting
+from utd_core.server.hosting.directory import OneProject
+from utd_core.server.hosting.host import Hosting
 from utd_core.server.projects import Project, ProjectFlags, ProjectLimits
 from utd_core.server.pusher import PusherMount
 from utd_core.store import open_store

@@ -17,8 +17,8 @@ from .database import File, Store, settings_of, with_database
 from .project import NOTICED
 
 if TYPE_CHECKING:
-    from ..server.registry import Registry
-    from ..server.vault import Vault
+    from ..server.hosting.registry import Registry
+    from ..server.hosting.vault import Vault
     from ..server.webhooks import WebhookEndpoint
     from ..store.sql_store import SqlStore
 
@@ -126,8 +126,8 @@ def _with_registry(
 ) -> T:
     """The result of an operation on the projects in the database that the settings name."""
     settings = settings_of(config, store)
-    from ..server.registry import Registry
-    from ..server.vault import Vault
+    from ..server.hosting.registry import Registry
+    from ..server.hosting.vault import Vault
 
     vault = Vault.from_environment()
     return with_database(settings, lambda database: operation(Registry(database.projects), vault, database))

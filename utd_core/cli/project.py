@@ -21,8 +21,8 @@ from .database import File, Store, settings_of, with_database
 
 if TYPE_CHECKING:
     from ..server import Project
-    from ..server.registry import Known, Registry
-    from ..server.vault import Vault
+    from ..server.hosting.registry import Known, Registry
+    from ..server.hosting.vault import Vault
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def about() -> None:
 @project.command()
 def keygen() -> None:
     """Make a key that encrypts secrets. Set it on every node, and keep a copy: without it the secrets are lost."""
-    from ..server.vault import VARIABLE, new_key
+    from ..server.hosting.vault import VARIABLE, new_key
 
     print(f"{VARIABLE}={new_key()}")
 
@@ -203,14 +203,14 @@ def reseal(config: File = None, store: Store = None) -> None:
 
 def _with_key(config: Path | None, store: str | None, operation: Callable[[Registry, Vault], Awaitable[T]]) -> T:
     """The result of an operation that needs the key to the secrets. Raises `InvalidInput` without one."""
-    from ..server.vault import Vault
+    from ..server.hosting.vault import Vault
 
     vault = Vault.from_environment()
     return _with_registry(config, store, lambda registry: operation(registry, vault))
 
 
 def _with_registry(config: Path | None, store: str | None, operation: Callable[[Registry], Awaitable[T]]) -> T:
-    from ..server.registry import Registry
+    from ..server.hosting.registry import Registry
 
     settings = settings_of(config, store)
     if settings.project is not None:

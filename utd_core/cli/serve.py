@@ -45,7 +45,7 @@ def serve(
     SIGTERM and Ctrl-C let what is under way finish; a second one ends at once.
     """
     with needs_extra("utd serve", "server"):
-        from ..server.dev import dev_defaults
+        from ..server.serving.dev import dev_defaults
         from ..server.settings import ServerSettings
 
     given = {"host": host, "port": port, "store": store, "media": media}
@@ -64,11 +64,11 @@ def serve(
 
 
 def _run(settings: ServerSettings, *, dev: bool) -> None:
-    from ..server.dev import banner
-    from ..server.listening import address_of, listening
-    from ..server.logs import Logs
-    from ..server.node import Node
-    from ..server.serving import serve
+    from ..server.operations.logs import Logs
+    from ..server.serving.dev import banner
+    from ..server.serving.listening import address_of, listening
+    from ..server.serving.node import Node
+    from ..server.serving.server import serve
 
     with Logs(settings.log_format, settings.log_level, secrets=settings.secrets()) as logs:
         node = Node(settings, logs=logs)

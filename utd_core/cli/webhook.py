@@ -61,7 +61,7 @@ def listen(
     with needs_extra("utd webhook listen", "server"):
         import uvicorn
 
-        from ..server.listening import address_of, listening
+        from ..server.serving.listening import address_of, listening
 
     known = tuple(secret or [random.token_hex(16)])
     listener = Listener(known, status, lambda line: print(line, flush=True), as_json=json_output)

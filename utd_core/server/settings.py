@@ -25,7 +25,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from ..engine import EngineSettings
 from ..errors import InvalidInput
 from .app_settings import AppSettings
-from .logs import BLANK, LogFormat, LogLevel
+from .operations.logs import BLANK, LogFormat, LogLevel
 from .projects import Project, ProjectFlags, ProjectLimits
 from .pusher import PusherSettings
 from .webhooks import WebhookEndpoint, WebhookSettings

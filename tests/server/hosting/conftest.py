@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer, _private_server, postgres_server  # noqa: F401  # fixtures
-from utd_core.server.vault import VARIABLE, new_key
+from utd_core.server.hosting.vault import VARIABLE, new_key
 from utd_core.store import open_store
 
 from .house import House

@@ -13,11 +13,11 @@ from utd_core.model.command import Command
 from utd_core.model.commands import CreateSession
 from utd_core.model.wire import request_of
 from utd_core.server import Project
-from utd_core.server.hosting import INTERVAL
-from utd_core.server.node import Node
-from utd_core.server.registry import Registry
+from utd_core.server.hosting.host import INTERVAL
+from utd_core.server.hosting.registry import Registry
+from utd_core.server.hosting.vault import Vault
+from utd_core.server.serving.node import Node
 from utd_core.server.settings import ServerSettings
-from utd_core.server.vault import Vault
 from utd_core.store.sql_store import SqlStore
 from utd_core.testing import VirtualClock
 from utd_mock import MockServer

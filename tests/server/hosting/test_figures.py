@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from utd_core.engine.statistics import EngineStatistics
-from utd_core.server.figures import OTHERS, Figures, total
+from utd_core.server.operations.figures import OTHERS, Figures, total
+from utd_core.server.operations.readings import Reading
 from utd_core.server.pusher import PusherStatistics
-from utd_core.server.readings import Reading
 from utd_core.server.webhooks import EndpointStatistics
 
 

@@ -29,11 +29,11 @@ from utd_core.model.commands import (
 )
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.server import Hosted, Project
-from utd_core.server.directory import StoredDirectory
-from utd_core.server.hosting import INTERVAL, Hosting
-from utd_core.server.registry import Registry
-from utd_core.server.silence import INTERVAL as SILENCE_INTERVAL
-from utd_core.server.vault import Secrets, Vault, new_key
+from utd_core.server.hosting.directory import StoredDirectory
+from utd_core.server.hosting.host import INTERVAL, Hosting
+from utd_core.server.hosting.registry import Registry
+from utd_core.server.hosting.silence import INTERVAL as SILENCE_INTERVAL
+from utd_core.server.hosting.vault import Secrets, Vault, new_key
 from utd_core.store import open_store
 from utd_core.store.sql_store import SqlStore
 from utd_core.testing import VirtualClock

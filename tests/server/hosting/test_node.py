@@ -9,10 +9,10 @@ import pytest
 from utd_core.errors import InvalidInput
 from utd_core.model.commands import CreateRoom, CreateSession, GetRoom, ListRooms
 from utd_core.model.stream_type import UTDStreamType
-from utd_core.server.figures import OTHERS
-from utd_core.server.node import Node
+from utd_core.server.hosting.vault import VARIABLE
+from utd_core.server.operations.figures import OTHERS
+from utd_core.server.serving.node import Node
 from utd_core.server.settings import ServerSettings
-from utd_core.server.vault import VARIABLE
 
 from .house import House
 

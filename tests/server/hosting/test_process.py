@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.postgres import PostgresServer
 from tests.server.serving.process import PATIENCE, Served, served
 from utd_core.cli.main import app
-from utd_core.server.vault import VARIABLE, new_key
+from utd_core.server.hosting.vault import VARIABLE, new_key
 
 SECONDS = 10.0
 """In which a server has noticed, on a machine that is busy."""

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from utd_core.errors import Conflict, InvalidInput, Unavailable
+from utd_core.server.hosting.registry import Registry, known, project_of
+from utd_core.server.hosting.vault import Vault, new_key
 from utd_core.server.projects import ProjectFlags, ProjectLimits
-from utd_core.server.registry import Registry, known, project_of
-from utd_core.server.vault import Vault, new_key
 from utd_core.store import open_store
 from utd_core.store.sql_store import SqlStore
 

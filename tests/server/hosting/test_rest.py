@@ -15,7 +15,7 @@ from utd_core.model.command import Actor
 from utd_core.model.commands import CreateRoom, GetCall, GetRoom, ListRooms, StartCall
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.server.cluster import Relay
-from utd_core.server.hosting import INTERVAL, Hosting
+from utd_core.server.hosting.host import INTERVAL, Hosting
 from utd_core.store import open_store
 from utd_core.testing.wait import eventually
 

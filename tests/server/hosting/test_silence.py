@@ -6,7 +6,7 @@ import pytest
 
 from utd_core.errors import MediaError
 from utd_core.media.backend import MediaControl
-from utd_core.server.silence import INTERVAL, Silence
+from utd_core.server.hosting.silence import INTERVAL, Silence
 from utd_core.testing import VirtualClock
 from utd_mock import MockBackend
 

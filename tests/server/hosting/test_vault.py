@@ -6,7 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from utd_core.errors import InvalidInput, Unavailable
-from utd_core.server.vault import VARIABLE, Secrets, Vault, new_key
+from utd_core.server.hosting.vault import VARIABLE, Secrets, Vault, new_key
 from utd_core.server.webhooks import WebhookEndpoint
 
 SECRETS = Secrets(("new", "old"), "token-key")

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from utd_core.engine import Engine
-from utd_core.server.node import Node
+from utd_core.server.serving.node import Node
 from utd_core.server.settings import ServerSettings
 from utd_core.testing import VirtualClock
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from utd_core.errors import UTDStreamException
-from utd_core.server import health, projects
+from utd_core.server import projects
+from utd_core.server.operations import health
 from utd_core.server.projects import Project
 from utd_core.server.pusher.signatures import check_credential, check_request, request_text
 from utd_core.server.pusher.signatures import sign as signed_request

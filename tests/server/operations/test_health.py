@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from utd_core.errors import StoreFailed
-from utd_core.server.health import PATIENCE, Readiness
+from utd_core.server.operations.health import PATIENCE, Readiness
 from utd_core.testing import VirtualClock
 from utd_core.testing.wait import within
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utd_core.server.exchange import REQUEST_ID
-from utd_core.server.logs import BLANK, LogFormat, Logs, Redactor
-from utd_core.server.registry import _new_secret
-from utd_core.server.vault import new_key
+from utd_core.server.hosting.registry import _new_secret
+from utd_core.server.hosting.vault import new_key
+from utd_core.server.operations.logs import BLANK, LogFormat, Logs, Redactor
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJhcHAiOiJzaG9wIn0.c2lnbmF0dXJlLW9mLWFubg"
 log = logging.getLogger("utd_core.server")

@@ -18,10 +18,10 @@ from utd_core.errors import ErrorCode, UTDStreamException
 from utd_core.model.command import Actor
 from utd_core.model.commands import GetRoom
 from utd_core.server import App, SingleHost
-from utd_core.server.directory import OneProject
-from utd_core.server.hosting import Hosting
-from utd_core.server.metrics import Metrics
-from utd_core.server.tracing import Tracing
+from utd_core.server.hosting.directory import OneProject
+from utd_core.server.hosting.host import Hosting
+from utd_core.server.operations.metrics import Metrics
+from utd_core.server.operations.tracing import Tracing
 from utd_core.store import open_store
 from utd_core.testing import VirtualClock
 

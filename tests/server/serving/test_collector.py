@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from utd_core.server.collector import short_pauses
+from utd_core.server.serving.collector import short_pauses
 
 
 def test_collections_are_rare_while_it_serves() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from utd_core.errors import InvalidInput
-from utd_core.server.listening import address_of, listening
+from utd_core.server.serving.listening import address_of, listening
 
 
 def connects(path: Path) -> bool:

@@ -18,7 +18,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from utd_core.server.dev import DEV_FILE
+from utd_core.server.serving.dev import DEV_FILE
 
 from .process import PATIENCE, Served, run, served
 

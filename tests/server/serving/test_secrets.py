@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.server.webhooks.test_process import command, on_a_port
-from utd_core.server.vault import VARIABLE, new_key
+from utd_core.server.hosting.vault import VARIABLE, new_key
 
 from .process import Served, clean_environment, run
 

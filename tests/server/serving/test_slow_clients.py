@@ -15,7 +15,7 @@ import pytest
 from tests.server.pusher.live import PROJECT, LiveServer
 from tests.server.pusher.raw_client import RawClient
 from utd_core.server.app_settings import AppSettings
-from utd_core.server.connections import MOST_HEAD, limited
+from utd_core.server.serving.connections import MOST_HEAD, limited
 from utd_core.testing.wait import eventually
 
 PATIENCE = 20.0

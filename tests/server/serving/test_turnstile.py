@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 import uvloop
 
-from utd_core.server.accepting import AT_ONCE, Acceptor
-from utd_core.server.listening import BACKLOG
-from utd_core.server.turnstile import BUDGET, LONG, Turnstile
+from utd_core.server.serving.accepting import AT_ONCE, Acceptor
+from utd_core.server.serving.listening import BACKLOG
+from utd_core.server.serving.turnstile import BUDGET, LONG, Turnstile
 from utd_core.testing.wait import eventually
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.server.serving.process import PATIENCE, UTD, clean_environment
-from utd_core.server.registry import Registry, project_of
-from utd_core.server.vault import VARIABLE, Vault, new_key
+from utd_core.server.hosting.registry import Registry, project_of
+from utd_core.server.hosting.vault import VARIABLE, Vault, new_key
 from utd_core.server.webhooks import WebhookEndpoint
 from utd_core.store import Commit, open_store
 from utd_core.store.outbox import Outgoing

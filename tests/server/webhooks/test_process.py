@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.server.serving.process import PATIENCE, UTD, Served, clean_environment, run, run_utd, served
-from utd_core.server.vault import VARIABLE, new_key
+from utd_core.server.hosting.vault import VARIABLE, new_key
 from utd_core.server.webhooks import SIGNATURE, Delivery, sign, verify
 
 from .world import SECRET

@@ -17,7 +17,7 @@ from ...engine.identity.tokens import UserTokens
 from ...errors import UTDStreamException
 from ...store.base import Store
 from ...store.leases import Fence
-from ..running import Running
+from ..hosting.running import Running
 from . import messages
 from .far import FarEngine
 from .holding import Holding

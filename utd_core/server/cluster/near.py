@@ -12,7 +12,7 @@ from ...media.signalling import SignallingDesk
 from ...model.command import Actor, Command
 from ...store.base import Head
 from ...store.leases import Fence
-from ..running import Running
+from ..hosting.running import Running
 from .holding import Holding
 from .tenure import Tenure
 from .way import Lost, OnLost

@@ -16,7 +16,7 @@ from ..answers import answer, nothing
 from ..app_settings import AppSettings
 from ..callers import caller_of
 from ..exchange import exchange_of
-from ..features import check_plan, with_flags
+from ..hosting.features import check_plan, with_flags
 from ..paths import root_of, segments_of
 from ..projects import Host
 from .addresses import Addresses

@@ -21,7 +21,7 @@ from starlette.requests import Request
 
 from ...errors import Forbidden, InvalidInput
 from ..callers import Caller, Credential, caller_of
-from ..features import check_signaling
+from ..hosting.features import check_signaling
 from ..http.bodies import parse_object, read_bytes
 from ..http.rates import Rates
 from ..projects import Host

@@ -18,7 +18,7 @@ from ...errors import (
     UTDStreamException,
 )
 from ...model.command import Actor
-from ..features import check_signaling
+from ..hosting.features import check_signaling
 from . import frames
 from .codes import CloseCode
 from .engine_channel import Follower

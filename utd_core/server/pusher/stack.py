@@ -16,8 +16,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from ..connections import HttpConnection
-from ..turnstile import Turnstile
+from ..serving.connections import HttpConnection
+from ..serving.turnstile import Turnstile
 
 EXTENSION = "utd.wire"
 

@@ -32,7 +32,7 @@ from ...errors import (
     TooLarge,
     Unauthenticated,
 )
-from ..features import check_signaling
+from ..hosting.features import check_signaling
 from ..http.bodies import parse_object, read_bytes
 from ..http.rates import Rates
 from ..paths import path_of

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple, Protocol
 
-from ..store.projects import StoredProject, StoredProjects
-from ..store.sql_store import SqlStore
-from .projects import Project
+from ...store.projects import StoredProject, StoredProjects
+from ...store.sql_store import SqlStore
+from ..projects import Project
 from .registry import project_of
 from .vault import Vault
 

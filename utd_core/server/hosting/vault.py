@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from ..errors import InvalidInput, Unavailable
-from .webhooks.endpoints import WebhookEndpoint
+from ...errors import InvalidInput, Unavailable
+from ..webhooks.endpoints import WebhookEndpoint
 
 VARIABLE = "UTD_SECRET_KEY"
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}=\Z")

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from ..bus import BusStatistics
-from ..engine.statistics import EngineStatistics
-from .cluster import ClusterStatistics
-from .pusher import HubStatistics, PusherStatistics
+from ...bus import BusStatistics
+from ...engine.statistics import EngineStatistics
+from ..cluster import ClusterStatistics
+from ..pusher import HubStatistics, PusherStatistics
+from ..webhooks.statistics import EndpointStatistics
 from .readings import Reading
-from .webhooks.statistics import EndpointStatistics
 
 T = TypeVar("T", EngineStatistics, HubStatistics, EndpointStatistics)
 

@@ -9,28 +9,28 @@ from typing import Self
 
 from starlette.types import ASGIApp
 
-from ..bus import LocalMessages, MessageBus
-from ..concurrency import Clock, SystemClock
-from ..engine.instruments import Instrument, Instruments
-from ..errors import Closed, InvalidInput, Unavailable
-from ..hooks import default_manager
-from ..store import open_store
-from ..store.factory import MEMORY
-from ..store.sql_store import SqlStore
-from .app import App
-from .directory import Directory, OneProject, StoredDirectory
-from .exchange import Exchange, Observer, write_to_log
-from .figures import Figures
-from .health import METRICS, READY, OperationsMount, Readiness
-from .hosting import Hosting
-from .http.rates import Rates
-from .logs import Logs
-from .metrics import Metrics
-from .pusher import PusherMount
-from .readings import Reading
-from .settings import LOCAL_BUS, ServerSettings
-from .tracing import Export
-from .vault import Vault
+from ...bus import LocalMessages, MessageBus
+from ...concurrency import Clock, SystemClock
+from ...engine.instruments import Instrument, Instruments
+from ...errors import Closed, InvalidInput, Unavailable
+from ...hooks import default_manager
+from ...store import open_store
+from ...store.factory import MEMORY
+from ...store.sql_store import SqlStore
+from ..app import App
+from ..exchange import Exchange, Observer, write_to_log
+from ..hosting.directory import Directory, OneProject, StoredDirectory
+from ..hosting.host import Hosting
+from ..hosting.vault import Vault
+from ..http.rates import Rates
+from ..operations.figures import Figures
+from ..operations.health import METRICS, READY, OperationsMount, Readiness
+from ..operations.logs import Logs
+from ..operations.metrics import Metrics
+from ..operations.readings import Reading
+from ..operations.tracing import Export
+from ..pusher import PusherMount
+from ..settings import LOCAL_BUS, ServerSettings
 
 log = logging.getLogger("utd_core.server")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import inf
 
-from ..concurrency import Clock
-from ..engine.media.media_scope import app_id_of
-from ..media.backend import MediaControl
+from ...concurrency import Clock
+from ...engine.media.media_scope import app_id_of
+from ...media.backend import MediaControl
 
 INTERVAL = 30.0
 """Seconds between two looks for people who came in with a ticket from before."""

@@ -8,12 +8,12 @@ from typing import Generic, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from ..bus import BusStatistics
-from ..engine.statistics import EngineStatistics
-from ..version import __version__
-from .cluster import ClusterStatistics
-from .pusher import CloseCode, HubStatistics, PusherStatistics
-from .webhooks.statistics import EndpointStatistics
+from ...bus import BusStatistics
+from ...engine.statistics import EngineStatistics
+from ...version import __version__
+from ..cluster import ClusterStatistics
+from ..pusher import CloseCode, HubStatistics, PusherStatistics
+from ..webhooks.statistics import EndpointStatistics
 
 T = TypeVar("T")
 

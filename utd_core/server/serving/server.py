@@ -28,14 +28,14 @@ from types import FrameType
 import anyio
 import uvicorn
 
+from ..app_settings import AppSettings
+from ..pusher import UVICORN_OPTIONS
+from ..settings import ServerSettings
 from .accepting import Acceptor
-from .app_settings import AppSettings
 from .collector import short_pauses
 from .connections import limited
 from .listening import BACKLOG
 from .node import Node
-from .pusher import UVICORN_OPTIONS
-from .settings import ServerSettings
 
 log = logging.getLogger("utd_core.server")
 

@@ -17,12 +17,12 @@ from hmac import compare_digest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ..concurrency import Clock, within
-from ..errors import MethodNotAllowed, NotFound, Unauthenticated, Unavailable, UTDStreamException
-from .answers import answer
-from .exchange import exchange_of
+from ...concurrency import Clock, within
+from ...errors import MethodNotAllowed, NotFound, Unauthenticated, Unavailable, UTDStreamException
+from ..answers import answer
+from ..exchange import exchange_of
+from ..paths import path_of
 from .metrics import CONTENT_TYPE, Metrics
-from .paths import path_of
 from .readings import Reading
 
 READY, METRICS = "/ready", "/metrics"

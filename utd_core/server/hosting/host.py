@@ -26,22 +26,22 @@ from typing import Any, Self
 
 import anyio
 
-from ..bus import LocalMessages, MessageBus
-from ..concurrency import Clock, Closeable, SystemClock, TaskScope
-from ..engine import Engine, EngineSettings
-from ..engine.identity.tokens import UserTokens, token_key
-from ..engine.instruments import Instrument
-from ..errors import Closed, Unavailable, UTDStreamException
-from ..hooks import default_manager
-from ..media.backend import MediaBackend
-from ..store.leases import Fence
-from ..store.sql_store import SqlStore
-from .cluster import Cluster, ClusterSettings, Relay, Tenure
+from ...bus import LocalMessages, MessageBus
+from ...concurrency import Clock, Closeable, SystemClock, TaskScope
+from ...engine import Engine, EngineSettings
+from ...engine.identity.tokens import UserTokens, token_key
+from ...engine.instruments import Instrument
+from ...errors import Closed, Unavailable, UTDStreamException
+from ...hooks import default_manager
+from ...media.backend import MediaBackend
+from ...store.leases import Fence
+from ...store.sql_store import SqlStore
+from ..cluster import Cluster, ClusterSettings, Relay, Tenure
+from ..projects import Hosted, Project
+from ..webhooks import Webhooks, WebhookSettings
 from .directory import Directory, Entry, Tenant
-from .projects import Hosted, Project
 from .running import Running
 from .silence import OF_DELETED, Silence
-from .webhooks import Webhooks, WebhookSettings
 
 log = logging.getLogger("utd_core.server")
 

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..errors import UTDStreamException
-from ..media.extras import needs_extra
-from ..version import __version__
-from .exchange import Exchange
+from ...errors import UTDStreamException
+from ...media.extras import needs_extra
+from ...version import __version__
+from ..exchange import Exchange
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

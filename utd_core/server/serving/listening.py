@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ..errors import InvalidInput
+from ...errors import InvalidInput
 
 BACKLOG = 65_535
 """Connections that may wait to be taken in; the system makes it less (`net.core.somaxconn`). When thousands come back

@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..errors import FeatureDisabled
-from ..model.command import Command
-from ..model.commands import StartCall
-from ..model.results import UserSession
-from .projects import Project
+from ...errors import FeatureDisabled
+from ...model.command import Command
+from ...model.commands import StartCall
+from ...model.results import UserSession
+from ..projects import Project
 
 _SIGNALING: frozenset[type[Command]] = frozenset({StartCall})
 

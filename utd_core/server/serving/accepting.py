@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..concurrency import Closeable, TaskScope
+from ...concurrency import Closeable, TaskScope
 
 log = logging.getLogger("utd_core.server")
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidInput
-from .mounts import EVENTS
-from .projects import Project
+from ...errors import InvalidInput
+from ..mounts import EVENTS
+from ..projects import Project
 
 DEV_FILE = ".utd-dev.toml"
 

@@ -22,10 +22,10 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .app_settings import AppSettings
-from .patience import LINGERS
-from .proxies import TrustedProxies
-from .sites import site_of
+from ..app_settings import AppSettings
+from ..patience import LINGERS
+from ..proxies import TrustedProxies
+from ..sites import site_of
 from .turnstile import Turnstile
 
 MOST_HEAD = 65_536

@@ -13,9 +13,9 @@ from types import TracebackType
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, ProcessCollector, generate_latest
 
-from ..engine.instruments import Work
-from ..errors import ErrorCode, UTDStreamException
-from .exchange import Exchange
+from ...engine.instruments import Work
+from ...errors import ErrorCode, UTDStreamException
+from ..exchange import Exchange
 from .readings import Reading
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import anyio
 
-from ..engine import Engine
-from .webhooks import Webhooks
+from ...engine import Engine
+from ..webhooks import Webhooks
 
 
 class Running:

@@ -14,12 +14,12 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from ..errors import Conflict, Unavailable
-from ..model.identifiers import check_app_id
-from ..store.projects import StoredProject, StoredProjects
-from .projects import Project, ProjectFlags, ProjectLimits
+from ...errors import Conflict, Unavailable
+from ...model.identifiers import check_app_id
+from ...store.projects import StoredProject, StoredProjects
+from ..projects import Project, ProjectFlags, ProjectLimits
+from ..webhooks.endpoints import WebhookEndpoint
 from .vault import VARIABLE, Secrets, Vault
-from .webhooks.endpoints import WebhookEndpoint
 
 MOST_WEBHOOKS = 20
 """Of one project: an event that all of them want is written so often."""

@@ -1,0 +1,1 @@
+"""Several projects on one server: where they are written down, and how each is at work, rests and ends."""
