@@ -58,6 +58,18 @@ const commands = {
       words,
     );
   },
+  /** Its way to the engine breaks, and is there again: the generations of the way between the two before and after. */
+  async lose_signal() {
+    const before = await page.evaluate(() => {
+      window.before = { generation: call.generation, lines: call.lines };
+      call.forget();
+      phone.pusher.disconnect();
+      phone.pusher.connect();
+      return window.before.generation;
+    });
+    await page.waitForFunction(() => call.lines > window.before.lines && call.theirTracks.size > 0, { timeout: PATIENCE });
+    return [before, await page.evaluate(() => (call.up ? call.generation : 0))];
+  },
   /** Keep what its loudspeaker plays, from now on. */
   async listen() {
     await page.evaluate(async () => {

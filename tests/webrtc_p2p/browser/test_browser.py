@@ -103,6 +103,9 @@ async def test_a_page_calls_and_is_called_and_both_hear_and_see_each_other(tmp_p
         async with bob.client.call_session("video_call") as call:
             await call.start("ann")
             await call.status.wait_for(lambda status: status is UTDCallStatus.ACTIVE)
+            await page.until("#state", "connected")
+            before, after = await page.do("lose_signal")
+            assert before == after == 1
             await converse(page, bob, call)
             await call.end()
             await page.until("#state", "over")
