@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -103,6 +104,14 @@ def test_what_another_version_says_is_refused_and_not_guessed(said: bytes) -> No
             read(said)
 
 
+@pytest.mark.parametrize(
+    "said", [b"", b"s1", b"s1 x", b"s1 -1", "s1 \u00b2".encode(), b"s1 " + b"9" * 5_000, b"\xff 1"]
+)
+def test_what_is_no_message_of_a_stream_is_refused(said: bytes) -> None:
+    with pytest.raises(Unavailable, match="another version"):
+        messages.read_stream_message(said)
+
+
 def test_an_event_that_this_version_does_not_know_is_refused() -> None:
     with pytest.raises(Unavailable, match="version"):
         messages.read_line('["c", "e", 1, "room", "r", 1.0, "levitated"]\t{}')
@@ -150,3 +159,17 @@ class TestGathering:
         await scope.aclose()
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert {getattr(result, "code", None) for result in results} == {"closed"}
+
+
+@pytest.mark.parametrize("text", ['{"type":"ping"}', '{"sdp":"v=0\\r\\ns=\\t\u2028Ä"}', '{\n  "a": 1\n}'])
+def test_a_word_of_signalling_in_a_stream_is_one_line(text: str) -> None:
+    line = messages.signalled_line(7, text.encode())
+    assert "\n" not in line
+    said = messages.read_line(line)
+    assert isinstance(said, messages.Signalled)
+    assert (said.line, json.loads(said.message)) == (7, json.loads(text))
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_the_end_of_a_line_of_signalling_in_a_stream(lost: bool) -> None:
+    assert messages.read_line(messages.line_over_line(7, lost=lost)) == messages.LineOver(7, lost)

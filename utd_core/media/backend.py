@@ -91,19 +91,23 @@ class WireStatistics:
 @dataclass(frozen=True, slots=True)
 class TrackStatistics:
     """Counters of one track since it was published (local) or subscribed (remote). `bytes`: of its frames. `wire`: None
-    where nothing of it is on a network, or the backend cannot tell."""
+    where nothing of it is on a network, or the backend cannot tell. `level`: how loud it is now, as RMS in dBFS from
+    -120 to 0; None for pictures, and where the backend does not tell."""
 
     track: TrackInfo
     frames: int = 0
     bytes: int = 0
     dropped: int = 0
     wire: WireStatistics | None = None
+    level: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStatistics:
     """A snapshot. `sent` and `received` have one entry for each track that is published, or subscribed, now;
-    `data_sent` and `data_received` count messages. `round_trip_ms` is None where the backend cannot tell."""
+    `data_sent` and `data_received` count messages. `round_trip_ms` is None where the backend cannot tell.
+    `active_speaker`: whose track is the loudest of those that carry speech now; None while nobody speaks, and where the
+    backend does not tell."""
 
     sent: tuple[TrackStatistics, ...] = ()
     received: tuple[TrackStatistics, ...] = ()
@@ -111,6 +115,7 @@ class ConnectionStatistics:
     data_received: int = 0
     reconnects: int = 0
     round_trip_ms: float | None = None
+    active_speaker: str | None = None
     events: QueueStatistics | None = None
 
 

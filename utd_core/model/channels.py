@@ -8,10 +8,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from ..errors import InvalidInput
 from .bans import BanLifted, BanMade, BansChanged
 from .call import Call
 from .event import Event
-from .identifiers import CALL_PREFIX, SERVER
+from .identifiers import CALL_PREFIX, MAX_ENTITY_ID, SERVER, check_identity, check_room_name, check_text
 from .request import RequestEnded, RequestMade
 from .room import ParticipantRemoved, RoleChanged, Room
 
@@ -36,6 +39,15 @@ def media_channel(media_room: str) -> str:
     if media_room.startswith(CALL_PREFIX):
         return call_channel(media_room[len(CALL_PREFIX) :])
     return room_channel(media_room)
+
+
+def check_channel(channel: str) -> None:
+    """Raise `InvalidInput` where there can be no such channel, whatever rooms, calls and people there are."""
+    for begin, check in _KINDS.items():
+        if channel.startswith(begin):
+            check(channel.removeprefix(begin))
+            return
+    raise InvalidInput(f"there is no channel {channel!r:.200}; the engine's begin with {', '.join(_KINDS)}")
 
 
 def room_event_channels(room: Room, event: Event) -> tuple[str, ...]:
@@ -65,3 +77,15 @@ def heard_by_all(event: Event) -> Event:
 
 _OF_BANS = frozenset({BanMade, BanLifted})
 _BANS_CHANGED = BansChanged()
+
+
+def _check_call_id(value: str) -> None:
+    if not 1 <= len(check_text(value)) <= MAX_ENTITY_ID:
+        raise InvalidInput(f"the id of a call has 1 to {MAX_ENTITY_ID} characters, got {len(value)}")
+
+
+_KINDS: Mapping[str, Callable[[str], object]] = {
+    room_channel(""): check_room_name,
+    call_channel(""): _check_call_id,
+    user_channel(""): check_identity,
+}

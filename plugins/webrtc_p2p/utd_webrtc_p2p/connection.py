@@ -32,6 +32,7 @@ from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
 from .figures import with_wire
+from .loudness import loudest
 from .participation import Participation
 from .path import Path
 from .settings import Settings
@@ -154,9 +155,13 @@ class P2PConnection(MediaConnection):
             raise Closed(f"the connection of {self.identity!r} was closed")
         figures = await self._life.path.figures()
         round_trip = self._life.path.round_trip
+        sent = with_wire(self._life.publishing.statistics(), figures.sent)
+        received = with_wire(self._life.receiving.statistics(), figures.received)
+        other = self._life.member.roster.other
         return ConnectionStatistics(
-            sent=with_wire(self._life.publishing.statistics(), figures.sent),
-            received=with_wire(self._life.receiving.statistics(), figures.received),
+            sent=sent,
+            received=received,
+            active_speaker=loudest({self.identity: sent, "" if other is None else other.identity: received}),
             data_sent=self._data_sent,
             data_received=self._life.data_received,
             reconnects=self._life.reconnects,

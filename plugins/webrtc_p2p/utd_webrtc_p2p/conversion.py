@@ -80,7 +80,7 @@ def _pcm(frame: av.AudioFrame) -> bytes:
 def _fill(plane: VideoPlane, data: memoryview, row: int) -> None:
     """Rows of `row` bytes into a plane, whose rows may be longer."""
     if plane.line_size == row:
-        plane.update(bytes(data))
+        plane.update(data)  # type: ignore[arg-type]  # any buffer will do, in spite of what is declared
         return
     target = memoryview(plane).cast("B")
     for number in range(plane.height):

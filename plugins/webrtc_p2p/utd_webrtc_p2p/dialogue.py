@@ -10,7 +10,7 @@ from typing import Protocol
 
 from utd_core.concurrency import BoundedQueue, Overflow
 from utd_core.errors import Closed, InvalidInput, UTDStreamException
-from utd_core.media.signalling import Signalling, SignallingLost, SignallingRestored
+from utd_core.media.signalling import Signal, Signalling, SignallingLost, SignallingRestored
 
 from .protocol import FromControl, Hello, Message, Mute, Publish, read_from_control
 from .requests import Requests
@@ -101,19 +101,24 @@ class Dialogue:
 
     async def listen(self) -> None:
         """Hand over what comes."""
-        async for signal in self._signalling.incoming:
-            match signal:
-                case SignallingLost():
-                    self.is_away = True
-                    self._listener.signal_lost()
-                case SignallingRestored():
-                    self._listener.signal_restored()
-                case _:
-                    try:
-                        self._listener.hear(read_from_control(signal))
-                    except InvalidInput as error:
-                        log.warning("the control half says what makes no sense: %s", error)
+        # It ends with an error where more came than could be held, which is the end as well.
+        with suppress(Closed):
+            async for signal in self._signalling.incoming:
+                self._hear(signal)
         self._listener.hung_up()
+
+    def _hear(self, signal: Signal) -> None:
+        match signal:
+            case SignallingLost():
+                self.is_away = True
+                self._listener.signal_lost()
+            case SignallingRestored():
+                self._listener.signal_restored()
+            case _:
+                try:
+                    self._listener.hear(read_from_control(signal))
+                except InvalidInput as error:
+                    log.warning("the control half says what makes no sense: %s", error)
 
     async def said_all(self) -> None:
         """Wait until the last word has gone out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiortc import RTCPeerConnection
@@ -42,10 +42,7 @@ def with_wire(
     statistics: tuple[TrackStatistics, ...], figures: Mapping[TrackSource, WireStatistics]
 ) -> tuple[TrackStatistics, ...]:
     """The counters of tracks with what the network made of them."""
-    return tuple(
-        TrackStatistics(one.track, one.frames, one.bytes, one.dropped, figures.get(one.track.source))
-        for one in statistics
-    )
+    return tuple(replace(one, wire=figures.get(one.track.source)) for one in statistics)
 
 
 def _sent(outbound: Any, reported: Any, clock: int) -> WireStatistics:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Protocol
 
+from utd_core.concurrency import Clock
 from utd_core.errors import Closed, ConnectionLost, InvalidFrame
 from utd_core.media.backend import LocalTrack, PublishOptions, TrackStatistics
 from utd_core.media.events import TrackInfo, TrackKind
@@ -13,10 +14,14 @@ from utd_core.media.frames import AudioFrame, Frame, VideoFrame
 
 from .conversion import SoundCutter
 from .feeds import PictureFeed, Piece, SoundFeed
+from .loudness import Loudness
 
 
 class Publisher(Protocol):
     """The connection that a track belongs to."""
+
+    @property
+    def clock(self) -> Clock: ...
 
     def way_of(self, track: P2PLocalTrack) -> SoundFeed | PictureFeed | None:
         """Where its frames go now; None where nobody is there, or nobody wants them."""
@@ -82,7 +87,7 @@ class P2PLocalTrack(LocalTrack):
             return  # the end of the connection has ended the track as well
 
     def statistics(self) -> TrackStatistics:
-        return TrackStatistics(self._info, self._frames, self._bytes, self._dropped)
+        return TrackStatistics(self._info, self._frames, self._bytes, self._dropped, level=self._level())
 
     async def write(self, frame: Frame) -> None:
         if self._ended:
@@ -104,6 +109,10 @@ class P2PLocalTrack(LocalTrack):
                 feed.finish()
         self._silenced = silent
 
+    def _level(self) -> float | None:
+        """How loud it is, in dBFS; None for pictures."""
+        return None
+
     @abstractmethod
     def _check(self, frame: Frame) -> None:
         """Raise `InvalidFrame` for one that the track was not published for."""
@@ -122,6 +131,10 @@ class LocalSound(P2PLocalTrack):
     def __init__(self, info: TrackInfo, options: PublishOptions, publisher: Publisher) -> None:
         super().__init__(info, options, publisher)
         self._cutter = SoundCutter(options.sample_rate, options.channels)
+        self._loudness = Loudness(publisher.clock)
+
+    def _level(self) -> float:
+        return self._loudness.level()
 
     def _check(self, frame: Frame) -> None:
         rate, channels = self.options.sample_rate, self.options.channels
@@ -134,6 +147,7 @@ class LocalSound(P2PLocalTrack):
     def _pass_on(self, frame: Frame, feed: SoundFeed | PictureFeed) -> int:
         assert isinstance(frame, AudioFrame)
         assert isinstance(feed, SoundFeed)
+        self._loudness.note(frame)
         channels, bitrate = self.options.channels, self.options.bitrate
         return sum(not feed.put(Piece(data, channels, bitrate)) for data in self._cutter.cut(frame))
 

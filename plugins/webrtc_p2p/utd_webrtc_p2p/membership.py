@@ -61,7 +61,7 @@ class Membership:
             else:
                 self._part(person.identity, DisconnectReason.UNKNOWN)
                 self._meet(PersonBody.of(person))
-        self._tell(self._publishing.match({body.id: body for body in welcome.tracks}))
+        self._tell(self._publishing.match(self.identity, {body.id: body for body in welcome.tracks}))
         self.match_subscriptions()
 
     def hear(self, news: FromControl) -> None:

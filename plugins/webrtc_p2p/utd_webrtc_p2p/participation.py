@@ -97,7 +97,7 @@ class Participation:
         self._outage = 0
         self._dialogue = Dialogue(signalling, self)
         self.path = Path(settings, clock, self._scope, self)
-        self.publishing = Publishing(self._dialogue, self._way_of, self.check_alive, lambda: self.path.is_broken)
+        self.publishing = Publishing(self._dialogue, self._way_of, self.check_alive, lambda: self.path.is_broken, clock)
         self.receiving = Receiving(options, clock, self.path.tell_wants)
         self.member = Membership(self.events, self.path, self.publishing, self.receiving)
 

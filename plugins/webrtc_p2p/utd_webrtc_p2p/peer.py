@@ -39,6 +39,7 @@ from .loopback import loopback
 from .protocol import Candidate, Description, Message, Pairing
 from .sdp import check_candidate, check_sdp
 from .settings import Settings
+from .unused import hush
 
 log = logging.getLogger("utd_webrtc_p2p")
 
@@ -181,6 +182,7 @@ class Peer:
                 transceiver.setCodecPreferences(_OPUS)
         self._threads.adopt(connection.getReceivers())
         shorten(connection.getReceivers())
+        hush(connection.getSenders())
         self._channel(connection.createDataChannel(RELIABLE, negotiated=True, id=0))
         self._channel(connection.createDataChannel(LOSSY, negotiated=True, id=1, ordered=False, maxRetransmits=0))
         connection.on("connectionstatechange", self._look)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 
+from utd_core.concurrency import Clock
 from utd_core.errors import PublishRefused
 from utd_core.media.backend import PublishOptions, TrackStatistics
 from utd_core.media.events import LocalTrackEnded, MediaEvent, TrackInfo, TrackMuted, TrackUnmuted
@@ -30,7 +31,9 @@ class Publishing(Publisher):
         way: Callable[[P2PLocalTrack], Way],
         check: Callable[[], None],
         is_broken: Callable[[], bool],
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._dialogue = dialogue
         self._way = way
         self._check = check
@@ -38,6 +41,10 @@ class Publishing(Publisher):
         self._tracks: dict[str, P2PLocalTrack] = {}
         self._wanted_early: dict[str, bool] = {}
         """What was said of tracks that are not published yet."""
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
 
     @property
     def is_broken(self) -> bool:
@@ -83,12 +90,7 @@ class Publishing(Publisher):
     def take_mute(self, identity: str, message: Muted) -> Iterator[MediaEvent]:
         """The control half has muted a track, or lifted that."""
         if (track := self._tracks.get(message.track)) is not None:
-            track.muted_is(message.muted)
-            yield (
-                TrackMuted(identity, track.info, message.by_server)
-                if message.muted
-                else TrackUnmuted(identity, track.info)
-            )
+            yield _mute(identity, track, message.muted, by_server=message.by_server)
 
     def take_wants(self, wanted: Mapping[str, bool]) -> None:
         """The other side says which tracks it wants.
@@ -101,14 +103,14 @@ class Publishing(Publisher):
         for track_id in list(self._wanted_early)[:-_EARLY]:
             del self._wanted_early[track_id]
 
-    def match(self, known: Mapping[str, TrackBody]) -> Iterator[MediaEvent]:
+    def match(self, identity: str, known: Mapping[str, TrackBody]) -> Iterator[MediaEvent]:
         """After a break: what the control half knows of these tracks has the last word, but for what was ended here."""
         for track_id in [one for one in self._tracks if one not in known]:
             yield from self.take_away(track_id)
         for track_id, body in known.items():
             if (track := self._tracks.get(track_id)) is not None:
                 if track.info.muted != body.muted:
-                    track.muted_is(body.muted)
+                    yield _mute(identity, track, body.muted, by_server=body.muted)
             elif not self._dialogue.concerns(track_id):
                 self._dialogue.say(Unpublish(track=track_id))
 
@@ -128,3 +130,8 @@ class Publishing(Publisher):
         self._tracks[track.info.id] = track
         if (wanted := self._wanted_early.pop(track.info.id, None)) is not None:
             track.wanted = wanted
+
+
+def _mute(identity: str, track: P2PLocalTrack, muted: bool, *, by_server: bool) -> MediaEvent:
+    track.muted_is(muted)
+    return TrackMuted(identity, track.info, by_server) if muted else TrackUnmuted(identity, track.info)

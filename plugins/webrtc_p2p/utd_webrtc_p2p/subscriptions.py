@@ -9,10 +9,11 @@ from av.frame import Frame as Decoded
 
 from utd_core.concurrency import BoundedQueue, Clock, Overflow, QueueStatistics
 from utd_core.media.backend import FrameReader, TrackStatistics
-from utd_core.media.events import TrackInfo
-from utd_core.media.frames import Frame
+from utd_core.media.events import TrackInfo, TrackKind
+from utd_core.media.frames import AudioFrame, Frame
 
 from .conversion import picture_in, sound_in
+from .loudness import Loudness
 
 
 class Subscription:
@@ -25,6 +26,7 @@ class Subscription:
         self._changed = changed
         self._queues: list[BoundedQueue[Frame]] = []
         self._frames = self._bytes = 0
+        self._loudness = Loudness(clock) if track.kind is TrackKind.AUDIO else None
         self._began = 0.0
         self._origin: tuple[int, float] | None = None
         self._last_us = -1
@@ -41,6 +43,8 @@ class Subscription:
         frame = _converted(decoded, stamp)
         self._frames += 1
         self._bytes += len(frame.data)
+        if self._loudness is not None and isinstance(frame, AudioFrame):
+            self._loudness.note(frame)
         for queue in self._queues:
             queue.put(frame)
 
@@ -66,20 +70,22 @@ class Subscription:
             queue.close()
 
     def statistics(self) -> TrackStatistics:
-        return TrackStatistics(self.track, self._frames, self._bytes)
+        level = None if self._loudness is None else self._loudness.level()
+        return TrackStatistics(self.track, self._frames, self._bytes, level=level)
 
     def _stamp(self, decoded: Decoded) -> int | None:
         """Microseconds since the first frame of the track; None for one that is not later than the one before."""
         if decoded.pts is None or decoded.time_base is None:
             return None
-        at = float(decoded.pts * decoded.time_base)
         now = self._clock.monotonic()
         if not self._frames:
             self._began = now
         if self._origin is None:
             self._origin = (decoded.pts, now - self._began)
         first, offset = self._origin
-        stamp = round((offset + at - float(first * decoded.time_base)) * 1_000_000)
+        # Fractions are exact, and slow.
+        since = (decoded.pts - first) * decoded.time_base.numerator / decoded.time_base.denominator
+        stamp = round((offset + since) * 1_000_000)
         if stamp <= self._last_us:
             return None
         self._last_us = stamp

@@ -37,6 +37,8 @@ from .events import Events
 log = logging.getLogger("utd_core.client")
 
 _CAPACITY = 1_000
+_SHORT = 1.0
+"""Seconds; a line that lasted longer was a line."""
 _PASSING = (Closed, DeadlineExceeded, RateLimited, StoreFailed, Unauthenticated, Unavailable)
 """What keeps a client from following a channel for a while; anything else is said for good."""
 
@@ -87,13 +89,20 @@ class SocketSignalling(Signalling):
 
     async def _carry(self, subscription: Subscription) -> None:
         """Stay on the channel, with a line, until the control half hangs up."""
+        waits = self._waits()
         while True:
+            began = self._clock.monotonic()
             await self._stay(subscription)
             if self._incoming.closed:
                 return
             self._line = None
             self._incoming.put(SignallingLost())
-            again = await self._come_back()
+            if self._clock.monotonic() - began < _SHORT:
+                # One that breaks as soon as it is there is not tried again at once.
+                await self._clock.sleep(next(waits))
+            else:
+                waits = self._waits()
+            again = await self._come_back(waits)
             if again is None:
                 self._incoming.close()
                 return
@@ -111,9 +120,11 @@ class SocketSignalling(Signalling):
         finally:
             self._events.unsubscribe(subscription)
 
-    async def _come_back(self) -> tuple[Subscription, SignallingDesk] | None:
+    def _waits(self) -> Iterator[float]:
+        return chain(self._retry.waits(self._identity), repeat(self._retry.longest_wait))
+
+    async def _come_back(self, waits: Iterator[float]) -> tuple[Subscription, SignallingDesk] | None:
         """Follow the channel again; None where that is refused for good."""
-        waits: Iterator[float] = chain(self._retry.waits(self._identity), repeat(self._retry.longest_wait))
         while True:
             try:
                 return await self._events.subscribe_with_lines(self._channel)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
@@ -24,6 +25,7 @@ from ...model.command import COMMANDS, Actor, Command
 from ...model.wire import error_of
 from ...store.base import Envelope, Head
 
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
 _SIGNAL, _OVER = ">", "#"
 _MARKS = (_SIGNAL, _OVER)
 LAST = 0
@@ -300,9 +302,12 @@ def last_message(stream: str) -> bytes:
 
 def read_stream_message(message: bytes) -> tuple[str, int, list[str]]:
     """Name of the stream, number of the message, and its lines. Raises `Unavailable`."""
-    title, *lines = message.decode().split("\n")
+    try:
+        title, *lines = message.decode().split("\n")
+    except UnicodeDecodeError:
+        raise _other_version("a message of a stream") from None
     stream, _, number = title.partition(" ")
-    if not number.isdigit():
+    if not _NUMBER.match(number):
         raise _other_version("a message of a stream")
     return stream, int(number), lines
 
@@ -312,7 +317,7 @@ def read_line(line: str) -> Envelope | Ended | Signalled | LineOver:
     this version does not know."""
     title, _, content = line.partition("\t")
     mark, number = title[:1], title[1:]
-    if mark in _MARKS and number.isdigit():
+    if mark in _MARKS and _NUMBER.match(number):
         return Signalled(int(number), content.encode()) if mark == _SIGNAL else LineOver(int(number), content == "true")
     if title.isdigit():
         refusal = None if content == "null" else _read(Refusal, content)

@@ -1,0 +1,44 @@
+"""How loud a track is at this moment, measured when somebody asks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from math import log10
+
+from utd_core.concurrency import Clock
+from utd_core.media.backend import TrackStatistics
+from utd_core.media.frames import AudioFrame
+from utd_core.media.sinks.level import FLOOR_DBFS, measure
+
+SPEAKING = -45.0
+"""dBFS from which on a track counts as speech."""
+
+_WINDOW = 0.2
+"""Seconds."""
+_FRAMES = 10
+
+
+class Loudness:
+    """Keeps the last frames, for the one who asks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._frames: deque[tuple[float, AudioFrame]] = deque(maxlen=_FRAMES)
+
+    def note(self, frame: AudioFrame) -> None:
+        """A frame was sent, or has come."""
+        self._frames.append((self._clock.monotonic(), frame))
+
+    def level(self) -> float:
+        """RMS in dBFS, from -120 to 0, of what there was in the last 0.2 s."""
+        since = self._clock.monotonic() - _WINDOW
+        powers = [10 ** (measure(frame).rms / 10) for at, frame in self._frames if at >= since]
+        return max(FLOOR_DBFS, 10 * log10(sum(powers) / len(powers))) if powers else FLOOR_DBFS
+
+
+def loudest(tracks: Mapping[str, Sequence[TrackStatistics]]) -> str | None:
+    """Whose track is the loudest of those that speak; None while nobody does."""
+    levels = [(one.level, identity) for identity, of_one in tracks.items() for one in of_one if one.level is not None]
+    level, identity = max(levels, default=(FLOOR_DBFS, ""))
+    return identity if level >= SPEAKING else None
