@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from utd_core.concurrency import SystemClock
 from utd_core.media.backend import PublishOptions
 from utd_core.testing.wait import eventually
 from utd_webrtc_p2p.protocol import Message, Mute, Publish
@@ -35,7 +36,7 @@ class SlowControl:
 
 
 def publishing_through(control: Any) -> Publishing:
-    return Publishing(control, lambda track: None, lambda: None, lambda: False)
+    return Publishing(control, lambda track: None, lambda: None, lambda: False, SystemClock())
 
 
 async def test_wants_that_overtake_the_answer_to_the_publishing_count() -> None:

@@ -13,7 +13,6 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ import anyio
 from ...concurrency import Clock, TaskScope, within
 from ...errors import UTDStreamException
 from ...media.extras import needs_extra
-from ...server.dev import DEV_FILE
 
 log = logging.getLogger("utd_core.cli.demo")
 
@@ -127,7 +125,7 @@ async def serving(backend: str, settings: str, clock: Clock) -> AsyncIterator[Ad
     Raises `UTDStreamException` when it does not start, `DeadlineExceeded` when it does not get ready.
     """
     with needs_extra("`utd serve`, which this demo starts,", "server"):
-        import_module("uvicorn")
+        from ...server.dev import DEV_FILE
     async with AsyncExitStack() as exits:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="utd-demo-")))
         command = (
