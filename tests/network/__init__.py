@@ -9,6 +9,9 @@ What a host reaches is what is on its network: its own loopback and the other ho
 are everybody's. The wire is a program: each host's packets come out of a TUN device, and are carried by whoever keeps
 the host; so no kernel needs to know how to lose a packet. Root makes the namespaces; whoever is not root makes a user
 namespace first, in which they are root. Where neither is allowed, `NotAllowed` says what to allow.
+
+Servers that are only to be cut off from each other, under load, are better on the kernel's own cables:
+`tests/cluster/network.py`.
 """
 
 from .hosts import Host, Network, NotAllowed

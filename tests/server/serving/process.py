@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,18 +95,25 @@ class Served:
 
 
 @contextmanager
-def served(
-    folder: Path, *arguments: str, dev: bool = True, on: Host | None = None, **environment: str
-) -> Iterator[Served]:
-    """`utd serve` in a folder, on a free port, also `on` another host than this; killed at the end if it still runs."""
+def served(folder: Path, *arguments: str, dev: bool = True, **environment: str) -> Iterator[Served]:
+    """`utd serve` in a folder, on a free port; killed at the end if it still runs."""
     command = [UTD, "serve", *(["--dev"] if dev else []), "--port", "0", *arguments]
+    with _running(command, folder, {**clean_environment(), **environment}) as running:
+        yield running
+
+
+@contextmanager
+def served_on(host: Host, folder: Path) -> Iterator[Served]:
+    """The same on another host, at its own address."""
+    command = host.command(UTD, "serve", "--port", "0", "--host", host.address)
+    with _running(command, folder, clean_environment()) as running:
+        yield running
+
+
+@contextmanager
+def _running(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Served]:
     process = subprocess.Popen(
-        command if on is None else on.command(*command, "--host", on.address),
-        cwd=folder,
-        env={**clean_environment(), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     running = Served(process)
     try:
