@@ -18,7 +18,7 @@ from rich.console import Console
 
 from utd_core.cli.demo.board import Board
 from utd_core.cli.demo.devices import Voice
-from utd_core.cli.demo.listener import Listener
+from utd_core.cli.demo.listener import Hearing
 from utd_core.cli.demo.performance import Performance
 from utd_core.cli.demo.scenes import SCENES
 from utd_core.cli.demo.view import WIDEST, View
@@ -50,10 +50,9 @@ async def draw() -> str:
     return FONT_FACES.sub("", drawn).replace("Fira Code, monospace", "ui-monospace, Menlo, DejaVu Sans Mono, monospace")
 
 
-def is_loud(listener: Listener) -> bool:
+def is_loud(listener: Hearing) -> bool:
     """Whether the listener hears something in the middle of the words."""
-    meter = listener.meter
-    return meter.frames > FRAMES_BEFORE and meter.level.rms > LOUD_DBFS
+    return len(listener.received) > FRAMES_BEFORE and listener.meter.level.rms > LOUD_DBFS
 
 
 if __name__ == "__main__":

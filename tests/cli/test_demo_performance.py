@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.demo_house import FRAMES, House, heard_in, make_folder, recordings_in, scene_of
-from utd_core.cli.demo import stage
+from utd_core.cli.demo import performers
 from utd_core.cli.demo.board import Progress
 from utd_core.cli.demo.devices import Microphone, Voice
 from utd_core.cli.demo.report import HEARD_FRAMES
@@ -135,7 +135,7 @@ async def test_another_voice_is_not_taken_for_the_voice(tmp_path: Path, monkeypa
             frames = tuple(frame[::-1] for frame in reversed(voice.frames))
             super().__init__(replace(voice, frames=tuple(_swapped(frame) for frame in frames)), clock)
 
-    monkeypatch.setattr(stage, "Microphone", Backwards)
+    monkeypatch.setattr(performers, "Microphone", Backwards)
     report = await House(tmp_path).end()
     assert not report.ok
     for scene in report.scenes:

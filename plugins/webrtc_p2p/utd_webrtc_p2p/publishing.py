@@ -15,6 +15,9 @@ from .feeds import PictureFeed, SoundFeed
 from .local import P2PLocalTrack, Publisher, local_track
 from .protocol import Mute, Muted, Publish, TrackBody, Unpublish
 
+_EARLY = 16
+"""Tracks of which something is remembered before they are published."""
+
 Way = SoundFeed | PictureFeed | None
 
 
@@ -36,6 +39,8 @@ class Publishing(Publisher):
         self._check = check
         self._is_broken = is_broken
         self._tracks: dict[str, P2PLocalTrack] = {}
+        self._wanted_early: dict[str, bool] = {}
+        """What was said of tracks that are not published yet."""
 
     @property
     def clock(self) -> Clock:
@@ -88,10 +93,15 @@ class Publishing(Publisher):
             yield _mute(identity, track, message.muted, by_server=message.by_server)
 
     def take_wants(self, wanted: Mapping[str, bool]) -> None:
-        """The other side says which tracks it wants."""
-        for track_id, is_wanted in wanted.items():
-            if (track := self._tracks.get(track_id)) is not None:
-                track.wanted = is_wanted
+        """The other side says which tracks it wants.
+
+        It may be told of a track, and want it, before word comes here that it is published: the two take other ways.
+        """
+        self._wanted_early = {**self._wanted_early, **wanted}
+        for track_id in [one for one in self._wanted_early if one in self._tracks]:
+            self._tracks[track_id].wanted = self._wanted_early.pop(track_id)
+        for track_id in list(self._wanted_early)[:-_EARLY]:
+            del self._wanted_early[track_id]
 
     def match(self, identity: str, known: Mapping[str, TrackBody]) -> Iterator[MediaEvent]:
         """After a break: what the control half knows of these tracks has the last word, but for what was ended here."""
@@ -118,6 +128,8 @@ class Publishing(Publisher):
             older.end()
             del self._tracks[older.info.id]
         self._tracks[track.info.id] = track
+        if (wanted := self._wanted_early.pop(track.info.id, None)) is not None:
+            track.wanted = wanted
 
 
 def _mute(identity: str, track: P2PLocalTrack, muted: bool, *, by_server: bool) -> MediaEvent:

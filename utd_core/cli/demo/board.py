@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ...client import UTDSession
-from .devices import Microphone
-from .listener import Listener
+from .devices import Speech
+from .listener import Hearing
 
 MOST_STEPS = 4
 """Steps that are kept to be shown."""
@@ -40,7 +40,7 @@ class Speaker:
     """Who has a microphone in the present scene."""
 
     identity: str
-    microphone: Microphone
+    microphone: Speech
 
 
 class Board:
@@ -53,11 +53,11 @@ class Board:
         self.session: UTDSession | None = None
         """The session whose state is shown: seats, stage or call as one participant sees it."""
         self.speakers: tuple[Speaker, ...] = ()
-        self.listeners: tuple[Listener, ...] = ()
-        self._scene = ""
+        self.listeners: tuple[Hearing, ...] = ()
+        self._scene = "house"
         self._on_step = on_step
 
-    def begin(self, scene: str, listeners: tuple[Listener, ...]) -> None:
+    def begin(self, scene: str, listeners: tuple[Hearing, ...]) -> None:
         """A scene begins."""
         self._scene = scene
         self.session, self.steps, self.speakers, self.listeners = None, (), (), listeners
@@ -72,7 +72,7 @@ class Board:
         self.steps = (*self.steps, text)[-MOST_STEPS:]
         self._on_step(self._scene, text)
 
-    def opened(self, identity: str, microphone: Microphone) -> None:
+    def opened(self, identity: str, microphone: Speech) -> None:
         """Somebody opened a microphone."""
         others = (speaker for speaker in self.speakers if speaker.identity != identity)
         self.speakers = (*others, Speaker(identity, microphone))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ...concurrency import Clock
 from ...media.formats import VideoFormat
 from ...media.frames import AudioFrame
-from ...media.sinks.level import LevelMeter, measure
+from ...media.sinks.level import Level, LevelMeter, measure
 from ...media.sources.base import AudioSourceBase
 from ...media.sources.file import FileAudioSource
 from ...media.sources.pattern import TestPatternVideoSource
@@ -51,6 +53,43 @@ class Loudness:
 
     at: float
     dbfs: float
+
+
+class Meter(Protocol):
+    """How loud it is now, and whether somebody speaks."""
+
+    @property
+    def level(self) -> Level: ...
+
+    @property
+    def is_speaking(self) -> bool: ...
+
+
+class Speech(Protocol):
+    """What there is to know of a microphone that says the voice: here or in another process.
+
+    Times are those of the clock here. `opened_at`: when the first frame was asked for; `spoken_at`: when the first
+    frame of the voice was due; None before that. `worst_lateness`: seconds by which a frame of the voice went out after
+    its time, at the worst. `loudness`: of every frame of the voice so far. `seconds`: how long the voice takes.
+    """
+
+    @property
+    def meter(self) -> Meter: ...
+
+    @property
+    def loudness(self) -> Sequence[Loudness]: ...
+
+    @property
+    def opened_at(self) -> float | None: ...
+
+    @property
+    def spoken_at(self) -> float | None: ...
+
+    @property
+    def worst_lateness(self) -> float: ...
+
+    @property
+    def seconds(self) -> float: ...
 
 
 class Microphone(AudioSourceBase):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ...client import UTDSession
 from ...concurrency import Clock
@@ -16,7 +18,7 @@ from ...media.sinks.level import LevelMeter
 from ...media.sinks.wav import WavSink
 from ...media.sources.pattern import read_counter
 from ...model.permission import TrackSource
-from .devices import SAMPLE_RATE
+from .devices import SAMPLE_RATE, Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,39 @@ class Stretch:
 
     start_us: int
     duration_us: int
+
+
+class Hearing(Protocol):
+    """What there is to know of a part that is played: here or in another process.
+
+    Times are those of the clock here. `path`: the recording, which begins at `origin`. `received`: every frame of
+    sound; `first_at`: when the first came, also one of silence. `pictures`: numbers of the test pattern's pictures that
+    were seen, with when each came. `failure`: what ended the recording before its time.
+    """
+
+    @property
+    def part(self) -> Part: ...
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def origin(self) -> float: ...
+
+    @property
+    def meter(self) -> Meter: ...
+
+    @property
+    def received(self) -> Sequence[Stretch]: ...
+
+    @property
+    def pictures(self) -> Mapping[int, float]: ...
+
+    @property
+    def first_at(self) -> float | None: ...
+
+    @property
+    def failure(self) -> UTDStreamException | None: ...
 
 
 class Listener(Sink):

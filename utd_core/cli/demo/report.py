@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...media.analysis import correlate
-from .devices import CAMERA, FRAME_MS, SAMPLE_RATE, Microphone, Voice
-from .listener import Listener, Stretch
+from .devices import CAMERA, FRAME_MS, SAMPLE_RATE, Speech, Voice
+from .listener import Hearing, Stretch
 
 HEARD_CORRELATION = 0.6
 """Without a codec it is 1; Opus keeps 0.9 of the voice at 8 kbit/s, and a jitter buffer that stretches it somewhere
@@ -28,8 +28,8 @@ _FRAME_US = FRAME_MS * 1_000
 class Take:
     """A finished recording, and the microphone that it is of (None: nobody opened it)."""
 
-    listener: Listener
-    microphone: Microphone | None
+    listener: Hearing
+    microphone: Speech | None
 
 
 @dataclass(frozen=True, slots=True)

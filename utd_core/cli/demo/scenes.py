@@ -65,15 +65,13 @@ class AudioRoom(Scene):
         )
         ada = await stage.enter(opening)
         stage.end_with(ada)
-        stage.show(ada)
+        stage.show("ada")
         await ada.take_seat(0, publish=False)
         stage.say(f"ada opens a room with {SEATS} seats, given on request, and takes the first")
-        ben, cleo, dan = [
-            await stage.enter(stage.client(name).join_audio_room(stage.room)) for name in ("ben", "cleo", "dan")
-        ]
-        stage.show(cleo)
+        ben, *_ = [await stage.enter(stage.client(name).join_audio_room(stage.room)) for name in ("ben", "cleo", "dan")]
+        stage.show("cleo")
         stage.say("ben, cleo and dan come in to listen")
-        stage.listen(ada, cleo, dan)
+        await stage.listen("ada", "cleo", "dan")
 
         asked = await ben.request_to_speak()
         stage.say("ben asks to speak")
@@ -84,7 +82,7 @@ class AudioRoom(Scene):
         )
         await ada.approve_speaker(asked.id)
         stage.say("ada approves: ben has a seat, and the seat grants publishing")
-        await stage.speak(ben)
+        await stage.speak("ben")
         await ben.leave_seat()
         stage.say("ben goes back to the listeners")
 
@@ -102,20 +100,18 @@ class Call(Scene):
 
     async def play(self, stage: Stage, has_video: bool) -> None:
         kind = UTDStreamType.VIDEO_CALL if has_video else UTDStreamType.AUDIO_CALL
-        caller, callee = stage.client("cleo"), stage.client("dan")
-        cleo, dan = stage.keep(caller.call_session(kind)), stage.keep(callee.call_session(kind))
-        stage.show(cleo)
-        call = await cleo.start("dan")
+        cleo, dan = stage.performer("cleo"), stage.performer("dan")
+        await cleo.call("dan", kind)
+        stage.show("cleo")
         stage.say("cleo calls dan")
-        await stage.until("the ringing at dan's", callee.incoming_calls)
-        await dan.ringing(call.call_id)
+        await dan.ring(kind)
         stage.say("it rings at dan's")
-        await dan.accept(call.call_id)
+        await dan.answer()
         stage.say("dan answers, and both microphones are open")
-        stage.listen(cleo, dan)
+        await stage.listen("cleo", "dan")
 
-        await stage.speak(cleo, dan, apart=1.0)
-        await dan.end()
+        await stage.speak("cleo", "dan", apart=1.0)
+        await dan.hang_up()
         stage.say("dan hangs up")
 
 
@@ -135,15 +131,15 @@ class LiveStream(Scene):
     async def play(self, stage: Stage, has_video: bool) -> None:
         ada = await stage.enter(stage.client("ada").join_live_stream(stage.room, as_host=True))
         stage.end_with(ada)
-        stage.show(ada)
+        stage.show("ada")
         await ada.go_live(with_video=True)
         stage.say("ada is live with sound and picture")
-        ben, cleo, dan = [
+        _, cleo, _ = [
             await stage.enter(stage.client(name).join_live_stream(stage.room)) for name in ("ben", "cleo", "dan")
         ]
-        stage.show(ben)
+        stage.show("ben")
         stage.say("ben, cleo and dan watch")
-        stage.listen(ada, ben, dan)
+        await stage.listen("ada", "ben", "dan")
 
         invited = await ada.ask_to_stage("cleo")
         stage.say("ada invites cleo on stage")
@@ -154,7 +150,7 @@ class LiveStream(Scene):
         )
         await cleo.accept_invitation(invited.id)
         stage.say("cleo accepts, and publishes beside ada")
-        await stage.speak(cleo)
+        await stage.speak("cleo")
         await cleo.leave_stage()
         stage.say("cleo is a viewer again")
 

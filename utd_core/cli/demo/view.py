@@ -19,7 +19,7 @@ from rich.text import Text
 from ...media.sinks.level import Level
 from .board import Board, Card, Progress, Speaker
 from .devices import FRAME_MS
-from .listener import Listener
+from .listener import Hearing
 from .places import Mood, Place, Scenery, scenery_of
 from .report import Heard, Report
 
@@ -143,7 +143,7 @@ def _place(place: Place) -> Panel:
     return Panel(words, title=place.title, border_style=border, width=20)
 
 
-def _levels(speakers: Sequence[Speaker], listeners: Sequence[Listener]) -> Table:
+def _levels(speakers: Sequence[Speaker], listeners: Sequence[Hearing]) -> Table:
     table = Table.grid(padding=(0, 1))
     for _ in range(3):
         table.add_column(no_wrap=True)
@@ -153,10 +153,10 @@ def _levels(speakers: Sequence[Speaker], listeners: Sequence[Listener]) -> Table
     table.add_row("", "", Text(scale, style="dim"), "", Text("frames", style="dim"), "")
     for speaker in speakers:
         microphone = speaker.microphone
-        if microphone.spoken:
+        if microphone.loudness:
             late = f"≤ {microphone.worst_lateness * 1_000:.1f} ms late"
             name = Text(speaker.identity, style="bold")
-            table.add_row(name, "speaks", *_meter(microphone.meter.level), str(microphone.spoken), late)
+            table.add_row(name, "speaks", *_meter(microphone.meter.level), str(len(microphone.loudness)), late)
     for listener in listeners:
         part = listener.part
         hears = Text(f"hears {part.hears}", style="dim")
@@ -165,7 +165,7 @@ def _levels(speakers: Sequence[Speaker], listeners: Sequence[Listener]) -> Table
     return table
 
 
-def _received(listener: Listener) -> int:
+def _received(listener: Hearing) -> int:
     return sum(stretch.duration_us for stretch in list(listener.received)) // (FRAME_MS * 1_000)
 
 

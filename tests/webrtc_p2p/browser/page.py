@@ -1,0 +1,102 @@
+"""The page of examples/browser_call in a headless Chromium that nobody here wrote, on a web server of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from tests.server.pusher.stock_client import ROOT, packages
+
+PAGE = ROOT / "examples" / "browser_call"
+MAIN = Path(__file__).with_name("main.mjs")
+DEADLINE = 60.0
+
+
+class Page:
+    """Whoever sits before it: `do` presses and fills, looks and listens (see main.mjs)."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def do(self, command: str, **fields: Any) -> Any:
+        """What a command is answered."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": command, **fields}).encode() + b"\n")
+        answer = await self.hear()
+        assert "failure" not in answer, answer
+        return answer["answer"]
+
+    async def hear(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = await asyncio.wait_for(self._process.stdout.readline(), DEADLINE)
+        assert line, "the browser has ended"
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    async def until(self, selector: str, words: str = "") -> None:
+        """Wait for an element, and for the words in it."""
+        await self.do("until", selector=selector, words=words)
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """The page, with the stock pusher-js beside it; its origin. `folder`: an empty one."""
+    for file in PAGE.iterdir():
+        shutil.copy(file, folder)
+    shutil.copy(packages() / "node_modules/pusher-js/dist/web/pusher.min.js", folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever, name="web server")
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@asynccontextmanager
+async def browser(origin: str) -> AsyncIterator[Page]:
+    """A browser that shows the page."""
+    found = await asyncio.to_thread(packages)
+    process = await asyncio.create_subprocess_exec(
+        *(await asyncio.to_thread(_node), str(MAIN), str(found), f"{origin}/index.html"),
+        stdin=PIPE,
+        stdout=PIPE,
+        # The browser is unpacked into the folder for temporary files; there it is found again.
+        env={**os.environ, "TMPDIR": str(found), "NODE_NO_WARNINGS": "1"},
+        limit=2**24,
+    )
+    try:
+        page = Page(process)
+        await page.hear()
+        yield page
+        assert process.stdin is not None
+        process.stdin.close()
+        await asyncio.wait_for(process.wait(), DEADLINE)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _node() -> str:
+    script = ROOT / "scripts/npm_packages.py"
+    found = subprocess.run([sys.executable, script, "--node"], stdout=PIPE, text=True, check=True)
+    return found.stdout.strip()

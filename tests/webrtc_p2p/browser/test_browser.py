@@ -1,0 +1,163 @@
+"""Calls between Python and a web page of plain WebRTC, in a browser that nobody here wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import statistics
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.server.serving.process import served
+from utd_core import UTDCallStatus, UTDStreamClient
+from utd_core.cli.demo.devices import Microphone, Voice, open_camera
+from utd_core.client import UTDCallSession
+from utd_core.concurrency import SystemClock
+from utd_core.media.analysis import correlate
+from utd_core.media.frames import BYTES_PER_SAMPLE, AudioFrame, VideoFrame
+from utd_core.media.pcm import unpack
+from utd_core.media.sinks.level import measure
+from utd_core.model.permission import TrackSource
+
+from .page import Page, browser, web_server
+
+pytestmark = pytest.mark.alone
+
+SETTINGS = {"loopback": "always"}
+BEEPS = 3
+PICTURES = 10
+PATIENCE = 30.0
+SECOND = 48_000 * BYTES_PER_SAMPLE
+PIECE, SLACK = SECOND // 5, SECOND // 2
+
+
+@dataclass(frozen=True)
+class Server:
+    """`utd serve`, which takes pages of another web server's `origin`."""
+
+    address: str
+    app_id: str
+    key: str
+    origin: str
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    (folder / "page").mkdir()
+    with web_server(folder / "page") as origin:
+        listed = json.dumps([origin])
+        options = ("--media", "webrtc_p2p", "--set", f"http.origins={listed}", "--set", f"sockets.origins={listed}")
+        with served(folder, *options, UTD_MEDIA_SETTINGS=json.dumps(SETTINGS)) as running:
+            app_id, key = running.wait_for(r"^ +app id +(\S+)")[1], running.wait_for(r"^ +key +(\S+)")[1]
+            yield Server(running.address, app_id, key, origin)
+            assert running.end() == 0
+
+
+class Bob:
+    """Somebody in Python, with the recorded voice."""
+
+    def __init__(self, server: Server, voice: Voice) -> None:
+        self.voice = voice
+        self.microphone: Microphone
+        self.client = UTDStreamClient(
+            server.app_id,
+            server.key,
+            base_url=server.address,
+            media={"webrtc_p2p": SETTINGS},
+            identity="bob",
+            microphone=self._open_microphone,
+            camera=open_camera,
+        )
+
+    def _open_microphone(self) -> Microphone:
+        self.microphone = Microphone(self.voice, SystemClock())
+        return self.microphone
+
+
+@asynccontextmanager
+async def ann_and_bob(folder: Path) -> AsyncIterator[tuple[Page, Bob]]:
+    """The page, where ann has signed in, and bob in Python."""
+    with serving(folder) as server:
+        bob = Bob(server, await Voice.load())
+        async with browser(server.origin) as page, bob.client:
+            fields = {"server": server.address, "appId": server.app_id, "key": server.key, "identity": "ann"}
+            await page.do("fill", form="sign-in", **fields)
+            await page.until("#dial:not([hidden])")
+            yield page, bob
+
+
+async def test_a_page_calls_and_is_called_and_both_hear_and_see_each_other(tmp_path: Path) -> None:
+    async with ann_and_bob(tmp_path) as (page, bob):
+        async with bob.client.call_session("video_call") as call:
+            await page.do("fill", form="dial", callee="bob")
+            (ringing,) = await bob.client.incoming_calls.wait_for()
+            await call.accept(ringing.call_id)
+            await converse(page, bob, call)
+            await page.do("press", id="hang-up")
+            await call.status.wait_for(lambda status: status is UTDCallStatus.ENDED)
+        async with bob.client.call_session("video_call") as call:
+            await call.start("ann")
+            await call.status.wait_for(lambda status: status is UTDCallStatus.ACTIVE)
+            await page.until("#state", "connected")
+            before, after = await page.do("lose_signal")
+            assert before == after == 1
+            await converse(page, bob, call)
+            await call.end()
+            await page.until("#state", "over")
+
+
+async def converse(page: Page, bob: Bob, call: UTDCallSession) -> None:
+    """Each hears and sees the other."""
+    await page.until("#state", "connected")
+    await page.do("listen")
+    bob.microphone.speak()
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(hear_beeps(call), see(call), bob.microphone.wait_finished())
+    heard = base64.b64decode(await page.do("heard", seconds=0.5))
+    assert await asyncio.to_thread(likeness, bob.voice, heard) >= 0.8
+    assert await page.do("pictures", count=PICTURES) == {"width": 320, "height": 240, "count": PICTURES}
+
+
+def likeness(voice: Voice, heard: bytes) -> float:
+    """Of the voice and what came out of a browser's loudspeaker: the median of its pieces of 0.2 s.
+
+    A browser squeezes and stretches sound by some milliseconds when its jitter buffer changes its mind: words stay the
+    same, and long stretches are no longer in step. The same voice backwards gives 0.35.
+    """
+    said = voice.pcm
+    later = correlate(said, heard).lag * BYTES_PER_SAMPLE
+    found = []
+    for begin in range(0, len(said) - PIECE + 1, PIECE):
+        piece = said[begin : begin + PIECE]
+        if max(unpack(piece)) > 1_000:
+            around = heard[max(0, begin + later - SLACK) : max(0, begin + later + PIECE + SLACK)]
+            found.append(correlate(piece, around).peak)
+    return statistics.median(found)
+
+
+async def hear_beeps(call: UTDCallSession) -> None:
+    """Listen until several beeps of a browser's made-up microphone were heard, with silence between them."""
+    beeps, was_loud = 0, False
+    async with call.frames("ann") as frames:
+        while beeps < BEEPS:
+            frame = await anext(frames)
+            assert isinstance(frame, AudioFrame)
+            is_loud = measure(frame).peak > -30.0
+            beeps += is_loud and not was_loud
+            was_loud = is_loud
+
+
+async def see(call: UTDCallSession) -> None:
+    """Look until several different pictures of its made-up camera were seen."""
+    pictures: set[bytes] = set()
+    async with call.frames("ann", TrackSource.CAMERA) as frames:
+        while len(pictures) < PICTURES:
+            frame = await anext(frames)
+            assert isinstance(frame, VideoFrame)
+            assert min(frame.width, frame.height) >= 120
+            pictures.add(frame.data)
