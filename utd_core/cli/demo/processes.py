@@ -125,7 +125,7 @@ async def serving(backend: str, settings: str, clock: Clock) -> AsyncIterator[Ad
     Raises `UTDStreamException` when it does not start, `DeadlineExceeded` when it does not get ready.
     """
     with needs_extra("`utd serve`, which this demo starts,", "server"):
-        from ...server.dev import DEV_FILE
+        from ...server.serving.dev import DEV_FILE
     async with AsyncExitStack() as exits:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="utd-demo-")))
         command = (
