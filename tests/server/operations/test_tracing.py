@@ -158,7 +158,7 @@ def test_without_the_extra_nothing_is_loaded_and_asking_for_it_says_what_to_inst
     program = """
 import sys
 sys.modules["opentelemetry"] = None  # as if it were not installed
-import utd_core.server.node
+import utd_core.server.serving.node
 from utd_core.server.tracing import Export
 try:
     Export("otlp")
