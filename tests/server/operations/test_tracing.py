@@ -159,7 +159,7 @@ def test_without_the_extra_nothing_is_loaded_and_asking_for_it_says_what_to_inst
 import sys
 sys.modules["opentelemetry"] = None  # as if it were not installed
 import utd_core.server.serving.node
-from utd_core.server.tracing import Export
+from utd_core.server.operations.tracing import Export
 try:
     Export("otlp")
 except Exception as error:
