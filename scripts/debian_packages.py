@@ -18,11 +18,10 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from npm_packages import ROOT, cache_folder
+from kept import kept
 
 PROGRAMS = ("usr/bin", "usr/sbin", "bin", "sbin")
 LAUNCHERS = "launchers"
@@ -72,30 +71,11 @@ def unpacked(package: str) -> Path:
     missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
     if missing:
         raise NotHere(f"{package} is not installed and cannot be brought: no {missing[0]} here. Install {package}.")
-    name = f"debian-{package}-{release()}-{platform.machine()}"
-    last = ROOT / "build"
-    for home in (cache_folder(), last):
-        target = home / name
-        if target.is_dir():
-            return target
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home))
-        except OSError:
-            if home == last:
-                raise
-            continue
-        try:
-            bring(package, fresh)
-            put(fresh / "root", target)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-        return target
-    raise AssertionError("the last home was returned from, or raised")
+    return kept(f"debian-{package}-{release()}-{platform.machine()}", lambda folder: bring(package, folder))
 
 
-def bring(package: str, folder: Path) -> None:
-    """Download into a folder and unpack into its `root`."""
+def bring(package: str, folder: Path) -> Path:
+    """Download into a folder and unpack into its `root`, which is the answer."""
     try:
         wanted = needed(package, [])
         options: list[str] = []
@@ -116,6 +96,7 @@ def bring(package: str, folder: Path) -> None:
             launcher = launchers / program.name
             launcher.write_text(LAUNCHER.format(program=f"{place}/{program.name}"), encoding="utf-8")
             launcher.chmod(0o755)
+    return root
 
 
 def needed(package: str, options: Sequence[str]) -> list[str]:
@@ -152,15 +133,6 @@ def apt(command: Sequence[str], options: Sequence[str], where: Path | None = Non
     if done.returncode != 0:
         raise NotHere(f"apt-get {' '.join(command)} failed:\n{done.stdout[-1_000:]}{done.stderr[-1_000:]}")
     return done.stdout
-
-
-def put(fresh: Path, target: Path) -> None:
-    try:
-        fresh.rename(target)
-    except OSError:
-        # Somebody else has brought the same a moment ago.
-        if not target.is_dir():
-            raise
 
 
 def release() -> str:

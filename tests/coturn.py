@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.readiness import until_ready
 from tests.redis import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,11 +62,7 @@ class TurnServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until = time.monotonic() + PATIENCE
-        while not self._listens():
-            assert self._process.poll() is None, self.log()
-            assert time.monotonic() < until, f"coturn does not listen:\n{self.log()}"
-            time.sleep(0.01)
+        until_ready(self._process, self._listens, self.log, patience=PATIENCE)
 
     def stop(self) -> None:
         """Kill it. Idempotent."""

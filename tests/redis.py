@@ -12,11 +12,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.readiness import until_ready
 
 PATIENCE = 20.0
 """Seconds that a server may take to start or to stop."""
@@ -67,11 +68,7 @@ class RedisServer:
             return
         options = [part for name, value in self._options.items() for part in (f"--{name}", *(value.split() or [""]))]
         self._process = subprocess.Popen([self._programs / "redis-server", *options], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + PATIENCE
-        while not self._is_ready():
-            assert self._process.poll() is None, (self.folder / "log").read_text()
-            assert time.monotonic() < until, "Redis does not answer"
-            time.sleep(0.01)
+        until_ready(self._process, self._is_ready, (self.folder / "log").read_text, patience=PATIENCE)
 
     def stop(self) -> None:
         """Kill it, and everything in it. Idempotent."""

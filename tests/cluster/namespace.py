@@ -14,7 +14,9 @@ import struct
 import sys
 from pathlib import Path
 
-from .network import Interface, call
+from tests.network.namespaces import NEW_NET, NEW_USER, call
+
+from .network import Interface
 
 ADVICE = """\
 This machine allows no network namespaces ({error}), and the tests that partition a network need them. Either run them
@@ -25,7 +27,6 @@ that lets unshare and setns through), or allow unprivileged user namespaces:
   sysctl kernel.apparmor_restrict_unprivileged_userns=0     (Ubuntu, where it exists)
 """
 
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAPABILITIES_3 = 0x2008_0522
@@ -35,10 +36,10 @@ _NOBODY = 65_534
 def enter() -> None:
     """Have this process, which must have one thread, in a network of its own. Raises `OSError`."""
     try:
-        call("unshare", _CLONE_NEWNET)
+        call("unshare", NEW_NET)
     except PermissionError:
         user, group = os.geteuid(), os.getegid()
-        call("unshare", _CLONE_NEWUSER | _CLONE_NEWNET)
+        call("unshare", NEW_USER | NEW_NET)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user or _NOBODY} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group or _NOBODY} {group} 1")

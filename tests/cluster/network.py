@@ -7,7 +7,6 @@ directly (netlink, `unshare`, `setns`), so no program and no library is needed. 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import struct
@@ -16,17 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
-_CLONE_NEWNET = 0x4000_0000
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def call(name: str, *arguments: object) -> int:
-    """Call a function of the C library. Raises `OSError`."""
-    result: int = getattr(_libc, name)(*arguments)
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), name)
-    return result
+from tests.network.namespaces import NEW_NET, call
 
 
 class Host:
@@ -47,11 +36,11 @@ class Host:
         """One with nothing in it but its loopback."""
         before = cls.here()
         try:
-            call("unshare", _CLONE_NEWNET)
+            call("unshare", NEW_NET)
             made = cls.here()
             Interface("lo").set_up(True)
         finally:
-            call("setns", before.descriptor, _CLONE_NEWNET)
+            call("setns", before.descriptor, NEW_NET)
             before.close()
         return made
 
@@ -59,11 +48,11 @@ class Host:
     def inside(self) -> Iterator[None]:
         """This thread is in this network meanwhile."""
         before = Host.here()
-        call("setns", self.descriptor, _CLONE_NEWNET)
+        call("setns", self.descriptor, NEW_NET)
         try:
             yield
         finally:
-            call("setns", before.descriptor, _CLONE_NEWNET)
+            call("setns", before.descriptor, NEW_NET)
             before.close()
 
     def close(self) -> None:

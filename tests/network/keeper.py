@@ -20,7 +20,7 @@ from pathlib import Path
 from select import select
 
 from .device import MTU, Device
-from .namespaces import NEW_NET, become_root, enter, unshare
+from .namespaces import NEW_NET, become_root, call, enter
 
 WAITING = 4_096
 """Packets that wait at most to be taken in by a host; those that come then are lost."""
@@ -137,7 +137,7 @@ def main(folder: str, address: str, seed: str, pid: str | None = None) -> None:
             enter(int(pid))
         elif os.geteuid() != 0:
             become_root()
-        unshare(NEW_NET)
+        call("unshare", NEW_NET)
         keeper = Keeper(Path(folder), address, seed)
     except OSError as error:
         answer(refused=str(error))

@@ -11,17 +11,19 @@ NEW_USER, NEW_NET = 0x10000000, 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def unshare(flags: int) -> None:
-    """Have this process leave its namespaces for new ones. Raises `OSError`."""
-    if _libc.unshare(flags) != 0:
+def call(name: str, *arguments: object) -> int:
+    """Call a function of the C library. Raises `OSError`."""
+    result: int = getattr(_libc, name)(*arguments)
+    if result < 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        raise OSError(number, os.strerror(number), name)
+    return result
 
 
 def become_root() -> None:
     """In a new user namespace: be its root, who is the user of before outside of it."""
     uid, gid = os.getuid(), os.getgid()
-    unshare(NEW_USER)
+    call("unshare", NEW_USER)
     me = Path("/proc/self")
     (me / "setgroups").write_text("deny")
     (me / "uid_map").write_text(f"0 {uid} 1")
@@ -35,6 +37,4 @@ def enter(pid: int) -> None:
         if theirs.stat().st_ino == Path(f"/proc/self/ns/{kind}").stat().st_ino:
             continue
         with theirs.open() as file:
-            if _libc.setns(file.fileno(), flag) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number))
+            call("setns", file.fileno(), flag)

@@ -20,6 +20,7 @@ from .capabilities import CAPABILITIES, FAULTS
 from .connection import P2PConnection
 from .control import P2PControl
 from .faults import produce
+from .participation import Participation
 from .settings import read_settings
 from .switchboard import Switchboard
 
@@ -56,9 +57,9 @@ class P2PBackend(MediaBackend):
                 with anyio.CancelScope(shield=True):
                     await options.signalling.aclose()
             raise
-        connection = P2PConnection(
-            _signalling(ticket, options), ticket.token, options, self.settings, self.clock, self.scope
-        )
+        signalling = _signalling(ticket, options)
+        life = Participation(signalling, ticket.token, options, self.settings, self.clock, self.scope)
+        connection = P2PConnection(life)
         self._connections = {one for one in self._connections if not one.is_released}
         self._connections.add(connection)
         await connection.open()

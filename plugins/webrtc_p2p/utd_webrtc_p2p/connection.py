@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from utd_core.concurrency import BoundedQueue, Clock, Overflow, TaskScope
+from utd_core.concurrency import BoundedQueue, Overflow
 from utd_core.errors import (
     Closed,
     ErrorCode,
@@ -16,7 +16,6 @@ from utd_core.errors import (
 from utd_core.media import arguments
 from utd_core.media.backend import (
     ConnectionStatistics,
-    ConnectOptions,
     LocalTrack,
     MediaConnection,
     PublishOptions,
@@ -35,23 +34,14 @@ from .figures import with_wire
 from .loudness import loudest
 from .participation import Participation
 from .path import Path
-from .settings import Settings
 from .subscriptions import P2PFrameReader
 
 
 class P2PConnection(MediaConnection):
     """Made by `P2PBackend.connect`; its life is a `Participation`."""
 
-    def __init__(
-        self,
-        signalling: Signalling,
-        token: str,
-        options: ConnectOptions,
-        settings: Settings,
-        clock: Clock,
-        afterwards: TaskScope,
-    ) -> None:
-        self._life = Participation(signalling, token, options, settings, clock, afterwards)
+    def __init__(self, life: Participation) -> None:
+        self._life = life
         self._data_sent = 0
 
     async def open(self) -> None:

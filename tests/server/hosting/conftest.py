@@ -10,6 +10,7 @@ from utd_core.server.hosting.vault import VARIABLE, new_key
 from utd_core.store import open_store
 
 from .house import House
+from .world import World
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -28,3 +29,15 @@ async def house(
         async with house.bus:
             yield house
         await house.media.aclose()
+
+
+@pytest.fixture(params=["memory", "postgresql"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    target = None
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        target = server.url()
+    async with open_store(target) as store:
+        world = World(store)
+        yield world
+        await world.media.aclose()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.postgres import PostgresServer
 from utd_core.bus import LocalMessages
 from utd_core.engine import Engine, EngineSettings
 from utd_core.errors import Closed, Deposed, InvalidInput, StoreFailed, Unavailable
@@ -31,74 +29,13 @@ from utd_core.model.stream_type import UTDStreamType
 from utd_core.server import Hosted, Project
 from utd_core.server.hosting.directory import StoredDirectory
 from utd_core.server.hosting.host import INTERVAL, Hosting
-from utd_core.server.hosting.registry import Registry
 from utd_core.server.hosting.silence import INTERVAL as SILENCE_INTERVAL
 from utd_core.server.hosting.vault import Secrets, Vault, new_key
-from utd_core.store import open_store
-from utd_core.store.sql_store import SqlStore
-from utd_core.testing import VirtualClock
-from utd_mock import MockBackend, MockServer
+from utd_mock import MockBackend
+
+from .world import World, engine_of, found
 
 AUDIO_ROOM = UTDStreamType.AUDIO_ROOM
-
-
-class World:
-    """A database with projects in it, one media server, and servers on both."""
-
-    def __init__(self, store: SqlStore) -> None:
-        self.store = store
-        self.clock = VirtualClock()
-        self.media = MockServer(self.clock)
-        self.vault = Vault(new_key())
-
-    @property
-    def registry(self) -> Registry:
-        """As `utd project` uses it, in another process."""
-        return Registry(self.store.projects)
-
-    def hosting(self, **options: Any) -> Hosting:
-        given = {"media_settings": {"server": self.media}, "clock": self.clock, **options}
-        return Hosting(StoredDirectory(self.store, self.vault), self.store, **given)
-
-    async def create(self, app_id: str, **options: Any) -> Project:
-        return await self.registry.create(self.vault, app_id=app_id, **options)
-
-    async def talk(self, hosting: Hosting, app_id: str) -> JoinTicket:
-        """Have Ann connected in the lobby of a project; her ticket."""
-        engine = await engine_of(hosting, app_id)
-        join = JoinRoom(room="lobby", type=AUDIO_ROOM, as_host=True)
-        ticket = await engine.execute(join, actor=Actor("ann"))
-        issued = JoinTicket(ticket.url, ticket.token, ticket.expires_at)
-        await hosting.running[app_id].engine.backend.connect(issued)
-        return issued
-
-    def people(self) -> dict[str, set[str]]:
-        """Who is connected to which media room."""
-        return {name: set(room.participants) for name, room in self.media.rooms.items() if room.participants}
-
-
-@pytest.fixture(params=["memory", "postgresql"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    target = None
-    if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        target = server.url()
-    async with open_store(target) as store:
-        world = World(store)
-        yield world
-        await world.media.aclose()
-
-
-async def found(hosting: Hosting, app_id: str) -> Hosted:
-    hosted = await hosting.find(app_id)
-    assert hosted is not None
-    return hosted
-
-
-async def engine_of(hosting: Hosting, app_id: str) -> Engine:
-    """The engine that is at work on this server for a project."""
-    await found(hosting, app_id)
-    return hosting.running[app_id].engine
 
 
 async def test_a_project_is_found_by_id_and_by_key_with_its_engine(world: World) -> None:

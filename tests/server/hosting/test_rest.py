@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.postgres import PostgresServer
 from utd_core.bus import LocalMessages
 from utd_core.model.call import UTDCallStatus
 from utd_core.model.command import Actor
@@ -16,27 +14,14 @@ from utd_core.model.commands import CreateRoom, GetCall, GetRoom, ListRooms, Sta
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.server.cluster import Relay
 from utd_core.server.hosting.host import INTERVAL, Hosting
-from utd_core.store import open_store
 from utd_core.testing.wait import eventually
 
-from .test_hosting import World, found
+from .world import World, found
 
 AUDIO_ROOM = UTDStreamType.AUDIO_ROOM
 IDLE = 60.0
 STEPS = 40
 """More than closing a project takes on a store in memory."""
-
-
-@pytest.fixture(params=["memory", "postgresql"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    target = None
-    if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        target = server.url()
-    async with open_store(target) as store:
-        world = World(store)
-        yield world
-        await world.media.aclose()
 
 
 async def rested(world: World, hosting: Hosting, app_id: str) -> None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.node import JS, node_process
+
 from .live import PROJECT, LiveServer
 
-ROOT = Path(__file__).resolve().parents[3]
-JS = Path(__file__).parent / "js"
 DEADLINE = 15.0
 
 
@@ -88,45 +85,13 @@ class StockClient:
         return [report for report in self._kept if fields.items() <= report.items()]
 
 
-def packages() -> Path:
-    """Where the npm packages are; they are brought if they are not there."""
-    return _ask(JS)
-
-
-def _ask(*arguments: str | Path) -> Path:
-    script = ROOT / "scripts/npm_packages.py"
-    found = subprocess.run([sys.executable, script, *arguments], stdout=PIPE, text=True, check=True)
-    return Path(found.stdout.strip())
-
-
 @asynccontextmanager
 async def stock_client(
     server: LiveServer, runtime: str, folder: Path, *, page: LiveServer | None = None
 ) -> AsyncIterator[StockClient]:
     """`runtime`: "node" or "chromium", there in a page of the server, or in one of another server (`page`)."""
-    process = await asyncio.create_subprocess_exec(
-        await asyncio.to_thread(_ask, "--node"),
-        JS / "main.mjs",
-        folder,
-        runtime,
-        f"{(page or server).origin}/health",
-        stdin=PIPE,
-        stdout=PIPE,
-        env=_environment(folder),
-    )
-    try:
+    about = (JS / "main.mjs", folder, runtime, f"{(page or server).origin}/health")
+    async with node_process(folder, *about, patience=DEADLINE) as process:
         client = StockClient(process, server)
         await client.hear(what="ready")
         yield client
-        assert process.stdin is not None
-        process.stdin.close()
-        await asyncio.wait_for(process.wait(), DEADLINE)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-def _environment(folder: Path) -> Mapping[str, str]:
-    # The browser is unpacked into the folder for temporary files; there it is found again.
-    return {**os.environ, "TMPDIR": str(folder), "NODE_NO_WARNINGS": "1"}

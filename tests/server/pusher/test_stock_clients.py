@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.node import packages
 from utd_core.model.commands import LeaveSeat, RemoveParticipant, TakeSeat
 from utd_core.server.app_settings import AppSettings
 from utd_core.server.pusher import CloseCode
@@ -17,7 +18,7 @@ from utd_core.server.pusher.socket import Socket
 from utd_core.testing.wait import eventually
 
 from .live import CHANNEL, PROJECT, ROOM, LiveServer, library_of
-from .stock_client import StockClient, packages, stock_client
+from .stock_client import StockClient, stock_client
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
-import subprocess
-import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -17,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tests.server.pusher.stock_client import ROOT, packages
+from tests.node import ROOT, node_process, packages
 
 PAGE = ROOT / "examples" / "browser_call"
 MAIN = Path(__file__).with_name("main.mjs")
@@ -75,28 +72,7 @@ def web_server(folder: Path) -> Iterator[str]:
 async def browser(origin: str) -> AsyncIterator[Page]:
     """A browser that shows the page."""
     found = await asyncio.to_thread(packages)
-    process = await asyncio.create_subprocess_exec(
-        *(await asyncio.to_thread(_node), str(MAIN), str(found), f"{origin}/index.html"),
-        stdin=PIPE,
-        stdout=PIPE,
-        # The browser is unpacked into the folder for temporary files; there it is found again.
-        env={**os.environ, "TMPDIR": str(found), "NODE_NO_WARNINGS": "1"},
-        limit=2**24,
-    )
-    try:
+    async with node_process(found, MAIN, found, f"{origin}/index.html", patience=DEADLINE) as process:
         page = Page(process)
         await page.hear()
         yield page
-        assert process.stdin is not None
-        process.stdin.close()
-        await asyncio.wait_for(process.wait(), DEADLINE)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-def _node() -> str:
-    script = ROOT / "scripts/npm_packages.py"
-    found = subprocess.run([sys.executable, script, "--node"], stdout=PIPE, text=True, check=True)
-    return found.stdout.strip()

@@ -8,7 +8,8 @@ from copy import copy
 from typing import Generic, TypeVar
 
 from ...concurrency import TaskScope
-from ...errors import Closed, UTDStreamException
+from ...concurrency.shared import begin
+from ...errors import UTDStreamException
 
 T = TypeVar("T")
 
@@ -17,8 +18,7 @@ class Errand(Generic[T]):
     """One operation in a task of its own, which ends with its scope. Raises `Closed` when that is not open."""
 
     def __init__(self, scope: TaskScope, operation: Callable[[], Awaitable[T]], name: str) -> None:
-        self._outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        scope.start(self._run, operation, scope.name, name=name)
+        self._outcome = begin(scope, operation, name=name)
 
     @property
     def is_settled(self) -> bool:
@@ -36,20 +36,6 @@ class Errand(Generic[T]):
         if isinstance(error, UTDStreamException):
             raise copy(error) from error
         return self._outcome.result()
-
-    async def _run(self, operation: Callable[[], Awaitable[T]], scope: str) -> None:
-        try:
-            self._outcome.set_result(await operation())
-        except Exception as error:  # noqa: BLE001  # it is raised where the result is wanted
-            self._fail(error)
-        finally:
-            if not self._outcome.done():
-                self._fail(Closed(f"{scope} was closed"))
-
-    def _fail(self, error: Exception) -> None:
-        self._outcome.set_exception(error)
-        # Nobody may be left who waits for it; that is no reason for a warning.
-        self._outcome.exception()
 
 
 class Shared(Generic[T]):

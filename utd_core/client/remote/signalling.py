@@ -44,7 +44,7 @@ _PASSING = (Closed, DeadlineExceeded, RateLimited, StoreFailed, Unauthenticated,
 
 
 class SocketSignalling(Signalling):
-    """From `open()` on; its task runs in `scope`."""
+    """From `open()` to `aclose()`."""
 
     def __init__(self, events: Events, channel: str, identity: str, retry: RetryPolicy, clock: Clock) -> None:
         self._events = events
