@@ -13,7 +13,7 @@ from utd_core.errors import BackendNotFound
 from utd_core.hooks import Check, PluginManager
 from utd_core.hooks.library import check_library
 from utd_livekit import plugin as livekit
-from utd_livekit.server import check_server
+from utd_livekit.server.doctor import check_server
 from utd_webrtc_p2p import plugin as webrtc_p2p
 
 LIVEKIT_VARIABLES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")

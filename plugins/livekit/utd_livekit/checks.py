@@ -1,0 +1,98 @@
+"""What comes in from outside, checked before anything else happens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+from utd_core.errors import ErrorCode, InvalidInput, TooLarge
+from utd_core.media.backend import ConnectOptions, PublishOptions
+from utd_core.media.checks import is_number
+from utd_core.media.events import TrackKind
+from utd_core.media.formats import AudioFormat, VideoFormat
+from utd_core.media.quality import VideoQuality
+from utd_core.model.identifiers import check_media_name
+from utd_core.model.permission import Grant, TrackSource
+
+from .capabilities import MAX_DATA_BYTES
+
+MAX_TTL = 10 * 365 * 86_400
+
+
+def check_room(value: Any) -> None:
+    """Raise `InvalidInput` (invalid_name) unless it can name a room."""
+    check_media_name(value, "room name", ErrorCode.INVALID_NAME)
+
+
+def check_identity(value: Any) -> None:
+    """Raise `InvalidInput` (invalid_identity) unless it can be an identity."""
+    check_media_name(value, "identity", ErrorCode.INVALID_IDENTITY)
+
+
+def check_grant(value: Any) -> None:
+    """Raise `InvalidInput` unless it is a grant."""
+    if not isinstance(value, Grant):
+        raise InvalidInput(f"grant must be a utd_core.model.permission.Grant, got {type(value).__name__}")
+
+
+def check_limit(value: Any) -> None:
+    """Raise `InvalidInput` unless it can limit a room's participants; None is no limit."""
+    if value is not None and (type(value) is not int or not 1 <= value < 2**32):
+        raise InvalidInput(f"max_participants must be a whole number of at least 1, got {value!r}")
+
+
+def check_ttl(value: Any) -> None:
+    """Raise `InvalidInput` unless it can be a ticket's time to live, in seconds."""
+    if not is_number(value) or not 0 < value <= MAX_TTL:
+        raise InvalidInput(f"ttl must be seconds above 0 and up to {MAX_TTL}, got {value!r}")
+
+
+def check_text(value: Any, what: str) -> None:
+    """Raise `InvalidInput` unless it is text that can go over a wire."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{what} must be a string, got {type(value).__name__}")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidInput(f"{what} must be text that UTF-8 can hold, got {value[:20]!r}")
+
+
+def check_connect(options: Any) -> None:
+    """Raise `InvalidInput` unless a participant can connect with these options."""
+    if not isinstance(options, ConnectOptions):
+        raise InvalidInput(f"connect takes ConnectOptions, got {type(options).__name__}")
+    if type(options.event_capacity) is not int or options.event_capacity < 1:
+        raise InvalidInput(f"event_capacity must be a whole number of at least 1, got {options.event_capacity!r}")
+    if not 0 < options.deadline < math.inf:
+        raise InvalidInput(f"deadline must be seconds above 0, got {options.deadline!r}")
+
+
+def check_quality(value: Any) -> None:
+    """Raise `InvalidInput` unless it is a quality."""
+    if not isinstance(value, VideoQuality):
+        raise InvalidInput(f"quality must be VideoQuality.LOW, MEDIUM or HIGH, got {value!r}")
+
+
+def check_payload(payload: Any, to: Collection[str] | None, topic: Any) -> None:
+    """Raise `InvalidInput` or `TooLarge` unless it can be sent as data."""
+    if type(payload) is not bytes:
+        raise InvalidInput(f"data must be bytes, got {type(payload).__name__}")
+    if len(payload) > MAX_DATA_BYTES:
+        raise TooLarge(f"a data message holds at most {MAX_DATA_BYTES} bytes, got {len(payload)}; split it")
+    check_text(topic, "a topic")
+    if isinstance(to, str):
+        raise InvalidInput(f"'to' is a collection of identities; write [{to!r}]")
+
+
+def check_publish(options: Any) -> None:
+    """Raise `InvalidInput` unless a track can be published with these options."""
+    if not isinstance(options, PublishOptions):
+        raise InvalidInput(f"publish takes PublishOptions, got {type(options).__name__}")
+    if not isinstance(options.source, TrackSource):
+        raise InvalidInput(f"source must be a TrackSource, got {options.source!r}")
+    check_text(options.name, "a track's name")
+    if TrackKind.of(options.source) is TrackKind.AUDIO:
+        AudioFormat(options.sample_rate, options.channels)
+    else:
+        VideoFormat(options.width, options.height, options.framerate)
+    if options.bitrate is not None and (type(options.bitrate) is not int or options.bitrate < 1):
+        raise InvalidInput(f"bitrate must be a whole number of bit/s above 0, got {options.bitrate!r}")
