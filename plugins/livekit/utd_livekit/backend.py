@@ -42,6 +42,7 @@ class LiveKitBackend(MediaBackend):
         self._closed = False
         self.silences = Silences()
         self._closing: asyncio.Future[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     @property
     def control(self) -> LiveKitControl:
@@ -93,7 +94,9 @@ class LiveKitBackend(MediaBackend):
         self._closed = True
         if self._closing is not None and not self._closing.done():
             self._closing.set_result(None)
-        await self._errands.run(self._close())
+        if self._ending is None:
+            self._ending = self._errands.start(self._close())
+        await asyncio.shield(self._ending)
 
     async def _close(self) -> None:
         async with AsyncExitStack() as parts:

@@ -268,8 +268,9 @@ class LiveKitConnection(MediaConnection):
         grant = grant_of(whose.permissions, FROM_CLIENT)
         if grant == self.grant:
             return
-        self._publisher.granted(grant)
+        self._publisher.grant = grant
         self._events.put(GrantChanged(grant))
+        self._publisher.enforce()
         if not grant.subscribe:
             self._roster.end_subscriptions()
 

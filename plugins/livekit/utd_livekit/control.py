@@ -31,6 +31,10 @@ _IDLE_ROOM = 3_600
 """Seconds after which the server forgets a room with nobody in it, should no engine be left to close it."""
 
 
+_SECOND_LOOKS = (0.05, 0.1, 0.2)
+"""Seconds: the server's list is a moment behind what a publisher was told."""
+
+
 class LiveKitControl(MediaControl, Closeable):
     """Made by `LiveKitBackend`, which opens and closes it."""
 
@@ -90,18 +94,11 @@ class LiveKitControl(MediaControl, Closeable):
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
         checks.check_room(room)
         checks.check_identity(identity)
-        target = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
-        with _absent(room, identity):
-            participant = await self._ask(lambda service: service.get_participant(target))
-        sid = next((each.sid for each in participant.tracks if _track_id(each, identity) == track_id), None)
-        if sid is None:
-            raise NotFound(
-                f"{identity!r} publishes no track {track_id!r} in room {room!r}", code=ErrorCode.TRACK_NOT_FOUND
-            )
+        sid = await self._sid(room, identity, track_id)
         if muted:
             # Told first, and in the same order to everybody: LiveKit itself does not say whose mute one is.
             await self._update(room, identity, attributes={mute_attribute(track_id): secrets.token_hex(4)})
-        muting = api.MuteRoomTrackRequest(room=target.room, identity=identity, track_sid=sid, muted=muted)
+        muting = api.MuteRoomTrackRequest(room=self._on_server(room), identity=identity, track_sid=sid, muted=muted)
         with _absent(room, identity):
             await self._ask(lambda service: service.mute_published_track(muting))
 
@@ -158,6 +155,21 @@ class LiveKitControl(MediaControl, Closeable):
         self._requests.check_open()
         await self._notifier.open()
         return await self._requests.make(call)
+
+    async def _sid(self, room: str, identity: str, track_id: str) -> str:
+        """What the server calls a track. Raises `NotFound`."""
+        target = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
+        for pause in (*_SECOND_LOOKS, None):
+            with _absent(room, identity):
+                participant = await self._ask(lambda service: service.get_participant(target))
+            for track in participant.tracks:
+                if _track_id(track, identity) == track_id:
+                    return str(track.sid)
+            if pause is not None:
+                await self._clock.sleep(pause)
+        raise NotFound(
+            f"{identity!r} publishes no track {track_id!r} in room {room!r}", code=ErrorCode.TRACK_NOT_FOUND
+        )
 
     async def _update(self, room: str, identity: str, **changes: Any) -> None:
         change = api.UpdateParticipantRequest(room=self._on_server(room), identity=identity, **changes)

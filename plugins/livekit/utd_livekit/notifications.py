@@ -94,19 +94,28 @@ def _track(track: api.TrackInfo, identity: str) -> TrackInfo:
     return TrackInfo(track_id, FROM_SERVER.get(track.source, TrackSource.MICROPHONE), track.muted, name)
 
 
+class Listener(BoundedQueue[Notification]):
+    """One listener's notifications. Forgotten, and no longer filled, when nobody holds it any more."""
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self) -> None:
+        super().__init__(CAPACITY, Overflow.DROP_OLDEST)
+
+
 class Notifier(Closeable):
     """Hands notifications to every listener, and listens for webhooks at `address` where there is one."""
 
     def __init__(self, address: str, receive: Receive) -> None:
         self._address = address
         self._receive = receive
-        self._listeners: weakref.WeakSet[BoundedQueue[Notification]] = weakref.WeakSet()
+        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
         self._runner: web.ServerRunner | None = None
         self._closed = False
 
-    def listen(self) -> BoundedQueue[Notification]:
+    def listen(self) -> Listener:
         """A new listener; one that nobody holds any more is forgotten."""
-        listener: BoundedQueue[Notification] = BoundedQueue(CAPACITY, Overflow.DROP_OLDEST)
+        listener = Listener()
         if self._closed:
             listener.close()
         else:

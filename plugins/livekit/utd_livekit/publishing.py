@@ -47,21 +47,22 @@ class Publisher:
             publishing.add_done_callback(self._take_back)
             raise
 
-    def granted(self, grant: Grant) -> None:
-        """The grant is another one now; whatever is being published without it is refused."""
-        self.grant = grant
+    def enforce(self) -> None:
+        """The grant is another one. What is being published without it is refused, and what was published has ended: the
+        server tells that to the others, and to nobody here."""
+        grant = self.grant
         for refusal, source in self._refusals.items():
             if source not in grant.publish:
                 _release(refusal)
+        for track in self.tracks:
+            if track.options.source not in grant.publish and track.publication is not None:
+                self._ended(track)
 
     def unpublished(self, publication: rtc.LocalTrackPublication) -> None:
         """The server has ended a track."""
         track = self._of(publication)
-        if track is not None and not track.ended:
-            track.end()
-            del self._tracks[track.id]
-            self._errands.start(track.release())
-            self._tell(LocalTrackEnded(track.info))
+        if track is not None:
+            self._ended(track)
 
     def muted(self, publication: rtc.TrackPublication, muted: bool) -> None:
         """A track of this participant is muted, or not any more."""
@@ -144,6 +145,12 @@ class Publisher:
         """The server took a track that was given up."""
         if not announcing.cancelled() and announcing.exception() is None:
             self._errands.start(self._room.local_participant.unpublish_track(announcing.result().sid))
+
+    def _ended(self, track: LiveKitLocalTrack) -> None:
+        track.end()
+        del self._tracks[track.id]
+        self._errands.start(self._end(track))
+        self._tell(LocalTrackEnded(track.info))
 
     def _of(self, publication: rtc.TrackPublication) -> LiveKitLocalTrack | None:
         return next((track for track in self._tracks.values() if track.publication is publication), None)

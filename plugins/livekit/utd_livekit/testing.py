@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import cache
@@ -15,12 +16,12 @@ from types import TracebackType
 
 from livekit import api
 
-from utd_core.concurrency import Clock
+from utd_core.concurrency import Clock, SystemClock
 from utd_core.hooks import Harness
-from utd_core.media.backend import JoinTicket
+from utd_core.media.backend import JoinTicket, PublishOptions
+from utd_core.model.permission import Grant, TrackSource
 
 from .backend import LiveKitBackend
-from .sdk import warm_up
 from .server.local import LocalServer
 
 _LENIENT = 120.0
@@ -37,10 +38,22 @@ def shared_server() -> LocalServer:
 
 def contract_harness() -> Harness:
     """What `utd_contract_harness` answers. Native threads and descriptors that stay are there from here on."""
-    warm_up()
     # A log record of a native thread would make Python count that thread as one of its own.
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, _rehearse()).result()
     return OpenLiveKit
+
+
+async def _rehearse() -> None:
+    """Connect once, which opens whatever the native library opens for good."""
+    async with OpenLiveKit(SystemClock()) as backend:
+        await backend.control.create_room("rehearsal")
+        ticket = await backend.control.issue_join("rehearsal", "nobody", grant=Grant(publish=frozenset(TrackSource)))
+        async with await backend.connect(ticket) as connection:
+            for source in (TrackSource.MICROPHONE, TrackSource.CAMERA):
+                await connection.publish(PublishOptions(source))
+        await backend.control.close_room("rehearsal")
 
 
 class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
