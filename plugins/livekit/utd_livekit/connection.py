@@ -228,13 +228,13 @@ class LiveKitConnection(MediaConnection):
         """Hand every event of the SDK on; handlers are called one after the other and must not wait."""
         handlers: Mapping[str, Callable[..., None]] = {
             "participant_connected": lambda other: self._roster.look_at(other.identity),
-            "participant_disconnected": lambda other: self._roster.look_at(other.identity),
+            "participant_disconnected": lambda other: self._roster.look_soon(other.identity),
             "participant_name_changed": lambda other, _old, _new: self._roster.look_at(other.identity),
             "participant_permissions_changed": self._permissions_changed,
             "track_published": lambda _, other: self._roster.look_at(other.identity),
-            "track_unpublished": lambda _, other: self._roster.look_at(other.identity),
+            "track_unpublished": lambda _, other: self._roster.look_soon(other.identity),
             "track_subscribed": lambda _track, _, other: self._roster.look_at(other.identity),
-            "track_unsubscribed": lambda _track, publication, _: self._roster.unsubscribed(publication),
+            "track_unsubscribed": lambda _track, _, other: self._roster.look_soon(other.identity),
             "track_muted": lambda whose, publication: self._muted(whose, publication, True),
             "track_unmuted": lambda whose, publication: self._muted(whose, publication, False),
             "local_track_unpublished": self._publisher.unpublished,

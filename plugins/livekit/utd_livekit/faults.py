@@ -27,7 +27,7 @@ _INTRUDER_TTL = 60.0
 
 _SCENARIOS: Mapping[Fault, rtc.SimulateScenarioKind.ValueType] = {
     Fault.SIGNAL_DROP: rtc.SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT,
-    Fault.FULL_RECONNECT: rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT,
+    Fault.FULL_RECONNECT: rtc.SimulateScenarioKind.SIMULATE_DISCONNECT_SIGNAL_ON_RESUME,
     Fault.SERVER_LEAVE: rtc.SimulateScenarioKind.SIMULATE_SERVER_LEAVE,
 }
 _PARAMETERS: Mapping[Fault, frozenset[str]] = {

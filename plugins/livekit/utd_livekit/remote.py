@@ -47,6 +47,8 @@ class RemoteTrack:
         self._is_adaptive = is_adaptive and info.kind is TrackKind.VIDEO
         self._feed: Feed | None = None
         self._native: object | None = None
+        self.is_returning = False
+        """It was subscribed before a reconnect, and will be again."""
 
     @property
     def is_subscribed(self) -> bool:
@@ -55,8 +57,15 @@ class RemoteTrack:
     def set_muted(self, muted: bool) -> None:
         self._update(replace(self.info, muted=muted))
 
+    def bind(self, publication: rtc.RemoteTrackPublication) -> None:
+        """The SDK's present object for it."""
+        if publication is not self.publication:
+            self.publication = publication
+            self.is_returning = self.is_subscribed
+
     def subscribed(self, track: rtc.RemoteAudioTrack | rtc.RemoteVideoTrack) -> bool:
         """The SDK receives it, in this object; whether that is news."""
+        self.is_returning = False
         if track is self._native:
             return False
         is_news = self._feed is None
@@ -70,6 +79,7 @@ class RemoteTrack:
 
     def unsubscribed(self) -> bool:
         """It is received no more; whether that is news."""
+        self.is_returning = False
         feed, self._feed, self._native = self._feed, None, None
         if feed is not None:
             feed.close()

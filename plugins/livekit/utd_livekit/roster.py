@@ -1,11 +1,13 @@
 """The others in the room and their tracks, brought level with what the SDK shows.
 
-The SDK's events come doubled, late or about somebody who has left, and a reconnect takes everybody away and brings them
-back. So an event only says whom to look at: what is told is the difference between what was known and what is there.
+The SDK's events come doubled, late or about somebody who has left. So an event only says whom to look at: what is told is
+the difference between what was known and what is there. A full reconnect takes everybody away, says only then that it is
+one, and brings them back: whoever seems to go is looked at a moment later, and by nobody while a reconnect lasts.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -34,6 +36,10 @@ from .remote import RemoteTrack
 from .sources import FROM_CLIENT
 
 
+_SETTLED = 0.03
+"""Seconds from the first of those whom a reconnect takes away to the word that it is one; a few ms where it was seen."""
+
+
 @dataclass(slots=True)
 class _Other:
     participant: rtc.RemoteParticipant
@@ -54,6 +60,8 @@ class Roster:
         self._infos: dict[str, ParticipantInfo] = {}
         self._tracks: dict[str, RemoteTrack] = {}
         self._is_held = False
+        self._doubtful: set[str] = set()
+        self._settling: asyncio.TimerHandle | None = None
 
     @property
     def participants(self) -> Mapping[str, ParticipantInfo]:
@@ -83,34 +91,35 @@ class Roster:
     def release(self) -> None:
         """The reconnect is over: tell what is different now."""
         self._is_held = False
-        for identity in [*self._others, *(new for new in self._room.remote_participants if new not in self._others)]:
+        there = self._room.remote_participants
+        for identity, other in self._others.items():
+            other.participant = there.get(identity, other.participant)
+        for identity in [*self._others, *(new for new in there if new not in self._others)]:
             self.look_at(identity)
+
+    def look_soon(self, identity: str) -> None:
+        """Somebody, or something of theirs, seems to be gone."""
+        self._doubtful.add(identity)
+        if self._settling is None:
+            self._settling = asyncio.get_running_loop().call_later(_SETTLED, self._settle)
 
     def look_at(self, identity: str) -> None:
         """Tell what is different about somebody."""
         if self._is_held:
             return
         participant, other = self._room.remote_participants.get(identity), self._others.get(identity)
+        if other is not None and participant is not other.participant:
+            # Gone; or gone and come again, which is somebody new.
+            self._forget(identity, other)
+            other = None
         if participant is None:
-            if other is not None:
-                self._forget(identity, other)
             return
         if other is None:
             other = self._others[identity] = _Other(participant)
             self._show(identity, other)
             self._tell(ParticipantJoined(self._infos[identity]))
-        other.participant = participant
         self._show(identity, other)
         self._compare(identity, other)
-
-    def unsubscribed(self, publication: rtc.RemoteTrackPublication) -> None:
-        """The SDK does not receive a track any more."""
-        if self._is_held:
-            return
-        for track in self._tracks.values():
-            if track.publication is publication:
-                self._end_subscription(track)
-                return
 
     def end_subscriptions(self) -> None:
         """Nothing is received any more: the grant to subscribe is gone."""
@@ -119,11 +128,19 @@ class Roster:
 
     def close(self) -> None:
         """The connection has ended, and says so itself."""
+        if self._settling is not None:
+            self._settling.cancel()
         for track in self._tracks.values():
             track.unsubscribed()
         self._others.clear()
         self._tracks.clear()
         self._infos.clear()
+
+    def _settle(self) -> None:
+        self._settling = None
+        doubtful, self._doubtful = self._doubtful, set()
+        for identity in doubtful:
+            self.look_at(identity)
 
     def _compare(self, identity: str, other: _Other) -> None:
         published = {self._id_of(identity, each): each for each in other.participant.track_publications.values()}
@@ -137,8 +154,11 @@ class Roster:
                     continue
                 self._show(identity, other)
                 self._tell(TrackPublished(identity, known.info))
-            known.publication = publication
-            if publication.track is not None and known.subscribed(publication.track):
+            known.bind(publication)
+            if publication.track is None:
+                if not known.is_returning:
+                    self._end_subscription(known)
+            elif known.subscribed(publication.track):
                 self._tell(TrackSubscribed(identity, known.info))
             self._compare_mute(identity, other, known)
 

@@ -5,7 +5,6 @@ Its private parts are touched here and nowhere else; `tests/livekit/test_sdk.py`
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import Any
 
@@ -38,31 +37,13 @@ def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
 
 
 _warm = threading.Lock()
-_is_warm = False
+_kept: list[object] = []
+"""Holds the native library's threads, which it would end with the last room and start again with the next."""
 
 
 def warm_up() -> None:
-    """Load the native library and start its threads, which stay as long as the process. Blocks for a moment. Idempotent.
-
-    What it opens is opened now, rather than in the middle of something that is watched for leaks.
-    """
-    global _is_warm
+    """Load the native library and start its threads, which stay as long as the process. Blocks for a moment. Idempotent."""
     with _warm:
-        if not _is_warm:
-            _is_warm = True
-            thread = threading.Thread(target=lambda: asyncio.run(_cycle()))
-            thread.start()
-            thread.join()
-
-
-async def _cycle() -> None:
-    sound = rtc.AudioSource(48_000, 1)
-    rtc.LocalAudioTrack.create_audio_track("warm", sound)
-    picture = rtc.VideoSource(16, 16)
-    rtc.LocalVideoTrack.create_video_track("warm", picture)
-    try:
-        await rtc.Room().connect("ws://127.0.0.1:9", "")
-    except rtc.ConnectError:
-        pass  # nobody is there, which is how it ends at once
-    await sound.aclose()
-    await picture.aclose()
+        if not _kept:
+            picture = rtc.VideoSource(16, 16)
+            _kept.extend((picture, rtc.LocalVideoTrack.create_video_track("kept", picture)))

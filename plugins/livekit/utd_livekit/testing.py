@@ -23,6 +23,7 @@ from utd_core.model.permission import Grant, TrackSource
 
 from .backend import LiveKitBackend
 from .server.local import LocalServer
+from .server.wire import Wire
 
 _LENIENT = 120.0
 """Seconds; LiveKit takes a token up to a minute after its end, because clocks differ."""
@@ -59,19 +60,25 @@ async def _rehearse() -> None:
 class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
     """A fresh backend on the shared server, which is started, or started again if a test has killed it."""
 
+    news_delay = 3.0
+    """LiveKit tells every so often who of those that publish nothing came and went; who came and went meanwhile, never."""
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._server = shared_server()
 
     async def __aenter__(self) -> LiveKitBackend:
         await asyncio.to_thread(self._server.start)
-        self._backend = LiveKitBackend({**self._server.settings, "server": self._server}, self._clock)
+        self._wire = Wire(self._server.port)
+        settings = {**self._server.settings, "public_url": await self._wire.open(), "server": self._server}
+        self._backend = LiveKitBackend(settings, self._clock)
         return self._backend
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._backend.aclose()
+        await self._wire.aclose()
 
     async def expired_ticket(self, room: str, identity: str) -> JoinTicket:
         """A ticket that has run out longer ago than the server is lenient."""

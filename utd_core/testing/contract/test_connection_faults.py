@@ -95,7 +95,8 @@ async def test_a_full_reconnect_brings_tracks_back_with_the_same_ids(harness: Ha
     await harness.eventually(back, outage + harness.patience, what="the track back under its id")
     again = bob.told(TrackSubscribed, identity="ann")[-1].track.id
     assert again == track_id
-    listener = await bob.listens(ann)
+    listener = await harness.eventually(lambda: bob.reading(track_id), what="the track to read")
+    assert listener is not None
     async with harness.playing(mine, HUM):
         await listener.hears(440.0)
     assert (await ann.sees(bob)).id == other.info.id
