@@ -22,7 +22,7 @@ from .connection import LiveKitConnection
 from .control import LiveKitControl
 from .errands import Errands
 from .faults import Silences, produce
-from .sdk import Room, warm_up
+from .sdk import warm_up
 from .settings import LiveKitSettings
 
 
@@ -37,7 +37,7 @@ class LiveKitBackend(MediaBackend):
         self._settings = LiveKitSettings.read(settings or {})
         self._clock = clock or SystemClock()
         self._control = LiveKitControl(self._settings, self._clock) if self._settings.has_control else None
-        self._errands = Errands("livekit:backend")
+        self._errands = Errands("the livekit backend")
         self._connections: set[LiveKitConnection] = set()
         self._closed = False
         self.silences = Silences()
@@ -109,7 +109,7 @@ class LiveKitBackend(MediaBackend):
     async def _join(self, url: str, token: str, options: ConnectOptions) -> LiveKitConnection:
         """Connect, however long that takes. Raises `ConnectFailed`."""
         await asyncio.to_thread(warm_up)
-        room = Room()
+        room = rtc.Room()
         connection = LiveKitConnection(room, options, self._connections.discard, prefix=self._settings.prefix)
         await connection.open()
         wanted = rtc.RoomOptions(

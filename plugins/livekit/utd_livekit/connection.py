@@ -41,12 +41,12 @@ from .publishing import Publisher
 from .reasons import reason_of
 from .remote import RemoteTrack, not_published, not_subscribed
 from .roster import Roster
-from .sdk import Room
+from .sdk import let_go_of_room
 from .sources import FROM_CLIENT
 from .statistics import round_trip_ms
 
-_LAST_WORDS = 5.0
-"""Seconds that are left to the SDK's calls when the connection has ended."""
+_LAST_WORDS = 0.5
+"""Seconds that are left to the SDK's calls when the connection has ended; some never return then."""
 
 
 class LiveKitConnection(MediaConnection):
@@ -54,7 +54,7 @@ class LiveKitConnection(MediaConnection):
 
     def __init__(
         self,
-        room: Room,
+        room: rtc.Room,
         options: ConnectOptions,
         ended: Callable[[LiveKitConnection], None],
         *,
@@ -65,7 +65,7 @@ class LiveKitConnection(MediaConnection):
         self._tell_backend = ended
         self._events: BoundedQueue[MediaEvent] = BoundedQueue(options.event_capacity, Overflow.CLOSE)
         self._scope = TaskScope("livekit:connection")
-        self._errands = Errands("livekit:connection")
+        self._errands = Errands("the livekit connection")
         self._roster = Roster(room, self._events.put, self._scope, is_adaptive=options.adaptive_stream)
         self._publisher = Publisher(room, self._errands, self._events.put, self._check_alive)
         self._state = ConnectionState.CONNECTED
@@ -222,9 +222,10 @@ class LiveKitConnection(MediaConnection):
             await self._room.disconnect()
             await self._errands.finish(_LAST_WORDS)
         finally:
+            let_go_of_room(self._room)
             self._tell_backend(self)
 
-    def _listen(self, room: Room) -> None:
+    def _listen(self, room: rtc.Room) -> None:
         """Hand every event of the SDK on; handlers are called one after the other and must not wait."""
         handlers: Mapping[str, Callable[..., None]] = {
             "participant_connected": lambda other: self._roster.look_at(other.identity),
@@ -238,13 +239,13 @@ class LiveKitConnection(MediaConnection):
             "track_muted": lambda whose, publication: self._muted(whose, publication, True),
             "track_unmuted": lambda whose, publication: self._muted(whose, publication, False),
             "local_track_unpublished": self._publisher.unpublished,
+            "data_received": self._received,
             "reconnecting": self._reconnecting,
             "reconnected": self._reconnected,
             "disconnected": self._disconnected,
         }
         for event, handler in handlers.items():
             room.on(event, self._in_order(handler))  # type: ignore[arg-type]  # the names are literals there
-        room.on("data_received", lambda packet: self._handle(partial(self._received, packet, room.data_sender)))
 
     def _in_order(self, handler: Callable[..., None]) -> Callable[..., None]:
         return lambda *arguments: self._handle(partial(handler, *arguments))
@@ -274,10 +275,11 @@ class LiveKitConnection(MediaConnection):
         if not grant.subscribe:
             self._roster.end_subscriptions()
 
-    def _received(self, packet: rtc.DataPacket, sender: str) -> None:
+    def _received(self, packet: rtc.DataPacket) -> None:
         self._data_received += 1
+        sender = packet.participant.identity if packet.participant is not None else None
         reliable = packet.kind == rtc.DataPacketKind.KIND_RELIABLE
-        self._events.put(DataReceived(packet.data, sender or None, packet.topic or "", reliable))
+        self._events.put(DataReceived(packet.data, sender, packet.topic or "", reliable))
 
     def _reconnecting(self) -> None:
         if self._state is ConnectionState.CONNECTED:

@@ -10,18 +10,20 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from utd_core.errors import Closed
+
 T = TypeVar("T")
 
 
 class Errands:
-    """Those of one connection or backend."""
+    """Those of one connection or backend, named in words for people."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin it; wait with `asyncio.shield`. What it raises is nobody's loss when nobody waits."""
+        """Begin it; `wait` for it, or not. What it raises is nobody's loss when nobody waits."""
         task = asyncio.create_task(work, name=f"{self._name}:{getattr(work, '__name__', 'errand')}")
         self._under_way.add(task)
         task.add_done_callback(self._ended)
@@ -29,7 +31,17 @@ class Errands:
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Its result. Cancelled, the caller goes and the work goes on."""
-        return await asyncio.shield(self.start(work))
+        return await self.wait(self.start(work))
+
+    async def wait(self, task: asyncio.Task[T]) -> T:
+        """The result of one that was started. Raises `Closed` when `finish` gave it up."""
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if task.cancelled() and caller is not None and not caller.cancelling():
+                raise Closed(f"{self._name} was closed meanwhile") from None
+            raise
 
     async def finish(self, within: float | None = None) -> None:
         """Wait until all have ended; those that take longer than `within` seconds are cancelled."""

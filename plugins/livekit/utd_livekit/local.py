@@ -15,6 +15,7 @@ from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.frames import AudioFrame, Frame, PixelFormat, VideoFrame
 
 from .names import new_track_id, wire_name
+from .sdk import let_go
 from .sources import CLIENT_SOURCES
 
 QUEUE_MS = 200
@@ -139,6 +140,7 @@ class LiveKitAudioTrack(LiveKitLocalTrack):
 
     async def release(self) -> None:
         await self._source.aclose()
+        let_go(self._track)
 
     def _check(self, frame: Frame) -> None:
         rate, channels = self.options.sample_rate, self.options.channels
@@ -181,6 +183,7 @@ class LiveKitVideoTrack(LiveKitLocalTrack):
 
     async def release(self) -> None:
         await self._source.aclose()
+        let_go(self._track)
 
     def _check(self, frame: Frame) -> None:
         width, height = self.options.width, self.options.height

@@ -42,7 +42,7 @@ class Publisher:
         self._check_granted(options.source)
         publishing = self._errands.start(self._publish(options))
         try:
-            return await asyncio.shield(publishing)
+            return await self._errands.wait(publishing)
         except asyncio.CancelledError:
             publishing.add_done_callback(self._take_back)
             raise

@@ -16,7 +16,7 @@ from utd_core.media.quality import VideoQuality
 
 from .feeds import Feed, FeedReader
 from .moderation import MuteWords
-from .sdk import set_enabled
+from .sdk import let_go, set_enabled
 
 _QUALITIES: Mapping[VideoQuality, rtc.VideoQuality.ValueType] = {
     VideoQuality.LOW: rtc.VideoQuality.VIDEO_QUALITY_LOW,
@@ -80,9 +80,10 @@ class RemoteTrack:
     def unsubscribed(self) -> bool:
         """It is received no more; whether that is news."""
         self.is_returning = False
-        feed, self._feed, self._native = self._feed, None, None
+        feed, native, self._feed, self._native = self._feed, self._native, None, None
         if feed is not None:
             feed.close()
+            let_go(native)
         return feed is not None
 
     def apply_wishes(self) -> None:

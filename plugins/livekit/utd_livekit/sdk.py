@@ -5,27 +5,11 @@ Its private parts are touched here and nowhere else; `tests/livekit/test_sdk.py`
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc._proto import ffi_pb2
-
-
-class Room(rtc.Room):
-    """A room that also knows who sent the data that is being handed out.
-
-    The SDK looks the sender up among the participants it knows. Data may overtake the news of its sender, who would then
-    look like the server itself.
-    """
-
-    data_sender: str = ""
-
-    def _on_room_event(self, event: Any) -> None:
-        if event.WhichOneof("message") == "data_packet_received":
-            self.data_sender = event.data_packet_received.participant_identity
-        super()._on_room_event(event)
 
 
 def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
@@ -36,14 +20,27 @@ def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
     FfiClient.instance.request(request)
 
 
-_warm = threading.Lock()
-_kept: list[object] = []
-"""Holds the native library's threads, which it would end with the last room and start again with the next."""
-
-
 def warm_up() -> None:
-    """Load the native library and start its threads, which stay as long as the process. Blocks for a moment. Idempotent."""
-    with _warm:
-        if not _kept:
-            picture = rtc.VideoSource(16, 16)
-            _kept.extend((picture, rtc.LocalVideoTrack.create_video_track("kept", picture)))
+    """Load the native library, which stays as long as the process. Blocks for a moment. Idempotent."""
+    FfiClient.instance  # noqa: B018  # made by being looked at
+
+
+def let_go(*held: Any) -> None:
+    """Give back what the native library keeps for these objects of the SDK, whoever still holds them here.
+
+    It keeps threads, sockets and codecs for a track; the SDK gives them back when Python's collector comes by.
+    """
+    for each in held:
+        handle = getattr(each, "_ffi_handle", None)
+        if handle is not None:
+            handle.dispose()
+
+
+def let_go_of_room(room: rtc.Room) -> None:
+    """The same, of a room that is disconnected and of everybody in it."""
+    local = room._local_participant
+    for participant in [*room.remote_participants.values(), *([] if local is None else [local])]:
+        for publication in participant.track_publications.values():
+            let_go(publication.track, publication)
+        let_go(participant)
+    let_go(room)

@@ -88,6 +88,7 @@ async def test_a_full_reconnect_brings_tracks_back_with_the_same_ids(harness: Ha
     track_id, outage = mine.info.id, 2 * harness.quiet
     await inject(harness, Fault.FULL_RECONNECT, ann, seconds=outage)
     await reconnected(harness, ann, outage)
+    await harness.settle()
 
     def back() -> bool:
         return [info.id for info in bob.knows("ann") or ()] == [track_id] and mine.info.id == track_id

@@ -102,6 +102,7 @@ async def test_a_wish_outlasts_a_full_reconnect(harness: Harness, whose: str) ->
     hit = bob if whose == "reader" else ann
     await inject(harness, Fault.FULL_RECONNECT, hit, seconds=outage)
     await reconnected(harness, hit, outage)
+    await harness.settle()
     listener = await harness.eventually(lambda: bob.reading(track_id), what="the track back under its id")
     assert listener is not None
     async with harness.playing(track, film([100], width=WIDTH, height=HEIGHT)):

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -45,6 +46,7 @@ class LocalServer:
         self._redis = redis
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -72,6 +74,10 @@ class LocalServer:
 
     def start(self) -> None:
         """Return when it answers. Raises `UTDStreamException` (unavailable) with its last words when it does not."""
+        with self._starting:
+            self._start()
+
+    def _start(self) -> None:
         if self.pid is not None:
             return
         self._binary = self._binary or ensure_binary()
