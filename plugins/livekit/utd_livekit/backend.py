@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from livekit import rtc
@@ -23,6 +24,7 @@ from .control import LiveKitControl
 from .errands import Errands
 from .faults import Silences, produce
 from .sdk import warm_up
+from .server.local import LocalServer
 from .settings import LiveKitSettings
 
 
@@ -35,8 +37,13 @@ class LiveKitBackend(MediaBackend):
 
     def __init__(self, settings: Mapping[str, Any] | None = None, clock: Clock | None = None) -> None:
         self._settings = LiveKitSettings.read(settings or {})
+        self._own: LocalServer | None = None
+        if self._settings.local:
+            self._own = LocalServer()
+            self._settings = replace(self._settings, server=self._own, **self._own.settings)
         self._clock = clock or SystemClock()
-        self._control = LiveKitControl(self._settings, self._clock) if self._settings.has_control else None
+        control = LiveKitControl(self._settings, self._clock, self._start) if self._settings.has_control else None
+        self._control = control
         self._errands = Errands("the livekit backend")
         self._connections: set[LiveKitConnection] = set()
         self._closed = False
@@ -98,8 +105,15 @@ class LiveKitBackend(MediaBackend):
             self._ending = self._errands.start(self._close())
         await asyncio.shield(self._ending)
 
+    async def _start(self) -> None:
+        """The server of our own runs. Raises `UTDStreamException` when it cannot be started."""
+        if self._own is not None and self._own.pid is None:
+            await asyncio.to_thread(self._own.start)
+
     async def _close(self) -> None:
         async with AsyncExitStack() as parts:
+            if self._own is not None:
+                parts.push_async_callback(asyncio.to_thread, self._own.stop)
             if self._control is not None:
                 parts.push_async_callback(self._control.aclose)
             for connection in list(self._connections):

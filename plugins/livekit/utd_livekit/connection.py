@@ -133,8 +133,7 @@ class LiveKitConnection(MediaConnection):
         track = self._published(track_id)
         if track.info.kind is TrackKind.AUDIO:
             raise InvalidInput(f"track {track_id!r} is sound, which has no sizes")
-        track.wish = quality
-        track.apply_wishes()
+        self._roster.wish(track, quality)
 
     def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> FeedReader:
         self._check_alive()
@@ -197,7 +196,8 @@ class LiveKitConnection(MediaConnection):
             raise self._gone()
         if self._reason is not None:
             raise ConnectionLost(
-                f"the connection of {self._identity!r} to room {self._name!r} has ended ({self._reason}); connect again",
+                f"the connection of {self._identity!r} to room {self._name!r} has ended ({self._reason}); "
+                "connect again",
                 details={"reason": self._reason.value},
             )
 

@@ -36,10 +36,11 @@ _SECOND_LOOKS = (0.05, 0.1, 0.2)
 
 
 class LiveKitControl(MediaControl, Closeable):
-    """Made by `LiveKitBackend`, which opens and closes it."""
+    """Made and closed by `LiveKitBackend`. `start` sees to it that a server of our own runs."""
 
-    def __init__(self, settings: LiveKitSettings, clock: Clock) -> None:
+    def __init__(self, settings: LiveKitSettings, clock: Clock, start: Callable[[], Awaitable[None]]) -> None:
         self._settings = settings
+        self._start = start
         self._clock = clock
         self._requests = Requests(settings)
         self._notifier = Notifier(settings.webhooks, self.receive)
@@ -99,14 +100,14 @@ class LiveKitControl(MediaControl, Closeable):
             # Told first, and in the same order to everybody: LiveKit itself does not say whose mute one is.
             await self._update(room, identity, attributes={mute_attribute(track_id): secrets.token_hex(4)})
         muting = api.MuteRoomTrackRequest(room=self._on_server(room), identity=identity, track_sid=sid, muted=muted)
-        with _absent(room, identity):
+        with _Absence(room, identity):
             await self._ask(lambda service: service.mute_published_track(muting))
 
     async def remove_participant(self, room: str, identity: str) -> None:
         checks.check_room(room)
         checks.check_identity(identity)
         target = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
-        with _absent(room, identity):
+        with _Absence(room, identity):
             await self._ask(lambda service: service.remove_participant(target))
 
     async def list_participants(self, room: str) -> list[ParticipantInfo]:
@@ -140,7 +141,7 @@ class LiveKitControl(MediaControl, Closeable):
     def receive(self, body: bytes, authorization: str) -> None:
         """Take a webhook that the application's own server received: the body as it came, and its header Authorization.
 
-        Raises `Unauthenticated` unless the LiveKit server signed exactly this body, `InvalidInput` for one that is none.
+        Raises `Unauthenticated` unless the LiveKit server signed exactly this body, `InvalidInput` for no webhook.
         """
         notification = read_delivery(body, authorization, self._settings, self._own)
         if notification is not None:
@@ -154,26 +155,25 @@ class LiveKitControl(MediaControl, Closeable):
         """The answer to a request; whoever asks the server is also told what it tells."""
         self._requests.check_open()
         await self._notifier.open()
+        await self._start()
         return await self._requests.make(call)
 
     async def _sid(self, room: str, identity: str, track_id: str) -> str:
         """What the server calls a track. Raises `NotFound`."""
         target = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
         for pause in (*_SECOND_LOOKS, None):
-            with _absent(room, identity):
+            with _Absence(room, identity):
                 participant = await self._ask(lambda service: service.get_participant(target))
             for track in participant.tracks:
                 if _track_id(track, identity) == track_id:
                     return str(track.sid)
             if pause is not None:
                 await self._clock.sleep(pause)
-        raise NotFound(
-            f"{identity!r} publishes no track {track_id!r} in room {room!r}", code=ErrorCode.TRACK_NOT_FOUND
-        )
+        raise NotFound(f"{identity!r} publishes no track {track_id!r} in room {room!r}", code=ErrorCode.TRACK_NOT_FOUND)
 
     async def _update(self, room: str, identity: str, **changes: Any) -> None:
         change = api.UpdateParticipantRequest(room=self._on_server(room), identity=identity, **changes)
-        with _absent(room, identity):
+        with _Absence(room, identity):
             await self._ask(lambda service: service.update_participant(change))
 
     def _on_server(self, room: str) -> str:
@@ -185,7 +185,7 @@ class LiveKitControl(MediaControl, Closeable):
         return room.removeprefix(prefix) if room.startswith(prefix) and room != prefix else None
 
 
-class _absent:
+class _Absence:
     """Whatever the server does not find is the participant."""
 
     def __init__(self, room: str, identity: str) -> None:

@@ -56,8 +56,8 @@ class FeedReader(FrameReader[Frame]):
 class Feed(ABC):
     """Frames of a track as long as it is subscribed; the SDK's track behind it may be another one after a reconnect.
 
-    Timestamps begin at 0 with the first frame and follow real time from there. `wanted(whether)` is called when the first
-    reader comes and when the last one goes.
+    Timestamps begin at 0 with the first frame and follow real time from there. `wanted(whether)` is called when the
+    first reader comes and when the last one goes.
     """
 
     def __init__(self, info: TrackInfo, scope: TaskScope, wanted: Callable[[bool], None]) -> None:

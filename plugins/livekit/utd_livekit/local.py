@@ -189,7 +189,8 @@ class LiveKitVideoTrack(LiveKitLocalTrack):
         width, height = self.options.width, self.options.height
         if type(frame) is not VideoFrame or frame.width != width or frame.height != height:
             raise InvalidFrame(
-                f"this track takes video of {width}x{height}, got {_describe(frame)}; publish with other options or scale"
+                f"this track takes video of {width}x{height}, got {_describe(frame)}; "
+                "publish with other options or scale"
             )
 
     async def _capture(self, frame: VideoFrame) -> None:
@@ -209,7 +210,7 @@ _FORMATS = {PixelFormat.I420: rtc.VideoBufferType.I420, PixelFormat.RGBA: rtc.Vi
 
 
 def _usual_bitrate(options: PublishOptions) -> int:
-    """Bit/s for pictures of this size: about 1.7 Mbit/s at 720p with 30 pictures a second, and never less than 150 kbit/s."""
+    """Bit/s for pictures of this size: about 1.7 Mbit/s at 720p with 30 a second, and never less than 150 kbit/s."""
     pixels = options.width * options.height * options.framerate
     return max(150_000, round(pixels * 0.0625))
 

@@ -1,4 +1,4 @@
-"""The entry point (group `utd`): what LiveKit tells the plugin manager. The libraries are imported when they are used."""
+"""The entry point (group `utd`): what LiveKit tells the plugin manager. Its libraries are imported when used."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ class Publisher:
             raise
 
     def enforce(self) -> None:
-        """The grant is another one. What is being published without it is refused, and what was published has ended: the
-        server tells that to the others, and to nobody here."""
+        """The grant is another one. What is being published without it is refused, and what was published has ended:
+        the server tells that to the others, and to nobody here."""
         grant = self.grant
         for refusal, source in self._refusals.items():
             if source not in grant.publish:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -67,7 +66,7 @@ class Requests:
             self.check_open()
             refusal = _REFUSALS.get(error.code, MediaError)
             raise refusal(f"the LiveKit server refused: {error.message or error.code}") from error
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             self.check_open()
             raise DeadlineExceeded(f"the LiveKit server did not answer within {settings.timeout} s") from error
         except (aiohttp.ClientError, OSError, RuntimeError) as error:

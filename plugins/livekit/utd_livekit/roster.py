@@ -1,8 +1,8 @@
 """The others in the room and their tracks, brought level with what the SDK shows.
 
-The SDK's events come doubled, late or about somebody who has left. So an event only says whom to look at: what is told is
-the difference between what was known and what is there. A full reconnect takes everybody away, says only then that it is
-one, and brings them back: whoever seems to go is looked at a moment later, and by nobody while a reconnect lasts.
+The SDK's events come doubled, late or about somebody who has left. So an event only says whom to look at: what is told
+is the difference between what was known and what is there. A full reconnect takes everybody away, says only then that
+it is one, and brings them back: whoever seems to go is looked at a moment later, and not while a reconnect lasts.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from utd_core.media.events import (
     TrackUnpublished,
     TrackUnsubscribed,
 )
+from utd_core.media.quality import VideoQuality
 
 from .names import read_wire_name
 from .permissions import grant_of
@@ -35,9 +36,11 @@ from .reasons import reason_of
 from .remote import RemoteTrack
 from .sources import FROM_CLIENT
 
-
 _SETTLED = 0.03
-"""Seconds from the first of those whom a reconnect takes away to the word that it is one; a few ms where it was seen."""
+"""Seconds from the first whom a reconnect takes away to the word that it is one; a few ms where it was seen."""
+
+
+_WISHES_KEPT = 1_000
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class Roster:
         self._others: dict[str, _Other] = {}
         self._infos: dict[str, ParticipantInfo] = {}
         self._tracks: dict[str, RemoteTrack] = {}
+        self._wishes: dict[str, VideoQuality] = {}
         self._is_held = False
         self._doubtful: set[str] = set()
         self._settling: asyncio.TimerHandle | None = None
@@ -74,6 +78,15 @@ class Roster:
     def subscribed(self) -> Iterator[RemoteTrack]:
         """The tracks that are received."""
         return (track for track in self._tracks.values() if track.is_subscribed)
+
+    def wish(self, track: RemoteTrack, quality: VideoQuality) -> None:
+        """The largest size of a track that is wanted, kept for its publisher's next connection as well."""
+        self._wishes.pop(track.info.id, None)
+        self._wishes[track.info.id] = quality
+        if len(self._wishes) > _WISHES_KEPT:
+            del self._wishes[next(iter(self._wishes))]
+        track.wish = quality
+        track.apply_wishes()
 
     def begin(self) -> None:
         """Take over who is there already, which is no news; the subscriptions to their tracks are."""
@@ -182,6 +195,7 @@ class Roster:
         info = TrackInfo(track_id, source, publication.muted, name)
         attributes = other.participant.attributes
         track = RemoteTrack(identity, info, publication, attributes, self._scope, is_adaptive=self._is_adaptive)
+        track.wish = self._wishes.get(track_id, track.wish)
         other.tracks[track_id] = self._tracks[track_id] = track
         return track
 

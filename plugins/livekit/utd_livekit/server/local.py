@@ -109,7 +109,7 @@ class LocalServer:
     def stop(self) -> None:
         """End it, and delete what it wrote. Idempotent."""
         if self._process is not None:
-            # The first signal asks it to wait until everybody has left, the second not to. Of one kind they would merge.
+            # The first asks it to wait until everybody has left, the second not to. Two of one kind would merge.
             self._process.send_signal(signal.SIGINT)
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -174,8 +174,8 @@ class LocalServer:
                 "tcp_port": 0,
                 "enable_loopback_candidate": True,
                 "ips": {"includes": ["127.0.0.0/8"]},
-                # Without any, clients are handed public ones. Never the media port: libwebrtc takes whatever comes from a
-                # STUN server's address for its answers.
+                # Without any, clients are handed public ones. Never the media port: libwebrtc takes whatever comes
+                # from a STUN server's address for its answers.
                 "stun_servers": ["127.0.0.1:3478"],
             },
             "room": {
