@@ -15,6 +15,13 @@ from utd_livekit.server.local import LocalServer
 from utd_livekit.testing import contract_harness, shared_server
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Whatever stays with the server is there before a test is watched for leaks."""
+    if "server" in getattr(item, "fixturenames", ()):
+        contract_harness()
+
+
 @pytest.fixture(scope="session")
 def built_server() -> Path:
     """The server's binary."""
@@ -23,8 +30,7 @@ def built_server() -> Path:
 
 @pytest.fixture(scope="session")
 def server(built_server: Path) -> LocalServer:
-    """The server that the tests of this process share, with somebody connected who keeps the native library awake."""
-    contract_harness()
+    """The server that the tests of this process share."""
     return shared_server()
 
 

@@ -13,6 +13,7 @@ from utd_core.errors import BackendNotFound
 from utd_core.hooks import Check, PluginManager
 from utd_core.hooks.library import check_library
 from utd_livekit import plugin as livekit
+from utd_livekit.server.binary import _built, cache_folder
 from utd_livekit.server.doctor import check_server
 from utd_webrtc_p2p import plugin as webrtc_p2p
 
@@ -25,6 +26,7 @@ def no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in LIVEKIT_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
 
 
@@ -72,7 +74,13 @@ def test_a_url_needs_its_credentials(no_server: Path, monkeypatch: pytest.Monkey
     assert "secret" not in check.detail
 
 
-@pytest.mark.parametrize("name", ["livekit", "webrtc_p2p"])
+def test_a_server_that_was_built_is_enough(no_server: Path) -> None:
+    built = _built(cache_folder())
+    built.touch(mode=0o755)
+    assert check_server() == Check("server", True, str(built))
+
+
+@pytest.mark.parametrize("name", ["webrtc_p2p"])
 def test_the_plugin_loads_and_offers_no_backend(name: str) -> None:
     manager = PluginManager(allow=[name])
     manager.load()

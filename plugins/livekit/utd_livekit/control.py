@@ -11,15 +11,16 @@ from typing import Any, TypeVar
 from livekit import api
 
 from utd_core.concurrency import BoundedQueue, Clock, Closeable
-from utd_core.errors import ErrorCode, NotFound
+from utd_core.errors import ErrorCode, NotFound, UTDStreamException
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import Notification, ParticipantInfo, TrackInfo
 from utd_core.model.permission import Grant
 
 from . import checks
-from .moderation import mute_attribute
+from .errands import Errands
+from .moderation import Removals, mute_attribute
 from .names import read_wire_name
-from .notifications import Notifier, read_delivery
+from .notifications import Notifier, notification_of, read_delivery
 from .permissions import claims_of, grant_of, permission_of
 from .requests import Requests
 from .settings import LiveKitSettings
@@ -44,6 +45,8 @@ class LiveKitControl(MediaControl, Closeable):
         self._clock = clock
         self._requests = Requests(settings)
         self._notifier = Notifier(settings.webhooks, self.receive)
+        self._errands = Errands("the livekit backend")
+        self._removals = Removals()
 
     async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
         checks.check_room(room)
@@ -81,6 +84,7 @@ class LiveKitControl(MediaControl, Closeable):
             .with_identity(identity)
             .with_name(name)
             .with_grants(claims_of(self._on_server(room), grant))
+            .with_attributes(Removals.attributes(self._clock.now()))
             .with_ttl(timedelta(seconds=ttl))
             .to_jwt()
         )
@@ -106,6 +110,7 @@ class LiveKitControl(MediaControl, Closeable):
     async def remove_participant(self, room: str, identity: str) -> None:
         checks.check_room(room)
         checks.check_identity(identity)
+        self._removals.remember(room, identity, self._clock.now())
         target = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
         with _Absence(room, identity):
             await self._ask(lambda service: service.remove_participant(target))
@@ -143,13 +148,20 @@ class LiveKitControl(MediaControl, Closeable):
 
         Raises `Unauthenticated` unless the LiveKit server signed exactly this body, `InvalidInput` for no webhook.
         """
-        notification = read_delivery(body, authorization, self._settings, self._own)
+        event = read_delivery(body, authorization, self._settings)
+        room = self._own(event.room.name)
+        if room is None:
+            return
+        if event.event == "participant_joined" and self._removals.is_back(room, event.participant):
+            self._errands.start(self._remove_again(room, event.participant.identity))
+        notification = notification_of(event, room)
         if notification is not None:
             self._notifier.notify(notification)
 
     async def aclose(self) -> None:
         await self._requests.aclose()
         await self._notifier.aclose()
+        await self._errands.finish()
 
     async def _ask(self, call: Callable[[Any], Awaitable[T]]) -> T:
         """The answer to a request; whoever asks the server is also told what it tells."""
@@ -170,6 +182,12 @@ class LiveKitControl(MediaControl, Closeable):
             if pause is not None:
                 await self._clock.sleep(pause)
         raise NotFound(f"{identity!r} publishes no track {track_id!r} in room {room!r}", code=ErrorCode.TRACK_NOT_FOUND)
+
+    async def _remove_again(self, room: str, identity: str) -> None:
+        target = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
+        # Gone already, or the backend closes: the engine, which sees a stranger, asks for the same.
+        with suppress(UTDStreamException):
+            await self._ask(lambda service: service.remove_participant(target))
 
     async def _update(self, room: str, identity: str, **changes: Any) -> None:
         change = api.UpdateParticipantRequest(room=self._on_server(room), identity=identity, **changes)

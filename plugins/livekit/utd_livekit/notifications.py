@@ -43,20 +43,23 @@ _KINDS: Mapping[str, NotificationKind] = {
 Receive = Callable[[bytes, str], None]
 
 
-def read_delivery(
-    body: bytes, authorization: str, settings: LiveKitSettings, own: Callable[[str], str | None]
-) -> Notification | None:
-    """What a delivery tells; None for what is none of ours. `own`: what a room of the server is called here.
+def read_delivery(body: bytes, authorization: str, settings: LiveKitSettings) -> api.WebhookEvent:
+    """What was delivered.
 
     Raises `Unauthenticated` unless the server signed exactly this body, `InvalidInput` for a body that is no webhook.
     """
     check_signature(body, authorization, settings)
     try:
-        event = Parse(body, api.WebhookEvent(), ignore_unknown_fields=True)
+        event: api.WebhookEvent = Parse(body, api.WebhookEvent(), ignore_unknown_fields=True)
     except (ParseError, UnicodeDecodeError) as error:
         raise InvalidInput(f"this is no webhook of a LiveKit server: {error}") from None
-    kind, room = _KINDS.get(event.event), own(event.room.name)
-    if kind is None or room is None:
+    return event
+
+
+def notification_of(event: api.WebhookEvent, room: str) -> Notification | None:
+    """What it tells the engine of a room, by its own name; None for what the engine has no use for."""
+    kind = _KINDS.get(event.event)
+    if kind is None:
         return None
     identity = event.participant.identity or None
     left = kind is NotificationKind.PARTICIPANT_LEFT
@@ -132,7 +135,8 @@ class Notifier(Closeable):
         if not self._address or self._runner is not None or self._closed:
             return
         host, port = listen_address(self._address)
-        runner = self._runner = web.ServerRunner(web.Server(self._answer), access_log=None)
+        # Whoever sends more than is taken is hung up on, not listened to.
+        runner = self._runner = web.ServerRunner(web.Server(self._answer, access_log=None, lingering_time=0.0))
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port, reuse_address=True).start()

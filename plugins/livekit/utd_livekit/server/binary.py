@@ -134,7 +134,7 @@ def _private_environment(workshop: Path) -> dict[str, str]:
     for folder in private.values():
         (workshop / folder).mkdir()
     config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    # Go counts its own use in the user's configuration, unless that is elsewhere; what `go env -w` wrote stays in force.
+    # Go counts its use in the user's configuration, unless that is elsewhere; what `go env -w` wrote stays in force.
     private["XDG_CONFIG_HOME"] = "config"
     paths = {name: str(workshop / folder) for name, folder in private.items()}
     fixed = {"GOENV": str(Path(config, "go", "env")), "GOFLAGS": flags, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}

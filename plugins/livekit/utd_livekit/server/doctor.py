@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 from utd_core.hooks import Check
+
+from .binary import NAME, VERSION, find_binary
 
 URL = "LIVEKIT_URL"
 CREDENTIALS = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 """The names that LiveKit's own tools and libraries read."""
 
-BINARY = "livekit-server"
-
 REMEDY = (
     f"set {URL}, {CREDENTIALS[0]} and {CREDENTIALS[1]} for a server that runs (LiveKit Cloud, or your own), "
-    f"or put a {BINARY} binary on PATH: `brew install livekit` (macOS), "
-    "or a release of github.com/livekit/livekit for your platform"
+    f"or put a {NAME} binary on PATH: `brew install livekit` (macOS), "
+    "or a release of github.com/livekit/livekit for your platform; "
+    f"or build {VERSION} into your cache: python -m utd_livekit.server.binary"
 )
 
 
@@ -30,7 +30,7 @@ def check_server() -> Check:
             remedy = f"set {needed}, as the server has it"
             return Check("server", ok=False, detail=f"{URL} is {url}, without {needed}", remedy=remedy)
         return Check("server", ok=True, detail=f"{url} (from {URL})")
-    binary = shutil.which(BINARY)
-    if binary:
-        return Check("server", ok=True, detail=binary)
-    return Check("server", ok=False, detail=f"{URL} is not set and there is no {BINARY} on PATH", remedy=REMEDY)
+    binary = find_binary()
+    if binary is not None:
+        return Check("server", ok=True, detail=str(binary))
+    return Check("server", ok=False, detail=f"{URL} is not set and there is no {NAME} on PATH", remedy=REMEDY)

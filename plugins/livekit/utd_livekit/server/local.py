@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -23,7 +22,6 @@ from .binary import ensure_binary
 
 READY_WITHIN = 20.0
 """Seconds; it takes less than one where the machine is idle."""
-END_WITHIN = 5.0
 _LOOK_EVERY = 0.02
 _ATTEMPTS = 3
 """Somebody else may take a port between choosing it and listening on it."""
@@ -108,16 +106,8 @@ class LocalServer:
 
     def stop(self) -> None:
         """End it, and delete what it wrote. Idempotent."""
-        if self._process is not None:
-            # The first asks it to wait until everybody has left, the second not to. Two of one kind would merge.
-            self._process.send_signal(signal.SIGINT)
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(END_WITHIN)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-            self._process.wait()
-            self._process = None
+        # Without asking: it has nothing to save, and would wait for everybody who is connected.
+        self.kill()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
