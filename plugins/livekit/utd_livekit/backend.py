@@ -38,6 +38,7 @@ class LiveKitBackend(MediaBackend):
     def __init__(self, settings: Mapping[str, Any] | None = None, clock: Clock | None = None) -> None:
         self._settings = LiveKitSettings.read(settings or {})
         self._own: LocalServer | None = None
+        self._is_started = False
         if self._settings.local:
             self._own = LocalServer()
             self._settings = replace(self._settings, server=self._own, **self._own.settings)
@@ -107,8 +108,10 @@ class LiveKitBackend(MediaBackend):
 
     async def _start(self) -> None:
         """The server of our own runs. Raises `UTDStreamException` when it cannot be started."""
-        if self._own is not None and self._own.pid is None:
+        if self._own is not None and not self._is_started:
+            # Whoever comes while it starts waits for the same start.
             await asyncio.to_thread(self._own.start)
+            self._is_started = True
 
     async def _close(self) -> None:
         async with AsyncExitStack() as parts:

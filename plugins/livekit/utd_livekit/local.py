@@ -21,6 +21,10 @@ from .sources import CLIENT_SOURCES
 QUEUE_MS = 200
 """Sound that may wait to be sent. `write` waits when there is more."""
 
+LEAD_MS = 40
+"""Silence ahead of the first frame, and of the first after a pause: so much may a writer be late without being heard to
+be. The native library takes 10 ms at a time, on its own clock, and sends silence where there is nothing."""
+
 Unpublish = Callable[["LiveKitLocalTrack"], Coroutine[Any, Any, None]]
 
 
@@ -125,6 +129,9 @@ class LiveKitAudioTrack(LiveKitLocalTrack):
         super().__init__(identity, options, unpublish)
         self._source = rtc.AudioSource(options.sample_rate, options.channels, QUEUE_MS)
         self._track = rtc.LocalAudioTrack.create_audio_track(self.wire_name, self._source)
+        self._lead = rtc.AudioFrame.create(
+            options.sample_rate, options.channels, options.sample_rate * LEAD_MS // 1_000
+        )
 
     @property
     def native(self) -> rtc.LocalAudioTrack:
@@ -151,6 +158,8 @@ class LiveKitAudioTrack(LiveKitLocalTrack):
             )
 
     async def _capture(self, frame: AudioFrame) -> None:
+        if not self._source.queued_duration:
+            await self._source.capture_frame(self._lead)
         await self._source.capture_frame(
             rtc.AudioFrame(frame.data, frame.sample_rate, frame.channels, frame.samples_per_channel)
         )
