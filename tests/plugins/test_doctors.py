@@ -14,7 +14,7 @@ from utd_core.hooks import Check, PluginManager
 from utd_core.hooks.library import check_library
 from utd_livekit import plugin as livekit
 from utd_livekit.server.binary import _built, cache_folder
-from utd_livekit.server.doctor import check_server
+from utd_livekit.server.doctor import check_network, check_server
 from utd_webrtc_p2p import plugin as webrtc_p2p
 
 LIVEKIT_VARIABLES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
@@ -78,6 +78,26 @@ def test_a_server_that_was_built_is_enough(no_server: Path) -> None:
     built = _built(cache_folder())
     built.touch(mode=0o755)
     assert check_server() == Check("server", True, str(built))
+
+
+@pytest.mark.parametrize(
+    ("flags", "ok"),
+    [
+        ({"lo": "0x9"}, False),
+        ({"lo": "0x9", "eth0": "0x1002"}, False),
+        ({"lo": "0x9", "eth0": "0x1003"}, True),
+        ({}, False),
+    ],
+    ids=["only-loopback", "another-that-is-down", "another-that-is-up", "none"],
+)
+def test_media_needs_an_interface_besides_loopback(tmp_path: Path, flags: dict[str, str], ok: bool) -> None:
+    for name, value in flags.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "flags").write_text(f"{value}\n")
+    check = check_network(tmp_path)
+    assert check.ok is ok
+    assert check.detail == "eth0" if ok else "ip link" in check.remedy
+    assert check_network(tmp_path / "elsewhere").ok
 
 
 @pytest.mark.parametrize("name", ["webrtc_p2p"])

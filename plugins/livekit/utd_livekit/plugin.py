@@ -11,7 +11,7 @@ from utd_core.hooks.library import check_library
 from utd_core.media.backend import BackendSpec, MediaBackend
 
 from .capabilities import CAPABILITIES, FAULTS
-from .server.doctor import check_server
+from .server.doctor import check_network, check_server
 
 
 def create(settings: Mapping[str, Any], clock: Clock) -> MediaBackend:
@@ -51,4 +51,5 @@ def utd_doctor() -> list[Check]:
         check_library("livekit.rtc", distribution="livekit"),
         check_library("livekit.api", distribution="livekit-api"),
         check_server(),
+        check_network(),
     ]

@@ -23,6 +23,7 @@ from utd_core.media.backend import JoinTicket
 from utd_core.model.permission import Grant
 
 from .backend import LiveKitBackend
+from .server.doctor import check_network
 from .server.local import LocalServer
 from .server.wire import Wire
 
@@ -78,7 +79,9 @@ class Resident:
             self._server.start()
             self._thread.start()
         if not self._has_settled.wait(_SETTLED_WITHIN):
-            raise MediaError("the contract suite could not connect to its own LiveKit server")
+            network = check_network()
+            hint = "" if network.ok else f": {network.detail}; {network.remedy}"
+            raise MediaError(f"the contract suite could not connect to its own LiveKit server{hint}")
 
     def _live(self) -> None:
         with suppress(asyncio.CancelledError):
