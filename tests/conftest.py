@@ -7,8 +7,13 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from utd_core.concurrency import scope
+
+# How long an example takes is a matter of the machine and of what else it does; benchmarks measure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)  # before utd-core's plugin turns the marker into its fixture

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,10 @@ def _version(folder: Path) -> tuple[int, ...]:
 
 
 class PostgresServer:
-    """A server with a new, empty cluster. `database` is the one that is meant where none is named."""
+    """A server with a new, empty cluster. `database` is the one that is meant where none is named; `networks` are those
+    from which everybody may come, where it listens on an address (`listen_addresses`)."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *, networks: Sequence[str] = (), **settings: str) -> None:
         self.database = "postgres"
         self.folder = Path(tempfile.mkdtemp(prefix="utd-pg-"))
         self.pid: int | None = None
@@ -70,6 +71,8 @@ class PostgresServer:
         if _is_root():
             os.chown(self.folder, NOBODY, NOBODY)
         self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.writelines(f"host all all {network} trust\n" for network in networks)
 
     @property
     def _data(self) -> Path:

@@ -34,7 +34,8 @@ def programs() -> Path:
 
 
 class RedisServer:
-    """A server of one's own. `options`: of its configuration, such as `port="6390"` to listen on loopback, too."""
+    """A server of one's own. `options`: of its configuration, such as `port="6390"` to listen on loopback, too; several
+    values of one (`bind`) are separated by spaces."""
 
     def __init__(self, **options: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="utd-redis-"))
@@ -64,7 +65,7 @@ class RedisServer:
         """Start, and return when it answers. Idempotent."""
         if self._process is not None:
             return
-        options = [part for name, value in self._options.items() for part in (f"--{name}", value)]
+        options = [part for name, value in self._options.items() for part in (f"--{name}", *(value.split() or [""]))]
         self._process = subprocess.Popen([self._programs / "redis-server", *options], stdout=subprocess.DEVNULL)
         until = time.monotonic() + PATIENCE
         while not self._is_ready():

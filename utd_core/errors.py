@@ -464,3 +464,30 @@ EXCEPTION_OF: Mapping[ErrorCode, type[UTDStreamException]] = {
 
 The status of a code is that of its class; who receives a code from another process raises this.
 """
+
+_BY_STATUS: Mapping[int, type[UTDStreamException]] = {
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    405: MethodNotAllowed,
+    408: RequestTimeout,
+    409: Conflict,
+    413: TooLarge,
+    415: UnsupportedMediaType,
+    422: InvalidInput,
+    429: RateLimited,
+    502: Unavailable,
+    503: Unavailable,
+    504: DeadlineExceeded,
+}
+
+
+def exception_of(status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> UTDStreamException:
+    """The exception that an error was, from what was written down of it; of its status's kind where the code is of
+    another version."""
+    try:
+        known = ErrorCode(code)
+    except ValueError:
+        kind = _BY_STATUS.get(status) or (Refused if 400 <= status < 500 else UTDStreamException)
+        return kind(message, status, code, details=details)
+    return EXCEPTION_OF[known](message, status, known, details=details)

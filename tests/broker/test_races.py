@@ -136,7 +136,7 @@ async def publish_oddly(store: SqlStore, broker: LocalBroker, random: Random, to
     broker.publish([*waiting, *last])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32), lose=st.booleans())
 def test_no_gap_and_nothing_twice_between_replay_and_live_whatever_the_order(seed: int, lose: bool) -> None:
     async def check() -> None:

@@ -80,6 +80,25 @@ async def test_each_of_many_askers_at_once_gets_its_own_answer(pair: Pair) -> No
     assert answers == [number * 2 for number in numbers] or pytest.fail("somebody got another one's answer")
 
 
+@pytest.mark.parametrize(
+    "said", [b"", b"x", b"\n\n\n", b"\xff\n1\n5\n", b"a\n1\nsoon\n", b"1\n-\n[]", b"1\n-\n{}", b"1\n-\nx", b"x\n+\n{}"]
+)
+async def test_what_is_neither_a_question_nor_an_answer_is_left_out_in_a_line(
+    pair: Pair, caplog: pytest.LogCaptureFixture, said: bytes
+) -> None:
+    asker, answerer = pair
+
+    async def echo(payload: bytes) -> bytes:
+        return payload
+
+    await answerer.answer("echo", echo)
+    for topic in ("echo", asker._topic):
+        await asker.bus.publish(topic, said)
+    assert await asker.ask("echo", b"hello", 5) == b"hello"
+    assert caplog.records
+    assert not any(record.exc_info for record in caplog.records)
+
+
 async def test_nobody_there_is_known_at_once_and_nothing_was_done(pair: Pair) -> None:
     with pytest.raises(NobodyListens) as caught:
         await pair[0].ask("q", b"", 1_000_000)

@@ -5,12 +5,14 @@
   last answer.
 - A follower keeps the room by its events. Who is cut off comes back to another node and recovers: either without a
   hole, or the node says so (`recovered: false`), and then it reads the room anew.
+- A caller starts calls that nobody answers. Each of them is over when its time is: a timer, which fires once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -25,66 +27,99 @@ from .fleet import HEADERS, PROJECT
 
 PAUSE = 0.05
 """Seconds until somebody tries again who was not served."""
+BREATH = 0.02
+"""Seconds between two commands of a writer: nodes start and take over beside the load, on whatever machine this is."""
 TIMEOUT = 15.0
-_PASSES = frozenset({429, 500, 502, 503, 504})
+RING = 5.0
+"""Seconds that a call rings; there is no shorter time."""
+_PASSES = frozenset({429, 502, 503, 504})
 _AGAIN = (httpx.HTTPError, OSError, WebSocketException, InvalidHandshake, TimeoutError)
 
 Urls = Callable[[], list[str]]
 
 
-class Writer:
-    """One room. `acknowledged`: commands that were answered; `troubles`: attempts that were not, or with a 5xx."""
+class Insistent(ABC):
+    """Asks one node after the other, until it is answered. `troubles`: attempts that were not."""
 
     def __init__(self, number: int, urls: Urls) -> None:
-        self.room = f"room-{number}"
-        self.acknowledged = 0
         self.troubles: list[str] = []
         self._turns = count(number)
         self._urls = urls
-        self._http = httpx.AsyncClient(headers=HEADERS, timeout=TIMEOUT)
+        self._http = httpx.AsyncClient(timeout=TIMEOUT)
 
-    async def make_room(self) -> None:
-        body = {"room": self.room, "type": "audio_room", "as_host": True, "identity": self.host}
-        await self._insist("POST", "/api/v1/token", body, f"{self.room}-made")
+    async def ask(self, method: str, path: str, body: object = None, key: str = "", token: str = "") -> httpx.Response:
+        """As the application's server, or whoever has the token. Whatever is repeated is the same under its key."""
+        headers = {"idempotency-key": key} if key else {}
+        headers |= {"authorization": f"Bearer {token}"} if token else HEADERS
+        while True:
+            urls = self._urls()
+            url = urls[next(self._turns) % len(urls)]
+            try:
+                answer = await self._http.request(method, f"{url}/api/v1{path}", json=body, headers=headers)
+            except (httpx.HTTPError, OSError) as error:
+                self.troubles.append(f"{url}: {type(error).__name__}")
+            else:
+                if answer.status_code not in _PASSES:
+                    assert answer.is_success, f"{key}: {answer.text}"
+                    return answer
+                self.troubles.append(f"{url}: {answer.json()['code']}")
+            await asyncio.sleep(PAUSE)
+
+    @abstractmethod
+    async def run(self, going: asyncio.Event) -> None:
+        """Give one command after the other, as long as `going` is set."""
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+
+class Writer(Insistent):
+    """One room. `acknowledged`: commands that were answered."""
+
+    def __init__(self, number: int, urls: Urls) -> None:
+        super().__init__(number, urls)
+        self.room = f"room-{number}"
+        self.acknowledged = 0
 
     @property
     def host(self) -> str:
         return f"host-of-{self.room}"
 
+    async def make_room(self) -> None:
+        body = {"room": self.room, "type": "audio_room", "as_host": True, "identity": self.host}
+        await self.ask("POST", "/token", body, f"{self.room}-made")
+
     async def run(self, going: asyncio.Event) -> None:
-        """Give one command after the other, as long as `going` is set."""
         while going.is_set():
             body = {"metadata": {"n": self.acknowledged + 1}, "revision": self.acknowledged}
-            path = f"/api/v1/rooms/{self.room}/metadata"
-            answer = await self._insist("PUT", path, body, f"{self.room}-{self.acknowledged}")
+            answer = await self.ask("PUT", f"/rooms/{self.room}/metadata", body, f"{self.room}-{self.acknowledged}")
             assert answer.json() == self.acknowledged + 1
             self.acknowledged += 1
+            await asyncio.sleep(BREATH)
 
     async def read(self) -> dict[str, Any]:
-        """The room as the store has it."""
-        answer = await self._insist("GET", f"/api/v1/rooms/{self.room}", None, "")
-        found: dict[str, Any] = answer.json()
+        """The room as the nodes show it."""
+        found: dict[str, Any] = (await self.ask("GET", f"/rooms/{self.room}")).json()
         return found
 
-    async def aclose(self) -> None:
-        await self._http.aclose()
 
-    async def _insist(self, method: str, path: str, body: object, key: str) -> httpx.Response:
-        headers = {"idempotency-key": key} if key else {}
-        while True:
-            urls = self._urls()
-            url = urls[next(self._turns) % len(urls)]
-            try:
-                answer = await self._http.request(method, url + path, json=body, headers=headers)
-            except (httpx.HTTPError, OSError) as error:
-                self.troubles.append(f"{url}: {type(error).__name__}")
-            else:
-                assert answer.status_code != 500, answer.text
-                if answer.status_code not in _PASSES:
-                    assert answer.status_code in (200, 201), f"{key}: {answer.text}"
-                    return answer
-                self.troubles.append(f"{url}: {answer.json()['code']}")
-            await asyncio.sleep(PAUSE)
+class Caller(Insistent):
+    """`acknowledged`: ids of the calls that were begun."""
+
+    def __init__(self, number: int, urls: Urls) -> None:
+        super().__init__(number, urls)
+        self.acknowledged: list[str] = []
+        self._name = f"caller-{number}"
+
+    async def run(self, going: asyncio.Event) -> None:
+        """Begin some calls a second, each by and to somebody new: whoever calls is busy."""
+        while going.is_set():
+            identity = f"{self._name}-{len(self.acknowledged)}"
+            signed_in = await self.ask("POST", "/auth/session", {"identity": identity}, f"{identity}-in")
+            body = {"type": "audio_call", "callee": f"{identity}-is-out", "ring_timeout": RING}
+            begun = await self.ask("POST", "/calls", body, identity, signed_in.json()["user_token"])
+            self.acknowledged.append(begun.json()["call_id"])
+            await asyncio.sleep(4 * PAUSE)
 
 
 class Follower:
@@ -111,7 +146,7 @@ class Follower:
             urls = self._urls()
             url = urls[next(self._turns) % len(urls)].replace("http", "ws", 1)
             try:
-                async with connect(f"{url}/app/{PROJECT.key}?protocol=7", open_timeout=5) as socket:
+                async with connect(f"{url}/app/{PROJECT.key}?protocol=7", open_timeout=5, ping_timeout=5) as socket:
                     await self._follow(socket)
             except _AGAIN:
                 pass

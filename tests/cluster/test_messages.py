@@ -100,6 +100,14 @@ def test_what_another_version_says_is_refused_and_not_guessed(said: bytes) -> No
             read(said)
 
 
+@pytest.mark.parametrize(
+    "said", [b"", b"s1", b"s1 x", b"s1 -1", "s1 \u00b2".encode(), b"s1 " + b"9" * 5_000, b"\xff 1"]
+)
+def test_what_is_no_message_of_a_stream_is_refused(said: bytes) -> None:
+    with pytest.raises(Unavailable, match="another version"):
+        messages.read_stream_message(said)
+
+
 def test_an_event_that_this_version_does_not_know_is_refused() -> None:
     with pytest.raises(Unavailable, match="version"):
         messages.read_line('["c", "e", 1, "room", "r", 1.0, "levitated"]\t{}')

@@ -143,6 +143,59 @@ class TestSockets:
         assert (await after.hear(SUCCEEDED))["recovered"] is True
         assert [(await after.hear())["offset"] for _ in range(10)] == [place["offset"] + n for n in range(1, 11)]
 
+    async def test_that_were_faster_than_the_stream_to_their_next_node_miss_nothing(self, world: World) -> None:
+        first, second, _ = await world.start_three()
+        ahead, behind = await first.follow("host"), await second.follow("host")
+        late: list[bytes] = []
+
+        def hold_back(topic: str, message: bytes) -> bool:
+            if is_held := topic.endswith("/streams"):
+                late.append(message)
+            return is_held
+
+        second.cable.drop = hold_back
+        await sit(first, 1)
+        place = await ahead.hear()
+        again = await second.connect("host")
+        again.subscribe(CHANNEL, recover={"epoch": place["epoch"], "offset": place["offset"]})
+        await world.clock.settle()
+        second.cable.drop = lambda topic, message: False
+        for message in late:
+            await second.host.cluster._hear(message)
+        succeeded = await again.hear(SUCCEEDED)
+        assert (succeeded["recovered"], succeeded["offset"]) == (True, place["offset"])
+        await stand(first)
+        assert (await again.hear())["offset"] == place["offset"] + 1
+        assert [(await behind.hear())["offset"] for _ in range(2)] == [place["offset"], place["offset"] + 1]
+
+    async def test_that_were_faster_than_a_stream_which_broke_miss_nothing(self, world: World) -> None:
+        first, second, _ = await world.start_three()
+        ahead, behind = await first.follow("host"), await second.follow("host")
+        second.cable.drop = lambda topic, message: topic.endswith("/streams")
+        await sit(first, 1)
+        place = await ahead.hear()
+        again = await second.connect("host")
+        again.subscribe(CHANNEL, recover={"epoch": place["epoch"], "offset": place["offset"]})
+        await world.clock.settle()
+        second.cable.drop = lambda topic, message: False
+        succeeded = await world.run(again.hear(SUCCEEDED))
+        assert (succeeded["recovered"], succeeded["offset"]) == (True, place["offset"])
+        await stand(first)
+        assert (await again.hear())["offset"] == place["offset"] + 1
+        assert [(await behind.hear())["offset"] for _ in range(2)] == [place["offset"], place["offset"] + 1]
+
+    async def test_do_not_wait_for_a_place_that_nobody_ever_was_at(self, world: World) -> None:
+        first, second, _ = await world.start_three()
+        ahead = await first.follow("host")
+        await second.follow("host")
+        await sit(first, 1)
+        place = await ahead.hear()
+        now = world.clock.monotonic()
+        again = await second.connect("host")
+        again.subscribe(CHANNEL, recover={"epoch": place["epoch"], "offset": place["offset"] + 1})
+        assert (await again.hear(SUCCEEDED))["recovered"] is False
+        assert world.clock.monotonic() == now
+
     async def test_are_let_in_and_go_by_the_word_of_the_holder(self, world: World) -> None:
         first, second, _ = await world.start_three()
         stranger = await second.connect("eve")

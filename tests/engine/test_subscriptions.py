@@ -59,6 +59,16 @@ async def test_a_calls_channel_is_its_parties(world: World) -> None:
             await stranger.follow(name)
 
 
+@pytest.mark.parametrize(
+    "channel", ["private-room.", "private-room.a\0", "private-room.\ud800", "private-user.\0", "private-call.\0"]
+)
+async def test_what_can_have_no_channel_is_refused_before_the_store_is_asked(world: World, channel: str) -> None:
+    with pytest.raises(InvalidInput):
+        await world.engine.subscribe(channel)
+    with pytest.raises(InvalidInput):
+        await world.person("ann").follow(channel)
+
+
 @pytest.mark.parametrize("channel", ["", "room", "presence-x", "private-", "private-roomy", "x" * 10_000])
 async def test_another_channel_is_none_of_the_engines(world: World, channel: str) -> None:
     with pytest.raises(InvalidInput):

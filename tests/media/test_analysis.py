@@ -26,7 +26,7 @@ def scaled(pcm: bytes, factor: float) -> bytes:
     return pack(array("h", [round(sample * factor) for sample in unpack(pcm)]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(before=st.integers(0, 5_000), after=st.integers(0, 5_000), loudness=st.floats(0.05, 1.0))
 def test_a_delayed_quieter_copy_is_the_same(before: int, after: int, loudness: float) -> None:
     sound = noise(4_000)
@@ -39,7 +39,7 @@ def test_a_delayed_quieter_copy_is_the_same(before: int, after: int, loudness: f
     assert mirrored.lag == -before
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cut=st.integers(0, 1_400), end=st.integers(0, 1_400))
 def test_a_copy_that_was_cut_is_the_same_where_it_is_there(cut: int, end: int) -> None:
     sound = noise(4_000)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_core.errors import InvalidInput
@@ -30,7 +30,6 @@ async def play(clock: LateClock, pacer: Pacer, turns: int) -> list[tuple[int, fl
     return passed
 
 
-@settings(deadline=None)
 @given(
     late=st.lists(lateness, max_size=80),
     interval=intervals,
@@ -54,7 +53,6 @@ def test_no_frame_is_early_and_no_burst_is_too_large(
             assert last - first < most + 1 + TINY, f"{last - first + 1} frames in {times[last] - earliest:.3f} s"
 
 
-@settings(deadline=None)
 @given(late=st.lists(lateness, max_size=60), interval=intervals)
 def test_skipping_keeps_the_time_of_the_stream(late: list[float], interval: float) -> None:
     clock = LateClock(late)
@@ -68,7 +66,6 @@ def test_skipping_keeps_the_time_of_the_stream(late: list[float], interval: floa
     assert at == pytest.approx(begin + number * interval), "punctual again once the clock is"
 
 
-@settings(deadline=None)
 @given(late=st.lists(lateness, max_size=60), interval=intervals)
 def test_resynchronising_loses_nothing_and_says_how_far_it_moved(late: list[float], interval: float) -> None:
     clock = LateClock(late)

@@ -14,7 +14,7 @@ from utd_core.media import PixelFormat, TestPatternVideoSource, VideoFrame, Vide
 even_sides = st.integers(16, 200).map(lambda half: 2 * half)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(width=even_sides, height=even_sides, number=st.integers(0, 200_000))
 def test_every_size_carries_every_number(width: int, height: int, number: int) -> None:
     frame = VideoFrame(TestPatternVideoSource(width, height)._render(number), width, height)

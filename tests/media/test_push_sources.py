@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_core.concurrency import Overflow
@@ -22,7 +22,6 @@ def picture(value: int, width: int = 32, height: int = 32) -> VideoFrame:
     return VideoFrame(bytes([value]) * (width * height * 3 // 2), width, height)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 5_000), max_size=20))
 def test_pushed_lengths_make_no_difference(lengths: list[int]) -> None:
     stream = noise(sum(lengths) // 2 + 1)[: sum(lengths)]

@@ -76,7 +76,6 @@ def _run(machine: type[Explorer], runs: int, *, derandomize: bool) -> None:
         settings=settings(
             max_examples=runs,
             stateful_step_count=STEPS_OF_A_RUN,
-            deadline=None,
             database=None,
             derandomize=derandomize,
             print_blob=True,

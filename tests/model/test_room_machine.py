@@ -360,7 +360,7 @@ def test_the_room_machine_knows_every_command_that_is_decided_on_a_room() -> Non
 def examples(family: st.SearchStrategy[Command]) -> list[Command]:
     found: list[Command] = []
 
-    @settings(max_examples=100, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=100, database=None, derandomize=True)
     @given(family)
     def collect(command: Command) -> None:
         found.append(command)

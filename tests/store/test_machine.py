@@ -232,7 +232,7 @@ class PostgresStoreMachine(StoreMachine):
         return self.server.store(self.project)
 
 
-_UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_UNHURRIED = settings(suppress_health_check=[HealthCheck.too_slow])
 
 TestInMemory = StoreMachine.TestCase
 TestInMemory.settings = settings(_UNHURRIED, max_examples=25, stateful_step_count=25)

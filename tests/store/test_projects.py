@@ -166,6 +166,20 @@ class TestKnown:
         assert await store.projects.load(project.app_id) == changed
         assert await store.projects.change("nobody", lambda present: present) is None
 
+    async def test_whatever_is_done_to_a_project_is_counted_and_nothing_else(self, store: SqlStore) -> None:
+        project = stored()
+        before = await store.projects.changes()
+        await store.projects.create(project)
+        with pytest.raises(Conflict):
+            await store.projects.create(project)
+        assert await store.projects.changes() == before + 1
+        await store.projects.change(project.app_id, lambda present: replace(present, suspended=True))
+        await store.projects.change("nobody", lambda present: present)
+        assert await store.projects.changes() == before + 2
+        assert await store.projects.delete(project.app_id)
+        assert not await store.projects.delete(project.app_id)
+        assert await store.projects.changes() == before + 3
+
     async def test_changes_at_the_same_time_are_all_made(self, store: SqlStore) -> None:
         project = stored(name="")
         await store.projects.create(project)

@@ -8,7 +8,7 @@ import time
 
 import anyio.to_thread
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from utd_core.concurrency import Clock, TaskScope
@@ -24,7 +24,6 @@ def test_is_a_clock() -> None:
     assert clock.monotonic() == 0.0
 
 
-@settings(deadline=None)
 @given(delays=delays)
 def test_sleepers_wake_in_order_of_deadline_then_of_falling_asleep(delays: list[int]) -> None:
     async def check() -> None:
@@ -49,7 +48,6 @@ def test_sleepers_wake_in_order_of_deadline_then_of_falling_asleep(delays: list[
     asyncio.run(check())
 
 
-@settings(deadline=None)
 @given(steps=delays, cuts=st.lists(st.integers(min_value=0, max_value=5_000_000), max_size=10))
 def test_one_long_advance_is_the_same_as_many_short_ones(steps: list[int], cuts: list[int]) -> None:
     async def run(advances: list[int]) -> list[float]:
@@ -71,7 +69,6 @@ def test_one_long_advance_is_the_same_as_many_short_ones(steps: list[int], cuts:
     assert asyncio.run(run(cuts)) == asyncio.run(run([sum(cuts)]))
 
 
-@settings(deadline=None)
 @given(delays=delays, data=st.data())
 def test_cancelled_sleepers_vanish_and_nobody_else_is_disturbed(delays: list[int], data: st.DataObject) -> None:
     cancelled = data.draw(st.sets(st.integers(0, len(delays) - 1)))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import anyio
 
 from ..concurrency import BoundedQueue, Clock, Closeable, Overflow, TaskScope
-from ..errors import EXCEPTION_OF, Closed, ErrorCode, Unavailable, UTDStreamException
+from ..errors import Closed, Unavailable, UTDStreamException, exception_of
 from .audience import Listener
 from .base import MessageBus
 
@@ -84,9 +84,13 @@ class Answering(Closeable):
         await self._idle.wait()
 
     async def _hear(self, message: bytes) -> None:
-        asker, number, seconds, payload = message.split(b"\n", 3)
-        until = self._clock.monotonic() + float(seconds)
-        question = _Question(asker.decode(), number.decode(), until, payload)
+        try:
+            asker, number, seconds, payload = message.split(b"\n", 3)
+            until = self._clock.monotonic() + float(seconds)
+            question = _Question(asker.decode(), number.decode(), until, payload)
+        except ValueError:
+            log.warning("what was said on %r is no question, and is left out", self.topic)
+            return
         if self._working < self._at_once:
             self._scope.start(self._work, question, name=self.topic)
             self._working += 1
@@ -139,7 +143,7 @@ def as_question(asker: str, number: int, timeout: float, payload: bytes) -> byte
 
 
 def read_answer(message: bytes) -> tuple[int, bytes | UTDStreamException]:
-    """The number of a question, and its answer."""
+    """The number of a question, and its answer. Raises `ValueError` for what is none."""
     number, kind, payload = message.split(b"\n", 2)
     return int(number), _read_error(payload) if kind == _ERROR else payload
 
@@ -152,8 +156,6 @@ def _write_error(error: UTDStreamException) -> bytes:
 def _read_error(payload: bytes) -> UTDStreamException:
     told = json.loads(payload)
     try:
-        kind = EXCEPTION_OF[ErrorCode(told["code"])]
-    except ValueError:
-        # The other node is of another version.
-        kind = UTDStreamException
-    return kind(told["message"], told["status"], told["code"], details=told["details"])
+        return exception_of(told["status"], told["code"], told["message"], told["details"])
+    except (KeyError, TypeError):
+        raise ValueError("no error") from None

@@ -185,7 +185,11 @@ class Questions(Closeable):
             self._watches = False
 
     async def _hear(self, message: bytes) -> None:
-        number, answer = read_answer(message)
+        try:
+            number, answer = read_answer(message)
+        except ValueError:
+            log.warning("what was said on %r is no answer, and is left out", self._topic)
+            return
         # Whoever asked may have given up, or have had an answer from another node.
         asked = self._asked.get(number)
         if asked is not None:

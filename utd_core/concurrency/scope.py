@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import Context
+from functools import partial
 from typing import Any
 
 import anyio
@@ -23,7 +25,8 @@ log = logging.getLogger("utd_core")
 class TaskScope:
     """Runs tasks until `aclose()`; afterwards none is left.
 
-    A task that fails is logged and ends alone: one subscriber's mistake must not end a room.
+    A task that fails is logged and ends alone: one subscriber's mistake must not end a room. None has the context
+    variables of whoever started it: it outlives that one, and would speak in the name of a request that is long over.
     """
 
     def __init__(self, name: str) -> None:
@@ -57,7 +60,8 @@ class TaskScope:
         # A task that begins while the others are being cancelled would never run.
         if self._group is None or self._closed:
             raise Closed(f"{self.name} is not open")
-        self._group.start_soon(self._guard, function, args, name=f"{self.name}:{name or function.__name__}")
+        task_name = f"{self.name}:{name or function.__name__}"
+        Context().run(partial(self._group.start_soon, self._guard, function, args, name=task_name))
 
     async def _guard(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         task = asyncio.current_task()

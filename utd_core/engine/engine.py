@@ -256,6 +256,18 @@ class Engine(Closeable):
         """Who a user token speaks for. Raises `Unauthenticated`."""
         return self._running().tokens.read(user_token)
 
+    def is_needed(self, seconds: float = 0.0) -> bool:
+        """Whether somebody misses it if it is closed now: somebody is in a room or call, or follows a channel, or a
+        deadline comes within so many seconds. The rest is in the store for the next engine. Raises `Closed`."""
+        running = self._running()
+        assert self._broker is not None
+        return running.is_needed(seconds) or self._broker.statistics().subscriptions > 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being decided, or mended at the media backend, or to be tried again. Raises `Closed`."""
+        return self._running().is_busy
+
     def statistics(self) -> EngineStatistics:
         """Gauges and counters of this moment. Raises `Closed` before it was opened."""
         if self._machinery is None:

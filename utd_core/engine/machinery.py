@@ -108,6 +108,25 @@ class Machinery:
         await core.scope.aclose()
         self.pipeline.abandon()
 
+    def is_needed(self, seconds: float) -> bool:
+        """Whether somebody is in a room or call, or about to be, or a deadline comes within so many seconds."""
+        return (
+            any(self.core.presences.values())
+            or len(self.subscriptions) > 0
+            or self.deadlines.next <= self.core.clock.now() + seconds
+        )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being decided, looked at or mended."""
+        upkeeps = (
+            self.reconciler.people,
+            self.reconciler.rooms,
+            self.attendance.surveys.upkeep,
+            self._recovering,
+        )
+        return self.pipeline.waiting > 0 or any(upkeep.waiting for upkeep in upkeeps)
+
     def statistics(self) -> EngineStatistics:
         calls = rooms = people = 0
         for room, presence in self.core.presences.items():

@@ -8,10 +8,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from ..errors import InvalidInput
 from .bans import BanLifted, BanMade, BansChanged
 from .call import Call
 from .event import Event
-from .identifiers import SERVER
+from .identifiers import MAX_ENTITY_ID, SERVER, check_identity, check_room_name, check_text
 from .request import RequestEnded, RequestMade
 from .room import ParticipantRemoved, RoleChanged, Room
 
@@ -29,6 +32,15 @@ def call_channel(call_id: str) -> str:
 def user_channel(identity: str) -> str:
     """What concerns one person wherever they are: calls, requests of theirs and to them, removal, roles, bans."""
     return f"private-user.{identity}"
+
+
+def check_channel(channel: str) -> None:
+    """Raise `InvalidInput` where there can be no such channel, whatever rooms, calls and people there are."""
+    for begin, check in _KINDS.items():
+        if channel.startswith(begin):
+            check(channel.removeprefix(begin))
+            return
+    raise InvalidInput(f"there is no channel {channel!r:.200}; the engine's begin with {', '.join(_KINDS)}")
 
 
 def room_event_channels(room: Room, event: Event) -> tuple[str, ...]:
@@ -58,3 +70,15 @@ def heard_by_all(event: Event) -> Event:
 
 _OF_BANS = frozenset({BanMade, BanLifted})
 _BANS_CHANGED = BansChanged()
+
+
+def _check_call_id(value: str) -> None:
+    if not 1 <= len(check_text(value)) <= MAX_ENTITY_ID:
+        raise InvalidInput(f"the id of a call has 1 to {MAX_ENTITY_ID} characters, got {len(value)}")
+
+
+_KINDS: Mapping[str, Callable[[str], object]] = {
+    room_channel(""): check_room_name,
+    call_channel(""): _check_call_id,
+    user_channel(""): check_identity,
+}

@@ -23,6 +23,8 @@ from ..errors import ErrorCode, InvalidInput
 
 MAX_NAME = 128
 MAX_DEVICE = 64
+MAX_ENTITY_ID = 64
+"""Of a call, request or ban."""
 MAX_APP_ID = 63
 MAX_MEDIA_NAME = MAX_NAME + 1 + MAX_DEVICE
 """Of a room or participant on the media plane, where the longest identity may be on the longest device, and the longest

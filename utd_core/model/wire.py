@@ -20,24 +20,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ..errors import (
-    EXCEPTION_OF,
-    Conflict,
-    DeadlineExceeded,
-    ErrorCode,
-    Forbidden,
-    InvalidInput,
-    MethodNotAllowed,
-    NotFound,
-    RateLimited,
-    Refused,
-    RequestTimeout,
-    TooLarge,
-    Unauthenticated,
-    Unavailable,
-    UnsupportedMediaType,
-    UTDStreamException,
-)
+from ..errors import ErrorCode, Unavailable, UTDStreamException, exception_of
 from .channels import call_channel, room_channel
 from .command import Aggregate, Command, CommandSpec
 
@@ -46,21 +29,6 @@ PLACE_HEADER = "x-utd-place"
 
 _NAME = re.compile(r"{(\w+)}")
 _DOTS = frozenset({".", ".."})
-_BY_STATUS: Mapping[int, type[UTDStreamException]] = {
-    401: Unauthenticated,
-    403: Forbidden,
-    404: NotFound,
-    405: MethodNotAllowed,
-    408: RequestTimeout,
-    409: Conflict,
-    413: TooLarge,
-    415: UnsupportedMediaType,
-    422: InvalidInput,
-    429: RateLimited,
-    502: Unavailable,
-    503: Unavailable,
-    504: DeadlineExceeded,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +67,13 @@ def request_of(command: Command) -> HttpRequest:
 
 
 def error_of(status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> UTDStreamException:
-    """What a refusal from the other side is raised as here.
+    """What a refusal from the other side is raised as at a client.
 
     `closed` is said of an engine that ends, which its client takes for one that will be back.
     """
-    try:
-        known = ErrorCode(code)
-    except ValueError:
-        kind = _BY_STATUS.get(status) or (Refused if 400 <= status < 500 else UTDStreamException)
-        return kind(message, status, code, details=details)
-    if known is ErrorCode.CLOSED:
+    if code == ErrorCode.CLOSED:
         return Unavailable(message, details=details)
-    return EXCEPTION_OF[known](message, status, known, details=details)
+    return exception_of(status, code, message, details)
 
 
 def channel_of(command: Command) -> str | None:

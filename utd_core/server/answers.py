@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ..errors import Closed, ErrorCode, Unavailable, UTDStreamException
+from ..errors import Closed, ErrorCode, StoreFailed, Unavailable, UTDStreamException
 
 _ALWAYS = [
     (b"cache-control", b"no-store"),
@@ -50,8 +50,13 @@ def nothing() -> Answer:
 
 
 def as_told(error: UTDStreamException) -> UTDStreamException:
-    """The error as somebody outside has it: an engine is closed while its server starts or stops."""
-    return Unavailable("the server is starting or stopping; try again in a moment") if type(error) is Closed else error
+    """The error as somebody outside has it: an engine is closed while its server starts or stops; which store failed,
+    and in what way, is for the log."""
+    if isinstance(error, Closed):
+        return Unavailable("the server is starting or stopping; try again in a moment")
+    if isinstance(error, StoreFailed):
+        return StoreFailed("the server's store failed; try again in a moment, under the same Idempotency-Key")
+    return error
 
 
 def refusal(error: UTDStreamException) -> Response:
@@ -75,7 +80,7 @@ def _headers(error: UTDStreamException) -> dict[str, str]:
             return {"www-authenticate": "Bearer"}
         case 405:
             return {"allow": ", ".join(error.details.get("allowed", ()))}
-        case 408 | 413:
+        case 408:
             # What is left of the body is not worth waiting for.
             return {"connection": "close"}
         case 429 | 503:

@@ -24,12 +24,14 @@ from .http.api import Api
 from .http.rates import Rates
 from .mounts import EVENTS, Mount
 from .paths import path_of
-from .patience import PatientReceive
+from .patience import LINGERS, PatientReceive
 from .projects import Host
 from .proxies import TrustedProxies
+from .sites import site_of
 
 log = logging.getLogger("utd_core.server")
 
+TOO_LARGE = 413
 PREFLIGHT = "(preflight)"
 """The route of a browser's question whether a page may send something."""
 
@@ -115,16 +117,18 @@ class App(Closeable):
         began = perf_counter()
         exchange = begin(scope)
         token = REQUEST_ID.set(exchange.request_id)
-        noted = _noted(exchange, send, self._cors.marks(scope))
-        self._under_way[exchange.client] += 1
+        lingers = LINGERS in scope.get("extensions", ())
+        noted = _noted(exchange, send, self._cors.marks(scope), lingers)
+        site = site_of(exchange.client)
+        self._under_way[site] += 1
         try:
             response = await self._answer(exchange, scope, PatientReceive(receive, self._body_timeout), noted)
             if response is not None:
                 await response(scope, receive, noted)
         finally:
-            self._under_way[exchange.client] -= 1
-            if not self._under_way[exchange.client]:
-                del self._under_way[exchange.client]
+            self._under_way[site] -= 1
+            if not self._under_way[site]:
+                del self._under_way[site]
             exchange.seconds = perf_counter() - began
             for observe in self._observers:
                 observe(exchange)
@@ -145,11 +149,10 @@ class App(Closeable):
         except UTDStreamException as raised:
             if exchange.status:
                 raise
-            error = as_told(raised)
-            exchange.code = error.code
-            if error.status_code >= 500:
-                log.warning("%s [%s]", error, exchange.request_id, extra={"request_id": exchange.request_id})
-            return refusal(error)
+            exchange.code = as_told(raised).code
+            if as_told(raised).status_code >= 500:
+                log.warning("%s [%s]", raised, exchange.request_id, extra={"request_id": exchange.request_id})
+            return refusal(raised)
         except Exception:
             exchange.code = ErrorCode.INTERNAL.value
             log.exception("request %s failed", exchange.request_id, extra={"request_id": exchange.request_id})
@@ -161,7 +164,7 @@ class App(Closeable):
     def _check_address(self, address: str) -> None:
         """Raise `RateLimited` where one address has more requests under way than it may."""
         most = self._most_at_once
-        if most is not None and address and self._under_way[address] > most:
+        if most is not None and address and self._under_way[site_of(address)] > most:
             raise RateLimited(
                 f"your address has {most} requests under way, as many as it may; wait for their answers",
                 details={"retry_after": 1},
@@ -213,14 +216,16 @@ async def _turn_away(error: UTDStreamException, scope: Scope, receive: Receive, 
         await send({"type": "websocket.close", "code": 1008})
 
 
-def _noted(exchange: Exchange, send: Send, marks: Marks) -> Send:
-    """Send, and note what was; every answer has the request's id, and these marks."""
+def _noted(exchange: Exchange, send: Send, marks: Marks, lingers: bool) -> Send:
+    """Send, and note what was; every answer has the request's id, and these marks. `lingers`: the connection is good
+    for more although nobody has read all of a request's body."""
 
     async def noted(message: Message) -> None:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
             identified = (b"x-request-id", exchange.request_id.encode())
-            message = {**message, "headers": [*message.get("headers", ()), identified, *marks]}
+            last = () if lingers or exchange.status != TOO_LARGE else ((b"connection", b"close"),)
+            message = {**message, "headers": [*message.get("headers", ()), identified, *marks, *last]}
         await send(message)
 
     return noted

@@ -18,8 +18,9 @@ class AppSettings:
     - `body_timeout`: how long a request's body may take to arrive. Under `utd serve`, or with its options of uvicorn,
       `head_timeout` says the same of its line and headers, and of a connection that says nothing; `write_timeout`: how
       long an answer may wait for a client that does not read.
-    - `connections_per_address`: requests of one IP address that are under way at once, and, as above, connections that
-      it may hold, with or without requests; None for as many as it likes. Trusted proxies' are their clients'.
+    - `connections_per_address`: requests of one IP address (of IPv6: of one /64, which a subscriber has) that are under
+      way at once, and, as above, connections that it may hold, with or without requests; None for as many as it likes.
+      Trusted proxies' are their clients'.
     - `origins`: web pages that may call ("https://shop.example.com"); "*" for all. None are listed by default: then a
       browser lets only pages of the server's own origin.
     - `trusted_proxies`: addresses or networks whose `X-Forwarded-...` headers are believed; "unix" is whoever connects

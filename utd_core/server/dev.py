@@ -48,8 +48,9 @@ def _credentials(file: Path) -> Mapping[str, Any]:
 
 
 def banner(project: Project, address: str) -> str:
-    """What somebody needs to try the server: where it is, the credentials, and two lines to paste."""
+    """What somebody needs to try the server: where it is, the credentials, and two lines to paste, once or often."""
     headers = {"X-App-Id": project.app_id, "X-App-Secret": project.secret}
+    once = {**headers, "Idempotency-Key": "try-it-out"}
     sockets = address.replace("http", "ws", 1) + EVENTS + project.key
     return f"""\
 A project for trying things out; whoever has its key signs in as anybody.
@@ -66,7 +67,7 @@ Sign Ann in:
 
 Make a room, from Python:
 
-  {_python(f"{address}/api/v1/rooms", headers, {"room": "lobby", "type": "audio_room", "owner": "ann"})}
+  {_python(f"{address}/api/v1/rooms", once, {"room": "lobby", "type": "audio_room", "owner": "ann"})}
 """
 
 

@@ -53,8 +53,12 @@ class Directory(Protocol):
 
     async def all(self) -> Sequence[Entry]: ...
 
+    async def changes(self) -> int:
+        """Another number than before: `versions` may say something else than before. Asked every few seconds."""
+        ...
+
     async def versions(self) -> Mapping[str, Version]:
-        """Of every project, by app id. Asked every few seconds."""
+        """Of every project, by app id."""
         ...
 
     async def entry(self, app_id: str) -> Entry | None: ...
@@ -75,6 +79,9 @@ class OneProject:
     async def all(self) -> Sequence[Entry]:
         return (self,)
 
+    async def changes(self) -> int:
+        return 0
+
     async def versions(self) -> Mapping[str, Version]:
         return {self.app_id: self.version}
 
@@ -91,6 +98,9 @@ class StoredDirectory:
 
     async def all(self) -> Sequence[Entry]:
         return [_StoredEntry(row, self._vault) for row in await self._stored.all()]
+
+    async def changes(self) -> int:
+        return await self._stored.changes()
 
     async def versions(self) -> Mapping[str, Version]:
         return {app_id: Version(*version) for app_id, version in (await self._stored.versions()).items()}

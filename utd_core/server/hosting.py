@@ -5,6 +5,9 @@
 - A project's engine is opened when it is first asked for, or when one of its deadlines falls due, or an event that its
   webhooks have not taken yet, by whichever node that happens to. It sees the rows and the media rooms of its project,
   and no others.
+- Where `idle` is given, an engine that nobody needs for so many seconds is closed: nobody is in a room or call of it,
+  follows anything, or asks for anything, and no deadline is near. Its project costs next to nothing then, and any node
+  may open it again.
 - What another process changes (`utd project suspend`, a new secret) is noticed within `interval` seconds; a project
   that was just made, at its first request.
 - A project that is deleted has its engine closed. The media rooms of one that is suspended or deleted are emptied;
@@ -17,6 +20,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import Any, Self
 
@@ -85,6 +89,7 @@ class Hosting(Closeable):
         interval: float = INTERVAL,
         bus: MessageBus | None = None,
         cluster: ClusterSettings | None = None,
+        idle: float | None = None,
     ) -> None:
         self._directory = directory
         self._store = store
@@ -95,6 +100,7 @@ class Hosting(Closeable):
         self._clock = clock or SystemClock()
         self._instrument = instrument
         self._interval = interval
+        self._idle = idle
         self._own_bus: MessageBus | None = None
         if bus is None:
             bus = self._own_bus = LocalMessages()
@@ -109,6 +115,8 @@ class Hosting(Closeable):
         self._relays: set[Relay] = set()
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
+        # As many as were seen; None: nobody has looked.
+        self._changes: int | None = None
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -140,6 +148,8 @@ class Hosting(Closeable):
         self._scope.start(self._every_interval, self._look, name="changes")
         self._scope.start(self._every_interval, self._wake_those_due, name="deadlines")
         self._scope.start(self._every_interval, self._silence.keep, name="silence")
+        if self._idle is not None:
+            self._scope.start(self._every_interval, partial(self._rest, self._idle), name="rest")
 
     async def aclose(self) -> None:
         """Deliver what webhooks are due, for a while, and close every engine. Idempotent."""
@@ -294,6 +304,18 @@ class Hosting(Closeable):
 
     async def _look_now(self) -> None:
         began = self._clock.monotonic()
+        # Read before the versions: what changes between the two is looked at again.
+        changes = await self._directory.changes()
+        if changes != self._changes:
+            await self._notice_changes()
+            self._changes = changes
+        now = self._clock.now()
+        for place in self._places.values():
+            if place.good_until <= now:
+                place.hosted = None
+        self._looked_at = began
+
+    async def _notice_changes(self) -> None:
         present = await self._directory.versions()
         for app_id in self._places.keys() - present.keys():
             self._forget(app_id)
@@ -303,9 +325,6 @@ class Hosting(Closeable):
                 entry = await self._directory.entry(app_id)
                 if entry is not None:
                     self._see(entry)
-            elif place.good_until <= self._clock.now():
-                place.hosted = None
-        self._looked_at = began
 
     def _see(self, entry: Entry) -> None:
         place = self._places.get(entry.app_id)
@@ -349,6 +368,11 @@ class Hosting(Closeable):
                 if not place.is_troubled:
                     log.warning("project %s has something to do and cannot be opened: %s", app_id, error)
                 place.is_troubled = True
+
+    async def _rest(self, idle: float) -> None:
+        """Close the engines that nobody needs."""
+        for relay in list(self._relays):
+            relay.rest(idle)
 
     def _check_open(self) -> None:
         if self._closed:

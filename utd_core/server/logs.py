@@ -38,6 +38,7 @@ _USER_TOKEN = r"eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]*"
 _MADE = r"\b[0-9a-f]{64}\b|(?<![\w-])[\w-]{43}=(?!\w)"
 """As secrets of projects, and the keys that encrypt them, are made: nobody can know all of them."""
 _PASSWORD = r"(?<=://)[^\s/@]*:[^\s/@]*(?=@)"
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 """What every record has; whatever else there is was given by the one who logged it."""
 
@@ -87,7 +88,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Time of day, level, message; where it was logged for a request that it does not name, the request's id."""
+    """Time of day, level, message; where it was logged for a request that it does not name, the request's id.
+
+    A message is one line, and says nothing to the terminal: what somebody sent, and a library quotes, forges no other.
+    """
 
     def __init__(self, redactor: Redactor) -> None:
         super().__init__("%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s", "%H:%M:%S")
@@ -97,7 +101,7 @@ class TextFormatter(logging.Formatter):
         return self._redactor.text(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the library's name
-        line = super().formatMessage(record)
+        line = self._redactor.text(super().formatMessage(record)).translate(_CONTROLS)
         request_id = getattr(record, "request_id", "")
         return line if not request_id or request_id in line else f"{line} [{request_id}]"
 

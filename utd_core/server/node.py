@@ -72,6 +72,7 @@ class Node:
             clock=self._clock,
             instrument=self._instrument(),
             bus=self._bus,
+            idle=settings.project_idle,
         )
         self.readiness = Readiness(
             self._clock,

@@ -8,6 +8,10 @@ from starlette.types import Message, Receive
 
 from ..errors import RequestTimeout
 
+LINGERS = "utd.lingers"
+"""In the extensions of a request's scope: a connection that is answered before all of a body came stays open for a
+while, so that its client sees the answer, and not that the connection was reset."""
+
 
 class PatientReceive:
     """A `receive` that waits for a body, from its first piece to its last, for `seconds` at the most.

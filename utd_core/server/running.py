@@ -15,6 +15,11 @@ class Running:
         self.engine = engine
         self.webhooks = webhooks
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the engine is (see `Engine.is_busy`), or something is being delivered. Raises `Closed`."""
+        return self.engine.is_busy or not self.webhooks.is_idle
+
     async def open(self) -> None:
         """Raises what opening an engine does; then nothing is left open."""
         await self.engine.__aenter__()

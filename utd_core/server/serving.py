@@ -2,7 +2,7 @@
 
 SIGTERM or SIGINT drains it:
 
-1. `/ready` says no, for `drain_delay` seconds in which load balancers find out;
+1. `/ready` says no, for `drain_delay` seconds in which load balancers find out; each answer ends its connection;
 2. every socket is told to come back at once (4200), which brings it to another node;
 3. nobody is taken in any more, and requests under way are answered;
 4. the engine commits what it has decided, webhooks that are due are delivered, and everything is closed; the exit
@@ -19,6 +19,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from types import FrameType
 import anyio
 import uvicorn
 
+from .accepting import Acceptor
 from .app_settings import AppSettings
 from .collector import short_pauses
 from .connections import limited
@@ -38,6 +40,7 @@ from .settings import ServerSettings
 log = logging.getLogger("utd_core.server")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_WINDOWS = sys.platform == "win32"
 
 
 async def serve(node: Node, bound: socket.socket, settings: ServerSettings, *, started: Callable[[], None]) -> None:
@@ -58,6 +61,7 @@ async def serve(node: Node, bound: socket.socket, settings: ServerSettings, *, s
 async def _end(stop: asyncio.Event, server: _Server, node: Node, settings: ServerSettings) -> None:
     await stop.wait()
     log.info("ending: no new work is taken, what is under way is finished")
+    server.connections.draining = True
     await node.drain()
     # Requests get what the deadline leaves them: webhooks and the closing of the node take a while, too.
     afterwards = 1 + (settings.webhooks.flush_timeout if node.host.has_webhooks else 0)
@@ -69,6 +73,7 @@ class _Server(uvicorn.Server):
     """uvicorn's, but we say when it ends."""
 
     def __init__(self, node: Node, settings: AppSettings, started: Callable[[], None]) -> None:
+        self.connections = limited(settings)
         super().__init__(
             uvicorn.Config(
                 node.app,
@@ -79,14 +84,32 @@ class _Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
-                **{**UVICORN_OPTIONS, "http": limited(settings)},
+                **{**UVICORN_OPTIONS, "http": self.connections},
             )
         )
         self._on_start = started
+        self._acceptors: list[Acceptor] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        # uvicorn leaves it to the loop to take connections in.
+        ours = [] if _WINDOWS else list(sockets or ())
+        await super().startup([each for each in sockets or () if each not in ours])
+        for listener in ours:
+            acceptor = Acceptor(listener, self._new_connection, BACKLOG)
+            self._acceptors.append(acceptor)
+            await acceptor.open()
         self._on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for acceptor in self._acceptors:
+            await acceptor.aclose()
+        await super().shutdown(sockets)
+
+    def _new_connection(self) -> asyncio.Protocol:
+        config = self.config
+        return config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn's type for it has no arguments
+            config=config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -87,6 +87,8 @@ class ServerSettings(BaseSettings):
     - `bus`: how this node reaches the others on its database, `redis://host:6379` say; "local" where there is none.
       `bus_settings` are its own.
     - `project`: whom the server works for; without one, the projects in the store (`utd project create`).
+    - `project_idle`: for how long nobody needs a project until its engine is closed; the next one who comes has it
+      opened again. None: it stays open.
     - `engine`, `http`, `sockets`, `webhooks`: see `EngineSettings`, `AppSettings`, `PusherSettings`, `WebhookSettings`.
     - `metrics`: whether there is /metrics; with a `metrics_token`, for those who send it as a bearer. It has figures of
       at most `metrics_projects` projects; those of all others are summed up.
@@ -106,6 +108,7 @@ class ServerSettings(BaseSettings):
     bus: str = LOCAL_BUS
     bus_settings: dict[str, Any] = {}
     project: ProjectSettings | None = None
+    project_idle: float | None = Field(300.0, gt=0)
     engine: EngineSettings = EngineSettings()
     http: AppSettings = AppSettings()
     sockets: PusherSettings = PusherSettings()

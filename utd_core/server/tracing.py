@@ -9,7 +9,8 @@ Needs the extra `otel`, which nothing loads where no trace is asked for.
 | `commit` | nothing: it is for many; links to the commands that it made durable | how many |
 | `media apply_grant` | the command that waits for it, or nothing | how it failed |
 
-Refusals are answers, not errors: only what is answered 5xx has the status `ERROR`. No span holds what somebody sent.
+A command that another node asks for is within nothing, as nodes do not tell each other of spans. Refusals are answers,
+not errors: only what is answered 5xx has the status `ERROR`. No span holds what somebody sent.
 """
 
 from __future__ import annotations

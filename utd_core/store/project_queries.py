@@ -11,12 +11,19 @@ from . import statements as sql
 from .projects import Change, StoredProject
 from .queries import Session
 
+_PROJECTS = "projects"
+"""What is counted of them in the table of changes."""
 PURGED_AT_ONCE = 500
 """Rows, more or less, that one step of deleting what a project has deletes, so that commits need not wait long."""
 
 
 async def load_all(session: Session) -> list[StoredProject]:
     return [_project(row) for row in await session.read(sql.PROJECTS, {})]
+
+
+async def changes(session: Session) -> int:
+    rows = await session.read(sql.CHANGES, {"of_what": _PROJECTS})
+    return int(rows[0][0]) if rows else 0
 
 
 async def versions(session: Session) -> dict[str, tuple[int, str]]:
@@ -38,6 +45,7 @@ async def create(session: Session, project: StoredProject, adopt: bool) -> None:
             "them over (`utd project create --adopt`), or choose another app id"
         )
     await session.write(sql.INSERT_PROJECT, asdict(project))
+    await _count_change(session)
 
 
 async def change(session: Session, app_id: str, make: Change) -> StoredProject | None:
@@ -46,12 +54,16 @@ async def change(session: Session, app_id: str, make: Change) -> StoredProject |
         del columns["app_id"]
         guard = {"of_app_id": app_id, "of_version": present.version}
         if await session.write(sql.UPDATE_PROJECT, {**columns, **guard}):
+            await _count_change(session)
             return StoredProject(app_id, **columns)
     return None
 
 
 async def delete(session: Session, app_id: str) -> bool:
-    return await session.write(sql.DELETE_PROJECT, {"of_app_id": app_id}) > 0
+    if not await session.write(sql.DELETE_PROJECT, {"of_app_id": app_id}):
+        return False
+    await _count_change(session)
+    return True
 
 
 async def purge(session: Session, app_id: str) -> int:
@@ -65,6 +77,12 @@ async def purge(session: Session, app_id: str) -> int:
 
 async def due(session: Session, now: float) -> list[str]:
     return [row[0] for row in await session.read(sql.PROJECTS_DUE, {"now": now})]
+
+
+async def _count_change(session: Session) -> None:
+    """Last in its transaction: whoever changes another project waits for the rest of it."""
+    if not await session.write(sql.COUNT_CHANGE, {"of_what": _PROJECTS}):
+        await session.write(sql.INSERT_CHANGES, {"what": _PROJECTS, "number": 1})
 
 
 def _project(row: Sequence[Any]) -> StoredProject:

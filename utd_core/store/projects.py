@@ -46,6 +46,10 @@ class StoredProjects:
         """Every project, by app id."""
         return await self._driver.read(self._queries.load_all)
 
+    async def changes(self) -> int:
+        """How often projects were made, changed or deleted: where it is the same, so are `versions`."""
+        return await self._driver.read(self._queries.changes)
+
     async def versions(self) -> dict[str, tuple[int, str]]:
         """Version and key of every project, by app id: if these are the same, it is."""
         return await self._driver.read(self._queries.versions)

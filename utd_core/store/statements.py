@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Table, and_, bindparam, func, select, union
+from sqlalchemy import Column, Table, and_, bindparam, func, literal_column, select, union
 
-from .tables import answer, channel, dead_letter, epoch, event, lane, lease, outbox, project, state
+from .tables import answer, changes, channel, dead_letter, epoch, event, lane, lease, outbox, project, state
 
 
 def of(*columns: Column[Any]) -> Any:
@@ -151,6 +151,10 @@ _DUE = union(
 PROJECTS_DUE = select(_DUE.c.project)
 PROJECTS = select(project).order_by(project.c.app_id)
 PROJECT_VERSIONS = select(project.c.app_id, project.c.version, project.c.key)
+_OF_WHAT = changes.c.what == bindparam("of_what")
+CHANGES = select(changes.c.number).where(_OF_WHAT)
+COUNT_CHANGE = changes.update().where(_OF_WHAT).values(number=changes.c.number + literal_column("1"))
+INSERT_CHANGES = changes.insert()
 LOAD_PROJECT = select(project).where(project.c.app_id == bindparam("of_app_id"))
 INSERT_PROJECT = project.insert()
 UPDATE_PROJECT = (

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0005"
+SCHEMA = "0006"
 """The newest revision in `migrations/versions`."""
 
 metadata = MetaData()
@@ -171,6 +171,14 @@ project = Table(
     Column("limits", Text, nullable=False),
     Column("suspended", Boolean, nullable=False),
     Column("version", BigInteger, nullable=False),
+)
+
+# How often the projects of this database were changed: with each change of them, in the same transaction.
+changes = Table(
+    "utd_changes",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
 )
 
 # Who works for a project, where several nodes share the database; see `leases.py`. A commit holds on to the row by its

@@ -52,7 +52,11 @@ class TokenSigner:
         except (AttributeError, ValueError, binascii.Error):
             raise _refusal("this is not a token of the mock; use the one of issue_join", "bad_token") from None
         if not hmac.compare_digest(signature, self._signature(body)):
-            raise _refusal("the token was not signed by this server; use the ticket's own url and token", "bad_token")
+            raise _refusal(
+                "the token was not signed by this server; use the ticket's own url and token, in the process of the "
+                "engine that made them: the mock's media is in its memory",
+                "bad_token",
+            )
         room, identity, name, (subscribe, publish, publish_data), expires_at = json.loads(body)
         if now >= expires_at:
             raise _refusal(f"the token expired {now - expires_at:.3f} s ago; ask for a new ticket", "token_expired")

@@ -231,6 +231,4 @@ class Cluster(RuleBasedStateMachine):
 
 
 TestCluster = Cluster.TestCase
-TestCluster.settings = settings(
-    deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=80, stateful_step_count=40
-)
+TestCluster.settings = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=80, stateful_step_count=40)

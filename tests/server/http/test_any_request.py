@@ -119,7 +119,6 @@ def test_every_answer_is_one_that_the_document_describes(served: Served, name: s
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=EXAMPLES <= 6,
         phases=[Phase.generate, Phase.shrink],

@@ -359,13 +359,19 @@ class TestWhatFails:
         assert "mine" in record.getMessage()
         assert record.exc_info is not None
 
-    async def test_in_the_store_is_told(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_in_the_store_is_told_without_what_it_is(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
         async def failing(*_: Any, **__: Any) -> Any:
-            raise StoreFailed("the disk is full; nothing was changed")
+            raise StoreFailed("the store '/srv/utd.db' failed: the disk is full", details={"reason": "SQLITE_FULL"})
 
         monkeypatch.setattr(world.engine, "execute", failing)
         response = await world.server().get("/rooms")
         refused(response, 503, ErrorCode.STORE_FAILED)
+        assert "/srv" not in response.text
+        assert "SQLITE" not in response.text
+        (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+        assert "the store '/srv/utd.db' failed: the disk is full" in record.getMessage(), "the log says which and why"
         assert response.headers["retry-after"] == "1"
 
     async def test_after_the_answer_began_ends_the_connection(self, caplog: pytest.LogCaptureFixture) -> None:

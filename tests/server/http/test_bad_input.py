@@ -67,6 +67,9 @@ class TestBodies:
             b'{"seat_count": -}',
             b'{"seat_count": 01}',
             b'{"room": "\\ud8"}',
+            b'{"mode_id": "\\ud800"}',
+            b'{"metadata": {"a": ["\\uDFFF"]}}',
+            b'{"\\ud800": 1}',
         ],
         ids=lambda content: repr(content[:24]),
     )
@@ -82,12 +85,9 @@ class TestBodies:
             b'"max_duration": -0',
             b'"seat_count": 1e2',
             b'"seat_count": ' + b"9" * 400,
-            b'"mode_id": "\\ud800"',
-            b'"metadata": {"a": "\\udfff"}',
             b'"mode_id": "\\u0000"',
             b'"metadata": []',
             b'"metadata": "{}"',
-            b'"\\ud800": 1',
             b'"__proto__": {}, "constructor": {}',
             b'"": 1',
         ],
@@ -141,7 +141,6 @@ class TestSizes:
 
         response = await sent(world, endless(), {**JSON, "content-length": "10000000"})
         assert refused(response, 413, ErrorCode.TOO_LARGE) == {"max_bytes": 262_144}
-        assert response.headers["connection"] == "close"
         assert reads == 0
 
     async def test_of_bodies_are_bounded_while_they_are_read(self, world: World) -> None:

@@ -157,7 +157,7 @@ def is_listed(world: RoomWorld | CallWorld, by: str, command: Command, **how: An
     return True
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_room_refuses_with_no_other_code_than_the_document_lists(data: st.DataObject) -> None:
     world = RoomWorld()
@@ -168,7 +168,7 @@ def test_a_room_refuses_with_no_other_code_than_the_document_lists(data: st.Data
         assert is_listed(world, by, command, device=device), command
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_call_refuses_with_no_other_code_than_the_document_lists(data: st.DataObject) -> None:
     world = CallWorld()

@@ -16,6 +16,7 @@ from utd_core.server.http.bindings import reader
 from utd_core.server.http.routes import Routes
 from utd_core.server.paths import path_of, root_of, segments_of
 from utd_core.server.proxies import TrustedProxies, is_host
+from utd_core.server.sites import site_of
 
 
 def a_scope(path: str, raw_path: bytes | None = None, root_path: str = "", **more: Any) -> dict[str, Any]:
@@ -146,6 +147,25 @@ class TestTextOfFields:
     def test_of_a_number_is_that_number(self, number: int) -> None:
         assert reader(int)(str(number)) == number
         assert reader(float)(str(number)) == float(number)
+
+
+class TestSites:
+    @pytest.mark.parametrize(
+        ("address", "site"),
+        [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+            ("2600:1f18:1:2:3:4:5:6", "2600:1f18:1:2::/64"),
+            ("2600:1f18:1:2:ffff::1", "2600:1f18:1:2::/64"),
+            ("2600:1f18:1:3::1", "2600:1f18:1:3::/64"),
+            ("::1", "::1"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("", ""),
+            ("testclient", "testclient"),
+        ],
+    )
+    def test_are_what_one_subscriber_has(self, address: str, site: str) -> None:
+        assert site_of(address) == site
 
 
 class TestProxies:

@@ -75,6 +75,15 @@ def test_a_terminal_gets_plain_lines() -> None:
 
 
 @pytest.mark.parametrize("kind", ["json", "text"])
+def test_what_somebody_sent_forges_no_line_and_commands_no_terminal(kind: LogFormat) -> None:
+    with written(kind) as lines:
+        log.info("refused: %s", "x\r\n12:00:00.000 ERROR   all is lost\x1b[2J")
+    (line,) = lines
+    assert line.isprintable()
+    assert "all is lost" in line
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
 def test_a_record_has_the_id_of_the_request_that_it_was_made_for(kind: LogFormat) -> None:
     with written(kind) as lines:
         token = REQUEST_ID.set("request-7")
@@ -142,7 +151,7 @@ class TestWhatIsNeverLogged:
         assert json.dumps(secret, ensure_ascii=False)[1:-1] not in "\n".join(lines)
         assert BLANK in lines[0]
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.text(max_size=20), st.sampled_from([TOKEN, "wss://ann:passw0rd@host/path"]), st.text(max_size=20))
     def test_what_looks_like_a_credential(self, before: str, credential: str, after: str) -> None:
         shown = Redactor().text(f"{before} {credential} {after}")

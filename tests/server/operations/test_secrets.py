@@ -78,7 +78,7 @@ def check(said: str) -> None:
         assert secret not in said, f"{secret} was said"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=st.lists(requests, min_size=1, max_size=6), store_fails=st.booleans())
 def test_planted_secrets_turn_up_nowhere(heard: Heard, asked: list[dict[str, Any]], store_fails: bool) -> None:
     asyncio.run(ask_all(asked, store_fails))

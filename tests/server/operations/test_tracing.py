@@ -18,8 +18,11 @@ from utd_core.errors import ErrorCode, UTDStreamException
 from utd_core.model.command import Actor
 from utd_core.model.commands import GetRoom
 from utd_core.server import App, SingleHost
+from utd_core.server.directory import OneProject
+from utd_core.server.hosting import Hosting
 from utd_core.server.metrics import Metrics
 from utd_core.server.tracing import Tracing
+from utd_core.store import open_store
 from utd_core.testing import VirtualClock
 
 from .nodes import HEADERS, settings
@@ -90,6 +93,31 @@ async def test_a_transaction_is_nobodys_child_but_names_all_its_commands(traced:
     commit, command = traced.one("commit"), traced.one("command join_room")
     assert parent(commit) is None
     assert [link.context.span_id for link in commit.links] == [id_of(command)]
+
+
+async def test_the_first_request_of_a_project_is_no_parent_of_what_its_engine_does_ever_after(
+    utd_clock: VirtualClock,
+) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracing = Tracing(provider)
+    project = settings().project
+    assert project is not None
+    async with (
+        open_store(":memory:") as store,
+        Hosting(OneProject(project.as_project()), store, clock=utd_clock, instrument=tracing) as host,
+        App(host, observers=[tracing.note]) as app,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(tracing.around(app)), base_url="http://utd", headers=HEADERS
+        ) as http,
+    ):
+        # It opens the engine, whose tasks go on.
+        for _ in range(2):
+            await http.post("/api/v1/token", json=JOIN)
+    commits = [span for span in exporter.get_finished_spans() if span.name == "commit"]
+    assert commits
+    assert [parent(commit) for commit in commits] == [None] * len(commits)
+    provider.shutdown()
 
 
 async def test_a_refusal_is_an_answer_and_no_error(traced: Traced) -> None:

@@ -81,7 +81,7 @@ MESSAGES = st.one_of(
 
 
 class TestWhateverIsSaid:
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.lists(MESSAGES | st.binary(max_size=50), max_size=12))
     async def test_by_one_client_harms_no_other(self, room: World, messages: list[str | bytes]) -> None:
         other = await room.connect()
@@ -178,7 +178,7 @@ class TestBadFrames:
         client.hang_up()
         await live.empty()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=5), st.booleans())
     async def test_of_any_bytes_harm_nobody(self, shared: LiveServer, pieces: list[bytes], framed: bool) -> None:
         client = await RawClient.connect(shared)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from utd_core.model.commands import RemoveParticipant
+from utd_core.server.projects import ProjectLimits
 from utd_core.server.pusher import CloseCode
 
 from .world import CHANNEL, PROJECT, ROOM, World
@@ -117,10 +118,45 @@ class TestOfChannels:
             assert (await http.post(path, json=fields, headers=key)).status_code == 403
             assert (await http.get(path, headers=SECRET)).status_code == 405
 
+    async def test_takes_from_the_rate_of_the_project(self, room: World, http: httpx.AsyncClient) -> None:
+        room.place.change(limits=ProjectLimits(commands_per_second=1.0, burst=2))
+        fields = {"socket_id": "1.2", "channel_name": CHANNEL}
+        headers = await bearer(room, "ann")
+        answers = [await http.post(path, json=fields, headers=headers) for path in (AUTH, USER_AUTH, AUTH)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert answers[-1].headers["retry-after"] == "1"
+
     @pytest.mark.parametrize("body", [b"", b"[]", b"x", b"{}", b"\xff", b"[" * 9_999, b"x" * 40_000])
     async def test_of_what_is_none_is_refused(self, room: World, http: httpx.AsyncClient, body: bytes) -> None:
         answer = await http.post(AUTH, content=body, headers=await bearer(room, "ann"))
         assert answer.status_code in (413, 422)
+
+    @pytest.mark.parametrize("channel", ["private-room.a\0", "private-room.\u202e", "private-user.", "private-call.\0"])
+    async def test_of_a_channel_that_nothing_can_have_asks_no_store(
+        self, room: World, http: httpx.AsyncClient, channel: str
+    ) -> None:
+        fields = {"socket_id": "1.2", "channel_name": channel}
+        assert (await http.post(AUTH, data=fields, headers=await bearer(room, "ann"))).status_code == 422
+
+    @pytest.mark.parametrize("good_until", ["9" * 400, "1e999", "true", "null", '"soon"', "{}"])
+    async def test_until_no_time_is_refused(self, room: World, http: httpx.AsyncClient, good_until: str) -> None:
+        data = f'{{"user_id":"ann","good_until":{good_until}}}'
+        fields = {"socket_id": "1.2", "channel_name": CHANNEL, "channel_data": data}
+        assert (await http.post(AUTH, json=fields, headers=SECRET)).status_code == 422
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            r'"channel_name":"private-room.\ud800","channel_data":"{\"user_id\":\"ann\"}"',
+            r'"channel_name":"private-team","channel_data":"\uDFFF"',
+            r'"channel_name":"presence-lobby","channel_data":"{\"user_id\":\"\ud800\"}"',
+        ],
+        ids=["name", "data", "user"],
+    )
+    async def test_with_half_a_character_is_refused(self, room: World, http: httpx.AsyncClient, fields: str) -> None:
+        for headers in (SECRET, await bearer(room, "ann")):
+            answer = await http.post(AUTH, content=f'{{"socket_id":"1.2",{fields}}}', headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_json")
 
 
 class TestOfUsers:
@@ -140,7 +176,7 @@ class TestOfUsers:
         client.say("pusher:signin", (await http.post(USER_AUTH, json=fields, headers=SECRET)).json())
         await client.hear("pusher:signin_success")
 
-    @pytest.mark.parametrize("data", [None, "", "{}", '{"id":7}', "x"])
+    @pytest.mark.parametrize("data", [None, "", "{}", '{"id":7}', "x", '{"id":"ann","good_until":%s}' % ("9" * 400)])
     async def test_asks_the_secret_who_it_is(self, world: World, http: httpx.AsyncClient, data: str | None) -> None:
         answer = await http.post(USER_AUTH, json={"socket_id": "1.2", "user_data": data}, headers=SECRET)
         assert answer.status_code == 422

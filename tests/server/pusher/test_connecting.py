@@ -82,11 +82,19 @@ class TestRefusal:
             await first.leave()
             assert (await world.connect()).socket_id
 
+    async def test_beyond_what_one_may_have_who_takes_another_ipv6_address_each_time(self) -> None:
+        async with World(connections_per_address=2) as world:
+            held = [await world.connect(address=f"2600:1f18:1:2::{number}") for number in (1, 2)]
+            assert all(client.socket_id for client in held)
+            assert await (await world.connect(address="2600:1f18:1:2:ffff::3")).closed() == CloseCode.OVER_CAPACITY
+            assert (await world.connect(address="2600:1f18:1:3::1")).socket_id
+
     async def test_of_pages_whose_origin_is_not_allowed(self) -> None:
         async with World(origins={"https://here.example"}) as world:
             assert (await world.connect(origin="https://here.example")).socket_id
             assert (await world.connect()).socket_id, "what is no browser sends no origin"
-            for origin in ("https://there.example", "http://here.example", "null"):
+            others = ("https://there.example", "https://here.example.there.example", "https://nothere.example")
+            for origin in (*others, "http://here.example", "https://here.example:444", "null"):
                 assert await (await world.connect(origin=origin)).closed() == CloseCode.UNAUTHORIZED
 
     async def test_while_the_projects_cannot_be_looked_up(self, world: World) -> None:

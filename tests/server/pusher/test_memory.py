@@ -110,7 +110,7 @@ class TestRudeClients:
         async with ServerApart() as server:
             yield server
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(crowd=st.lists(st.lists(FRAMES, max_size=4), min_size=1, max_size=6), unfinished=NEVER_WHOLE)
     async def test_of_any_frames_harm_nobody_and_cost_nothing_in_the_end(
         self, server: ServerApart, crowd: list[list[bytes]], unfinished: bytes

@@ -141,7 +141,21 @@ class TestTrigger:
         assert set(answer.json()) >= {"message", "code"}
         await client.hear_nothing()
 
-    @pytest.mark.parametrize("body", [b"", b"x", b"[]", b"[" * 10_000, b'{"a":NaN}', b"\xff"])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"x",
+            b"[]",
+            b"[" * 10_000,
+            b'{"a":NaN}',
+            b"\xff",
+            rb'{"name":"x","channel":"news","data":"\ud800"}',
+            rb'{"name":"\uDFFF","channel":"news","data":""}',
+            rb'{"name":"x","channel":"news","data":{"a":["\ud800"]}}',
+        ],
+        ids=["empty", "x", "list", "deep", "nan", "latin", "half data", "half name", "half within"],
+    )
     async def test_of_what_is_no_json_is_refused(self, server: Server, body: bytes) -> None:
         assert (await server.ask("POST", "/apps/4711/events", body)).status_code == 400
 
@@ -259,8 +273,38 @@ class TestRight:
         assert (answer.status_code, answer.json()["code"]) == (403, "project_suspended")
 
     async def test_by_an_old_request_has_run_out(self, world: World, server: Server) -> None:
-        answer = await server.ask("GET", "/apps/4711/channels", auth_timestamp=f"{world.clock.now() - 601:.0f}")
-        assert answer.status_code == 401
+        for late in (-601, 601):
+            sent_at = f"{world.clock.now() + late:.0f}"
+            answer = await server.ask("GET", "/apps/4711/channels", auth_timestamp=sent_at)
+            assert answer.status_code == 401
+
+    @pytest.mark.parametrize("sent_at", ["", "soon", "-1", "9" * 400, "1e9", "\u0661"])
+    async def test_at_no_time_at_all_is_none(self, server: Server, sent_at: str) -> None:
+        assert (await server.ask("GET", "/apps/4711/channels", auth_timestamp=sent_at)).status_code == 401
+
+    async def test_is_for_the_signed_body_alone(self, world: World, server: Server) -> None:
+        client = await follower(world, "news")
+        event = {"name": "x", "channel": "news", "data": "forged"}
+        for digest in ("", hashlib.md5(b"another").hexdigest(), hashlib.md5(b"").hexdigest()):
+            assert (await server.ask("POST", "/apps/4711/events", event, body_md5=digest)).status_code == 401
+        await client.hear_nothing()
+
+    async def test_is_for_the_signed_request_alone(self, world: World, server: Server) -> None:
+        path = "/apps/4711/channels"
+        query = {"auth_key": PROJECT.key, "auth_timestamp": f"{world.clock.now():.0f}", "auth_version": "1.0"}
+        signature = sign(PROJECT.secret, request_text("GET", path, query))
+        good = {**query, "auth_signature": signature}
+        assert (await server.http.get(path, params=good)).status_code == 200
+        assert (await server.http.get(f"{path}/news", params=good)).status_code == 401
+        for change in (
+            {"auth_signature": signature[:-1]},
+            {"auth_signature": signature.upper()},
+            {"auth_signature": ""},
+            {"auth_version": "2.0"},
+            {"info": "user_count"},
+        ):
+            assert (await server.http.get(path, params={**good, **change})).status_code == 401
+        assert (await server.http.get(path, params=[*good.items(), ("auth_version", "1.0")])).status_code == 401
 
     @pytest.mark.parametrize("path", ["/apps/4711", "/apps/4711/nothing", "/apps/4711/channels/a/b", "/users/ann"])
     async def test_of_what_is_not_there_is_not_asked(self, server: Server, path: str) -> None:

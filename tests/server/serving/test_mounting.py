@@ -59,5 +59,8 @@ async def test_an_engine_is_served_below_a_path_beside_the_applications_own(
         assert signed.json()["auth"].startswith(PROJECT.key)
         missing = await client.get("/rtc/nothing")
         assert (missing.status_code, missing.json()["code"]) == (404, "route_not_found")
+        socket = await client.get(f"/rtc/app/{PROJECT.key}")
+        assert (socket.status_code, socket.json()["code"]) == (404, "route_not_found")
+        assert "WebSocket" in socket.json()["message"], "who asks by HTTP for a socket is told how it is had"
         (server,) = (await client.get("/rtc/openapi.json")).json()["servers"]
         assert server["url"].startswith("/rtc")

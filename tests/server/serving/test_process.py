@@ -59,6 +59,7 @@ class TestDev:
             python = server.wait_for(r"^ +(python3 .*)")[1]
             assert '"user_token"' in pasted(curl)
             assert "'lobby'" in pasted(python)
+            assert "'lobby'" in pasted(python), "whoever pastes it again has it again"
 
     def test_its_credentials_stay_and_are_for_oneself(self, tmp_path: Path) -> None:
         with served(tmp_path) as server:
@@ -166,12 +167,15 @@ class TestDraining:
 
     def test_before_that_it_says_that_it_is_not_ready_but_still_works(self, tmp_path: Path) -> None:
         with served(tmp_path, "--set", "drain_delay=600") as server:
-            assert httpx.get(f"{server.address}/ready").status_code == 200
+            ready = httpx.get(f"{server.address}/ready")
+            assert (ready.status_code, ready.headers.get("connection")) == (200, None)
             server.process.send_signal(signal.SIGTERM)
             server.wait_for("ending")
             refused = httpx.get(f"{server.address}/ready")
             assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
-            assert httpx.get(f"{server.address}/api/v1/rooms", headers=server.headers).status_code == 200
+            served_still = httpx.get(f"{server.address}/api/v1/rooms", headers=server.headers)
+            # The next request must not be sent on a connection that the end of the server closes in that moment.
+            assert (served_still.status_code, served_still.headers["connection"]) == (200, "close")
 
     def test_a_second_signal_ends_it_at_once(self, tmp_path: Path) -> None:
         with served(tmp_path, "--set", "drain_delay=600") as server:

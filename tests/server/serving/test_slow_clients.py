@@ -197,15 +197,34 @@ class TestTooMuch:
             assert error_of(said)["code"] == "too_large"
             assert sent < MOST_HEAD * 2
 
+    @pytest.mark.parametrize("line", ["/health HTTP/1.1\r\nX-Much: {}", "/{} HTTP/1.1"], ids=["header", "path"])
+    async def test_a_head_that_is_too_long_is_answered_431_also_if_it_comes_at_once(self, line: str) -> None:
+        async with live() as server:
+            for size, answered in ((MOST_HEAD - 1_000, (200, 404)), (MOST_HEAD + 1, (431,))):
+                async with connected(server) as client:
+                    client.say(f"GET {line.format('x' * size)}\r\n{HOST}Connection: close\r\n\r\n")
+                    said = await client.rest()
+                    assert int(said[9:12]) in answered
+
+    async def test_a_body_behind_a_short_head_is_not_counted_with_it(self) -> None:
+        async with live(max_body=200_000) as server, connected(server) as client:
+            padding = " " * 150_000
+            for _ in range(3):
+                client.say(f"{POST}Content-Length: {len(padding) + 2}\r\n\r\n{{}}{padding}")
+                head = await client.head()
+                assert " 422 " in head
+                await client.reader.readexactly(int(head.lower().partition("content-length: ")[2].partition("\r\n")[0]))
+
     async def test_a_body_that_is_too_long_is_answered_413_before_any_of_it_came(self) -> None:
-        async with live() as server, connected(server) as client:
+        async with live(head_timeout=SOON) as server, connected(server) as client:
             client.say(f"{POST}Content-Length: 100000000\r\n\r\n")
             said = await client.rest()
             assert said.startswith(b"HTTP/1.1 413 ")
             assert error_of(said)["code"] == "too_large"
 
     async def test_a_body_of_unknown_length_is_answered_413_once_it_is_too_long(self) -> None:
-        async with live(max_body=10_000) as server, connected(server) as client:
+        # Whoever goes on afterwards is heard for as long as a head may take, so that the answer arrives.
+        async with live(max_body=10_000, head_timeout=2) as server, connected(server) as client:
             client.say(f"{POST}Transfer-Encoding: chunked\r\n\r\n")
             sent = 0
 
@@ -216,6 +235,65 @@ class TestTooMuch:
 
             assert (await client.dribble(more)).startswith(b"HTTP/1.1 413 ")
             assert sent < 100_000
+
+    async def test_whoever_stops_in_the_middle_of_a_refused_body_is_not_waited_for_longer_than_for_a_head(self) -> None:
+        async with live(max_body=10_000, head_timeout=SOON) as server, connected(server) as client:
+            client.say(f"{POST}Transfer-Encoding: chunked\r\n\r\n4e20\r\n{'x' * 20_000}\r\n")
+            assert (await client.rest()).startswith(b"HTTP/1.1 413 ")
+
+    async def test_whoever_sends_all_of_it_before_looking_at_the_answer_is_answered_413_and_not_reset(self) -> None:
+        url = "/api/v1/rooms"
+        headers = {**dict(line.split(": ") for line in SECRET.splitlines()), "Content-Type": "application/json"}
+        async with live() as server, httpx.AsyncClient(trust_env=False) as http:
+            for _ in range(3):
+                answer = await http.post(
+                    f"http://127.0.0.1:{server.port}{url}", headers=headers, content=bytes(2 * 10**7)
+                )
+                assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+class TestNoHttp:
+    """Also what is no request is answered in the format of all errors."""
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "\x16\x03\x01\x02\x00\x01\x00\x01",
+            "FOO /health HTTP/1.1\r\n\r\n",
+            f"GET /h\xe4 HTTP/1.1\r\n{HOST}\r\n",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            f"{POST}Content-Length: -5\r\n\r\n",
+            f"{POST}Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+            f"{POST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            f"{POST}Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        ],
+        ids=["tls", "method", "path", "http2", "negative", "lengths", "smuggled", "chunk"],
+    )
+    async def test_is_answered_400(self, said: str) -> None:
+        async with live() as server:
+            async with connected(server) as client:
+                client.say(said)
+                answer = await client.rest()
+                assert answer.startswith(b"HTTP/1.1 400 ")
+                assert answer.count(b"HTTP/1.1 ") == 1
+                assert error_of(answer)["code"] == "invalid_input"
+            assert await is_served(server) == 200
+
+    async def test_is_answered_400_also_within_a_body_and_nothing_is_done(self) -> None:
+        async with live() as server:
+            async with connected(server) as client:
+                client.say(f"{POST}Transfer-Encoding: chunked\r\n\r\n5\r\n{ROOM[:5]}\r\n")
+                await eventually(lambda: server.app._under_way, PATIENCE)
+                client.say("ZZ\r\n")
+                answer = await client.rest()
+                assert answer.startswith(b"HTTP/1.1 400 ")
+                assert answer.count(b"HTTP/1.1 ") == 1
+            await eventually(lambda: not server.app._under_way, PATIENCE)
+
+    async def test_is_no_answer_to_the_request_before(self) -> None:
+        async with live() as server, connected(server) as client:
+            client.say(f"GET /health HTTP/1.1\r\n{HOST}\r\nFOO /health HTTP/1.1\r\n\r\n")
+            assert b" 400 " not in await client.rest()
 
 
 class TestTooMany:

@@ -31,6 +31,9 @@ TOLD: dict[str, Any] = {
 }
 
 
+TIMELESS = json.dumps({**TOLD, "sent_at": "now", "attempt": 1}).encode()
+
+
 def a_body(now: float = NOW, tries: int = 0) -> bytes:
     told = Outgoing("hook", "room", "lobby", "e1", "room_ended", NOW - 1, json.dumps(TOLD).encode())
     return body_of(Parcel(1, told, tries, NOW, NOW + 20), now)
@@ -71,10 +74,19 @@ class TestWhatIsRefused:
             verify(body, sign(body, SECRET), SECRET, now=NOW + off)
         assert verify(body, sign(body, SECRET), SECRET, now=NOW + off, tolerance=abs(off)).id == "e1"
 
-    @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{}", b"\xff", b'{"id": 1}', b'{"sent_at": 1, "more": 2}'])
+    @pytest.mark.parametrize(
+        "body", [b"", b"[]", b"null", b"{}", b"\xff", b'{"id": 1}', b'{"sent_at": 1, "more": 2}', TIMELESS]
+    )
     def test_what_is_signed_but_no_delivery(self, body: bytes) -> None:
         with pytest.raises(Unauthenticated):
             verify(body, sign(body, SECRET), SECRET, now=NOW)
+
+
+def test_what_a_newer_server_says_beside_that_is_left_out() -> None:
+    body = a_body()[:-1] + b',"region":"eu"}'
+    assert verify(body, sign(body, SECRET), SECRET, now=NOW) == verify(
+        a_body(), sign(a_body(), SECRET), SECRET, now=NOW
+    )
 
 
 def test_either_secret_is_good_while_one_is_changed() -> None:
@@ -116,6 +128,7 @@ class TestEndpoints:
             {"url": "https://shop.example.com:99999/"},
             {"url": "https://[::1/"},
             {"url": "https://shop.example.com/\n"},
+            {"url": "https://shop example.com/"},
             {"url": "https://" + "a" * 3_000},
             {"secrets": ()},
             {"secrets": ("short",)},

@@ -14,6 +14,7 @@ from ...broker.base import Recover, Subscription
 from ...concurrency import Clock, SystemClock, TaskScope
 from ...errors import Closed, ErrorCode, InvalidInput, Unauthenticated
 from ...media.backend import ConnectOptions, JoinTicket, MediaConnection
+from ...model.channels import check_channel
 from ...model.codec import adapter
 from ...model.command import Command
 from ...model.results import UserSession, UTDTokenResponse
@@ -138,6 +139,8 @@ class RemoteLink:
 
     async def subscribe(self, channel: str, *, recover: Recover | None = None) -> Subscription:
         self._check_signed_in()
+        # A name that cannot be written down would get no answer.
+        check_channel(channel)
         return await self._events.subscribe(channel, recover)
 
     def unsubscribe(self, subscription: Subscription) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from math import inf
 
 from ...errors import Closed, UTDStreamException
 from ...model.commands.internal import Tick
@@ -31,9 +32,16 @@ class Deadlines:
         self._core = core
         self._pipeline = pipeline
         self._alarm = Alarm(core.clock, core.clock.now)
+        self._next: float | None = None
+
+    @property
+    def next(self) -> float:
+        """The earliest one that is known, in seconds since the Unix epoch; infinite where there is none."""
+        return inf if self._next is None else self._next
 
     def expect(self, deadline: float) -> None:
         """Something that was just committed is due at `deadline` (seconds since the Unix epoch)."""
+        self._next = min(deadline, self.next)
         self._alarm.set(deadline)
 
     async def run(self) -> None:
@@ -45,6 +53,7 @@ class Deadlines:
             try:
                 await self._tick_all()
                 following = await self._core.store.next_deadline()
+                self._next = following
                 overdue = following is not None and following <= self._core.clock.now() + TICK
             except Closed:
                 return

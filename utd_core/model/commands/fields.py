@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from ...errors import ErrorCode, InvalidInput, TooLarge
-from ..identifiers import MAX_METADATA_BYTES, check_text
+from ..identifiers import MAX_ENTITY_ID, MAX_METADATA_BYTES, check_text
 from ..seats import MAX_SEATS, MIN_SEATS
 
 MAX_DEPTH = 16
@@ -64,5 +64,5 @@ SeatCount = Annotated[int, Field(ge=MIN_SEATS, le=MAX_SEATS)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Limit = Annotated[int, Field(ge=1, le=100)]
-EntityId = Annotated[str, BeforeValidator(check_text), Field(min_length=1, max_length=64)]
+EntityId = Annotated[str, BeforeValidator(check_text), Field(min_length=1, max_length=MAX_ENTITY_ID)]
 Cursor = Annotated[str, BeforeValidator(check_text), Field(max_length=512)]

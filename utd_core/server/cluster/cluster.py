@@ -94,7 +94,7 @@ class Cluster(Closeable):
         async def seek(on_lost: OnLost) -> Way:
             return await self._seek(app_id, store, run, on_lost)
 
-        return Relay(app_id, seek, tokens=tokens, clock=self._clock, settings=self._settings)
+        return Relay(app_id, seek, store=store, tokens=tokens, clock=self._clock, settings=self._settings)
 
     def statistics(self) -> ClusterStatistics:
         return ClusterStatistics(

@@ -61,6 +61,11 @@ class Holding:
             except UTDStreamException as error:
                 log.info("a node was not told that project %s is held no more: %s", self.tenancy.app_id, error)
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether another node has a stream, as every one has that asks anything."""
+        return bool(self._streams)
+
     async def answer(self, question: messages.Question) -> messages.Answer:
         """What another node is told. Raises nothing but what ends a task."""
         try:

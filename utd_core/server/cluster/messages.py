@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
@@ -23,6 +24,8 @@ from ...model.codec import adapter, dump, load_event
 from ...model.command import COMMANDS, Actor, Command
 from ...model.wire import error_of
 from ...store.base import Envelope, Head
+
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
 
 LAST = 0
 """The number of the message that ends a stream."""
@@ -252,9 +255,12 @@ def last_message(stream: str) -> bytes:
 
 def read_stream_message(message: bytes) -> tuple[str, int, list[str]]:
     """Name of the stream, number of the message, and its lines. Raises `Unavailable`."""
-    title, *lines = message.decode().split("\n")
+    try:
+        title, *lines = message.decode().split("\n")
+    except UnicodeDecodeError:
+        raise _other_version("a message of a stream") from None
     stream, _, number = title.partition(" ")
-    if not number.isdigit():
+    if not _NUMBER.match(number):
         raise _other_version("a message of a stream")
     return stream, int(number), lines
 

@@ -65,6 +65,14 @@ class NearEngine:
     def head(self, channel: str) -> Head | None:
         return self.engine.head(channel)
 
+    def is_needed(self, seconds: float) -> bool:
+        """Whether another node asks it, or somebody would miss its engine (see `Engine.is_needed`)."""
+        return self.holding.is_followed or self.engine.is_needed(seconds)
+
+    def give_up(self) -> None:
+        """Nobody is let in from this moment on; whoever made it closes it. Idempotent."""
+        self._lose()
+
     async def aclose(self) -> None:
         """Finish what is under way, close the engine, give the lease back, and tell the other nodes so. Idempotent."""
         await self.running.aclose()

@@ -10,13 +10,15 @@ from secrets import token_hex
 from typing import Any, TypeVar
 
 from ...broker import Recover, Subscription
-from ...concurrency import Clock, TaskScope, within
+from ...concurrency import BoundedQueue, Clock, TaskScope, within
+from ...concurrency.shared import begin
 from ...engine.identity.tokens import UserTokens
 from ...engine.subscriptions import Admission
 from ...errors import Closed, DeadlineExceeded, StoreFailed, Unavailable, UTDStreamException
 from ...model.command import THE_SERVER, Actor, Command
 from ...model.commands import CreateSession
-from ...store.base import Head
+from ...store.base import Envelope, Head, Store
+from .admissions import Admissions, Held
 from .near import NearEngine
 from .settings import ClusterSettings
 from .way import Lost, OnLost, Way
@@ -30,7 +32,6 @@ Seek = Callable[[OnLost], Awaitable[Way]]
 the holder cannot be asked, and what claiming a lease and opening an engine do."""
 
 _KEY_BYTES = 12
-_READMITTED_AT_ONCE = 500
 
 
 class Relay:
@@ -42,11 +43,17 @@ class Relay:
       key, one of their own where the caller gave none. A command that had no key and was under way on this node is
       `Closed`: nobody knows whether it was done.
     - Admissions last: the next holder is asked for them again, and whom it refuses is told so. Subscriptions do not:
-      they are closed, and whoever reads them goes on from the last place with another one.
+      they are closed, and whoever reads them goes on from the last place with another one. That place may be one that
+      this node has not heard of yet, where it was reached by another node: it is waited for.
+
+    `store`: the project's, to read from.
     """
 
-    def __init__(self, app_id: str, seek: Seek, *, tokens: UserTokens, clock: Clock, settings: ClusterSettings) -> None:
+    def __init__(
+        self, app_id: str, seek: Seek, *, store: Store, tokens: UserTokens, clock: Clock, settings: ClusterSettings
+    ) -> None:
         self.app_id = app_id
+        self._store = store
         self.clock = clock
         self._seek = seek
         self._tokens = tokens
@@ -56,7 +63,9 @@ class Relay:
         self._lost_ways: set[Way] = set()
         self._search: asyncio.Future[None] | None = None
         self._next_search_at = 0.0
-        self._held: dict[Admission, _Held] = {}
+        self._under_way = 0
+        self._needed_at = clock.monotonic()
+        self._admissions = Admissions(clock, settings.retry)
         self._closed = False
 
     async def open(self) -> None:
@@ -67,7 +76,7 @@ class Relay:
         """End it: an engine of this node is closed, and its lease given back. Idempotent."""
         self._closed = True
         await self._scope.aclose()
-        self._held.clear()
+        self._admissions.clear()
         if self._way is not None:
             self._lost_ways.add(self._way)
         await self._close_lost()
@@ -76,6 +85,18 @@ class Relay:
     def near(self) -> NearEngine | None:
         """The engine that is at work here, if this node holds the project."""
         return self._way if isinstance(self._way, NearEngine) and self._way.is_open else None
+
+    def rest(self, seconds: float) -> None:
+        """Close the engine of this node, and give the lease back, where it was not needed for so long, nor will be for
+        as long. Whoever comes next, also while it closes, has it opened anew."""
+        near, now = self.near, self.clock.monotonic()
+        if near is None:
+            return
+        if self._under_way or self._admissions or near.is_needed(seconds):
+            self._needed_at = now
+        elif now - self._needed_at >= seconds and not near.running.is_busy:
+            log.info("project %s was not needed for %s s, and rests", self.app_id, seconds)
+            near.give_up()
 
     async def find(self) -> None:
         """See to it that somebody holds the project. Raises as `execute` does."""
@@ -104,13 +125,36 @@ class Relay:
     async def subscribe(
         self, channel: str, *, actor: Actor = THE_SERVER, recover: Recover | None = None, capacity: int = 1_000
     ) -> Subscription:
-        def subscribe(way: Way) -> Awaitable[Subscription]:
-            return way.subscribe(channel, actor=actor, recover=recover, capacity=capacity)
+        async def subscribe(way: Way) -> Subscription:
+            subscription = await way.subscribe(channel, actor=actor, recover=recover, capacity=capacity)
+            if recover is not None and not subscription.recovered:
+                await self._reach(way, subscription, recover)
+            return subscription
 
         # Whoever followed already is better off waiting than starting anew.
         follows = recover is not None
         patience = self._settings.follow_patience if follows else self._settings.patience
         return await self._by_any_way(subscribe, self._until(patience), insist=follows)
+
+    async def _reach(self, way: Way, subscription: Subscription, place: Recover) -> None:
+        """Somebody may have heard, by another node, what has not come by this way yet: the store knows. Then that is
+        waited for, and left out. Raises `Lost` where it does not come, and `StoreFailed`."""
+        ahead = place.offset - subscription.head.offset
+        if place.epoch != subscription.head.epoch or ahead <= 0:
+            return
+        try:
+            committed = await self._store.head(subscription.channel)
+            if committed.epoch != place.epoch or committed.offset < place.offset:
+                return
+            coming = _take(subscription.events, ahead)
+            await within(self.clock, self._settings.silence, coming, f"event {place.offset} does not come")
+        except (Closed, DeadlineExceeded) as error:
+            way.unsubscribe(subscription)
+            raise Lost(error.message) from error
+        except BaseException:
+            way.unsubscribe(subscription)
+            raise
+        subscription.head, subscription.recovered = Head(place.epoch, place.offset), True
 
     def unsubscribe(self, subscription: Subscription) -> None:
         if self._way is not None:
@@ -121,67 +165,23 @@ class Relay:
     async def admit(
         self, channel: str, ended: Callable[[Exception | None], None], *, actor: Actor = THE_SERVER
     ) -> Admission:
-        held = _Held(Admission(channel, actor.identity, ended), actor)
-        await self._by_any_way(partial(self._admit, held), self._until(self._settings.patience))
+        held = Held(Admission(channel, actor.identity, ended), actor)
+        await self._by_any_way(partial(self._admissions.admit, held), self._until(self._settings.patience))
         return held.admission
 
     def dismiss(self, admission: Admission) -> None:
-        held = self._held.pop(admission, None)
-        if held is not None:
-            held.over()
-
-    async def _admit(self, held: _Held, way: Way) -> None:
-        """Have somebody admitted by this way. Raises what the engine refuses it with, and `Lost`."""
-
-        def ended(error: Exception | None) -> None:
-            # Somebody else may have been asked meanwhile, and then that one's word counts.
-            if held.way is way and not held.is_over:
-                held.over()
-                self._held.pop(held.admission, None)
-                held.admission.ended(error)
-
-        held.way, held.inner = way, None
-        inner = await way.admit(held.admission.channel, ended, actor=held.actor)
-        if held.is_over or not way.is_open:
-            way.dismiss(inner)
-        if not way.is_open:
-            raise Lost("the holder was lost meanwhile")
-        if not held.is_over:
-            held.inner = inner
-            self._held[held.admission] = held
-
-    async def _readmit(self, way: Way) -> None:
-        """Have everybody admitted who was so by the way before. Raises `Lost`."""
-        waiting = list(self._held.values())
-        if not way.is_far:
-            # One after the other they need no more than what is in memory.
-            for held in waiting:
-                await self._readmit_one(held, way)
-            return
-        for begin in range(0, len(waiting), _READMITTED_AT_ONCE):
-            some = waiting[begin : begin + _READMITTED_AT_ONCE]
-            await asyncio.gather(*(self._readmit_one(held, way) for held in some))
-
-    async def _readmit_one(self, held: _Held, way: Way) -> None:
-        while not held.is_over:
-            try:
-                await self._admit(held, way)
-            except (StoreFailed, Unavailable) as error:
-                log.info(
-                    "whether %r may follow %s is asked again: %s", held.actor.identity, held.admission.channel, error
-                )
-                await self.clock.sleep(self._settings.retry)
-            except UTDStreamException as error:
-                if not held.is_over:
-                    held.over()
-                    self._held.pop(held.admission, None)
-                    held.admission.ended(error)
-            else:
-                return
+        self._admissions.dismiss(admission)
 
     async def _by_any_way(self, operation: Callable[[Way], Awaitable[T]], until: float, *, insist: bool = False) -> T:
         """What an operation answers; where its way is lost, by the next one. `insist`: also while nothing can be
         opened. Raises `Unavailable` when time runs out, and what the operation raises."""
+        self._under_way += 1
+        try:
+            return await self._by_some_way(operation, until, insist)
+        finally:
+            self._under_way -= 1
+
+    async def _by_some_way(self, operation: Callable[[Way], Awaitable[T]], until: float, insist: bool) -> T:
         while True:
             try:
                 way = await self._found(until)
@@ -203,6 +203,7 @@ class Relay:
         """A way to the engine, looked for if there is none. Raises `Unavailable` when time runs out, `Closed`, and what
         opening an engine here does."""
         while True:
+            self._needed_at = self.clock.monotonic()
             if self._closed:
                 raise Closed(f"project {self.app_id!r} is not hosted here any more")
             way = self._way
@@ -220,14 +221,12 @@ class Relay:
     def _seeking(self) -> asyncio.Future[None]:
         """The search that goes on, begun now where there is none."""
         if self._search is None:
-            search = asyncio.get_running_loop().create_future()
-            self._scope.start(self._look, search, name="search")
-            self._search = search
+            self._search = begin(self._scope, self._look, name="search")
         return self._search
 
-    async def _look(self, search: asyncio.Future[None]) -> None:
-        """Look once, a while after the last time."""
-        failed: Exception = Closed("the server is closing")
+    async def _look(self) -> None:
+        """Look once, a while after the last time. Raises as `Seek` does."""
+        is_lost = False
         try:
             await self.clock.sleep(self._next_search_at - self.clock.monotonic())
             if self._way is not None:
@@ -237,28 +236,27 @@ class Relay:
             await self._close_lost()
             way = await self._seek(self._lose)
             try:
-                await self._readmit(way)
+                await self._admissions.readmit(way)
                 if not way.is_open:
                     raise Lost("the holder was lost at once")
             except BaseException:
                 self._lost_ways.add(way)
                 raise
             self._way = way
-        except (Lost, UTDStreamException) as error:
-            failed = error
-        except Exception as error:
+        except Lost:
+            is_lost = True
+            raise
+        except UTDStreamException:
+            raise
+        except Exception:
             log.exception("project %s cannot be opened", self.app_id)
-            failed = error
+            raise
         finally:
             self._search = None
-            if isinstance(failed, Lost) or self._held:
+            if is_lost or self._admissions:
                 # There is, or may be, somebody who asks again at once.
                 self._next_search_at = self.clock.monotonic() + self._settings.retry
-            if self._way is not None:
-                search.set_result(None)
-            else:
-                search.set_exception(failed)
-                search.exception()  # seen, whether anybody waits for it or not
+            if self._way is None:
                 self._look_after()
 
     def _lose(self, way: Way) -> None:
@@ -273,7 +271,7 @@ class Relay:
         """Somebody has to be found for those who are admitted; if there are none, it is enough to clean up."""
         if not self._scope.is_open or self._search is not None:
             return
-        if self._held:
+        if self._admissions:
             self._seeking()
         elif self._lost_ways:
             self._scope.start(self._close_lost, name="closing")
@@ -296,22 +294,6 @@ class Relay:
         )
 
 
-class _Held:
-    """An admission that somebody was given, and that of the way by which it was asked for last."""
-
-    __slots__ = ("actor", "admission", "inner", "is_over", "way")
-
-    def __init__(self, admission: Admission, actor: Actor) -> None:
-        self.admission = admission
-        self.actor = actor
-        self.is_over = False
-        self.way: Way | None = None
-        self.inner: Admission | None = None
-
-    def over(self) -> None:
-        """It counts no more."""
-        self.is_over = True
-        # The inner one knows this one, and would keep it until the garbage collector comes.
-        inner, self.inner = self.inner, None
-        if self.way is not None and inner is not None:
-            self.way.dismiss(inner)
+async def _take(events: BoundedQueue[Envelope], count: int) -> None:
+    for _ in range(count):
+        await events.get()

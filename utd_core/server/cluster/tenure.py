@@ -15,11 +15,13 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Self
 
 from ...concurrency import Clock, SystemClock, TaskScope
 from ...concurrency.closing import Closeable
+from ...concurrency.shared import begin
 from ...engine.timing.alarms import TICK, Alarm
 from ...errors import Closed, StoreFailed, UTDStreamException
 from ...store.leases import Fence, Lease, Leases
@@ -121,9 +123,7 @@ class Tenure(Closeable):
             return held.fence
         claiming = self._claiming.get(project)
         if claiming is None:
-            claiming = self._claiming[project] = asyncio.get_running_loop().create_future()
-            # Not in the task of whoever asked first: that may be cancelled, and others wait as well.
-            self._scope.start(self._claim, project, claiming, name="claim")
+            claiming = self._claiming[project] = begin(self._scope, partial(self._claim, project), name="claim")
         return await asyncio.shield(claiming)
 
     async def holder_of(self, project: str) -> Lease | None:
@@ -138,16 +138,9 @@ class Tenure(Closeable):
         """
         await self._give_back([self._let_go(fence, "it gave it back")])
 
-    async def _claim(self, project: str, claiming: asyncio.Future[Fence | Lease]) -> None:
+    async def _claim(self, project: str) -> Fence | Lease:
         try:
-            result = await self._attempt(project)
-        except BaseException as error:
-            claiming.set_exception(error if isinstance(error, Exception) else Closed("the node is closing"))
-            claiming.exception()  # seen, whether anybody waits for it or not
-            if not isinstance(error, Exception):
-                raise
-        else:
-            claiming.set_result(result)
+            return await self._attempt(project)
         finally:
             del self._claiming[project]
 

@@ -1,4 +1,5 @@
-"""Reads the JSON object of a request, and nothing else: bounded, in UTF-8, each name once, numbers that exist."""
+"""Reads the JSON object of a request, and nothing else: bounded, in UTF-8, each name once, of numbers and text that
+exist."""
 
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ Headers = Mapping[bytes, bytes]
 """By their names in lower case; of one that was sent twice, the last."""
 
 _OPENS, _PARTS = (b"{", b"["), (b",", b":", b"{", b"[")
+_HALVES = (b"\\ud", b"\\uD")
+"""How JSON begins half a character, which is one only beside its other half."""
 _JSON = b"application/json"
 _UTF_8 = (b"", b"utf-8", b"utf8")
 
@@ -78,6 +81,8 @@ def parse_object(whole: bytes, max_depth: int, max_values: int) -> dict[str, Any
     # Most bodies are small, and their brackets and commas say so without a walk.
     if sum(map(whole.count, _OPENS)) > max_depth or sum(map(whole.count, _PARTS)) >= max_values:
         _check_size(found, max_depth, max_values)
+    if any(half in whole for half in _HALVES):
+        _check_text(found)
     return found
 
 
@@ -106,6 +111,14 @@ def _no_number(constant: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number)
+
+
+def _check_text(found: Any) -> None:
+    """Raise `InvalidInput` where a string has half a character, which neither a store nor a socket can write down."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _invalid("holds half of a surrogate pair, which is no text; send whole characters") from None
 
 
 def _check_size(value: Any, max_depth: int, max_values: int) -> None:

@@ -2,7 +2,8 @@
 
 - A bucket holds `burst` commands and fills up with `rate` commands a second. A command that finds one of its buckets
   empty is refused and takes nothing from the others.
-- The application's server is bound by its project's bucket alone, also when it triggers events.
+- The application's server is bound by its project's bucket alone, also when it triggers events; so is whoever has a
+  subscription signed.
 - A bucket is one number: when it will be full again. One that is full is not kept, as it is like a new one; what is
   kept is bounded, and whoever was quiet for longest is forgotten first.
 - They are kept by each node for itself.
@@ -52,7 +53,7 @@ class Rates:
         self._keep(taken, now)
 
     def admit_request(self, hosted: Hosted) -> None:
-        """The same for a request of the application's server that gives no command."""
+        """The same for a request that gives no command, but takes the project's time."""
         rate, now = hosted.project.limits.commands_per_second, hosted.engine.clock.monotonic()
         if rate is not None:
             self._keep([self._of_project(hosted.project, rate, now)], now)
@@ -80,7 +81,7 @@ class Rates:
             who = f"{bucket.identity!r} gives" if bucket.identity else "the project's people give"
             raise RateLimited(
                 # Rounded up: never a wait of nothing, nor one that is a little too short.
-                f"{who} commands too fast; try again in {wait:.1f} s",
+                f"{who} commands too fast; try again in {ceil(wait * 10) / 10:.1f} s",
                 details={"retry_after": ceil(wait * 1e3) / 1e3},
             )
         return full_at

@@ -23,6 +23,7 @@ from ...errors import Forbidden, InvalidInput
 from ..callers import Caller, Credential, caller_of
 from ..features import check_signaling
 from ..http.bodies import parse_object, read_bytes
+from ..http.rates import Rates
 from ..projects import Host
 from .identities import actor_of_data, channel_data, expiry_of, user_data, user_of_data
 from .names import ChannelKind, kind_of
@@ -35,11 +36,13 @@ _DEPTH, _VALUES = 4, 100
 
 
 class AuthApi:
-    """Signs for those who show who they are."""
+    """Signs for those who show who they are. `rates`: the project's is taken from, as by triggers; not the identity's,
+    as a stock client that follows many channels has each of them signed at once."""
 
-    def __init__(self, host: Host, settings: PusherSettings) -> None:
+    def __init__(self, host: Host, settings: PusherSettings, rates: Rates) -> None:
         self._host = host
         self._settings = settings
+        self._rates = rates
 
     async def channel(self, request: Request) -> Mapping[str, str]:
         """Let a socket follow a channel. Raises what the engine refuses it with, `Unauthenticated`, `InvalidInput`."""
@@ -76,6 +79,7 @@ class AuthApi:
         caller = await caller_of(self._host, request.headers)
         if caller.credential is Credential.KEY:
             raise Forbidden("the publishable key signs nothing; send a user token")
+        self._rates.admit_request(caller.hosted)
         return caller
 
     def _given_data(self, kind: ChannelKind, data: Any) -> str | None:

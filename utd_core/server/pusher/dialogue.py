@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ from .socket import Socket
 
 if TYPE_CHECKING:
     from .hub import Hub
+
+
+log = logging.getLogger("utd_core.server")
 
 
 class Dialogue:
@@ -81,6 +85,8 @@ class Dialogue:
                 with self._hub.channels.app_channel(wish.channel, kind) as app_channel:
                     await app_channel.join(socket, member)
         except UTDStreamException as error:
+            if error.status_code >= 500:
+                log.warning("socket %s cannot subscribe: %s", socket.id, error)
             socket.send(frames.subscription_error(wish.channel, error))
 
     def _actor(self, socket: Socket, wish: Subscribe) -> tuple[Actor, float]:

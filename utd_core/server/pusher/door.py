@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from ...errors import Closed, UTDStreamException
 from ..paths import segments_of
 from ..projects import Host, Hosted
+from ..sites import site_of
 from . import frames
 from .codes import CloseCode
 from .dialogue import Dialogue
@@ -49,7 +50,7 @@ class Door:
         if (await receive())["type"] != "websocket.connect":
             return
         await send({"type": "websocket.accept"})
-        address: str = (scope.get("client") or ("",))[0]
+        address = site_of((scope.get("client") or ("",))[0])
         self._addresses[address] += 1
         try:
             hub = await self._hub(scope, address)

@@ -44,6 +44,8 @@ class EngineChannel(Channel):
         self._recent = Recent(_KEEP)
         self._taken = 0
         self._handing_out = False
+        # Those who wait for the next event to be handed out, or the end.
+        self._waiting: list[asyncio.Future[None]] = []
         self._leaving: list[Follower] = []
         self._closed = False
 
@@ -84,6 +86,7 @@ class EngineChannel(Channel):
 
     def close(self) -> None:
         self._closed = True
+        self._wake()
         if self._talk is not None:
             self._talk.close()
         if self._opened:
@@ -99,6 +102,12 @@ class EngineChannel(Channel):
         except BaseException:
             self._engine.unsubscribe(self._subscription)
             raise
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _left(self, place: Place) -> None:
         assert isinstance(place, Follower)
@@ -134,6 +143,7 @@ class EngineChannel(Channel):
             self._handing_out = True
             await self.hand_out(published.frame)
             self._handing_out = False
+        self._wake()
         if self._leaving:
             leaving, self._leaving = self._leaving, []
             for follower in leaving:
@@ -171,9 +181,8 @@ class EngineChannel(Channel):
 
     async def _missed(self, place: Recover) -> list[Published] | None:
         """Everything after the place, up to what was handed out; None when that cannot be had."""
-        # What was published already is about to be handed out.
-        while self._head.offset < place.offset and len(self._subscription.events) and self.is_live:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        if self._is_behind(place) and not await self._reach(place):
+            return None
         if (count := self._distance(place)) is None:
             return None
         missed = self._recent.newest(count)
@@ -182,6 +191,22 @@ class EngineChannel(Channel):
         if missed is not None and sum(len(published.frame.raw) for published in missed) > self._most_bytes:
             return None
         return missed
+
+    async def _reach(self, place: Recover) -> bool:
+        """Wait until as much was handed out here as somebody has heard already, by another node; False where there is
+        no such place. They ask one after the other: where the first one arrives, most of the others are, too."""
+        async with self._opening:
+            if self._is_behind(place):
+                reached = await self._engine.subscribe(self.name, recover=place, capacity=self._most_events)
+                self._engine.unsubscribe(reached)
+                if not reached.recovered:
+                    return False
+        # It is in the stream by now, or in the one that this one is resumed by.
+        while self._is_behind(place) and self.is_live:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+        return True
 
     async def _fetch(self, place: Recover) -> list[Published] | None:
         """What the engine still has, one caller after the other: what the first one fetches is there for the others."""
@@ -197,6 +222,10 @@ class EngineChannel(Channel):
                 self._engine.unsubscribe(fetched)
             count = self._distance(place)
             return None if count is None else self._recent.newest(count)
+
+    def _is_behind(self, place: Recover) -> bool:
+        """Whether the place is one that nothing was handed out from yet."""
+        return place.epoch == self._head.epoch and self._head.offset < place.offset
 
     def _distance(self, place: Recover) -> int | None:
         """How many events were handed out since the place; None where that is no place to go on from."""

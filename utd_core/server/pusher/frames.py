@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from ...errors import Closed, Unavailable, UTDStreamException
+from ...errors import UTDStreamException
 from ...model.codec import dump
 from ...store.base import Envelope, Head
+from ..answers import as_told
 
 _TEXT = 0x81
 """First byte of a WebSocket frame that is a whole text message."""
@@ -85,7 +86,7 @@ def subscribed(channel: str, data: str = "{}", head: Head | None = None, recover
 
 def subscription_error(channel: str, refusal: UTDStreamException) -> Frame:
     """The subscription was refused, or has ended."""
-    said = _outside(refusal)
+    said = as_told(refusal)
     kind = "AuthError" if said.status_code in (401, 403) else type(said).__name__
     data = {"type": kind, "error": said.message, "status": said.status_code, "code": said.code}
     more = {"details": dict(said.details)} if said.details else {}
@@ -123,16 +124,9 @@ def accepted(channel: str, id: str | int) -> Frame:
 
 def refused(channel: str, id: str | int, refusal: UTDStreamException) -> Frame:
     """A client event was not sent on."""
-    said = _outside(refusal)
+    said = as_told(refusal)
     data = {"message": said.message, "code": said.code, "status": said.status_code}
     return frame("utd:refused", channel=channel, data=json_text(data), id=id)
-
-
-def _outside(refusal: UTDStreamException) -> UTDStreamException:
-    """What is said of it to somebody outside: an engine that is closed is a server that starts or ends."""
-    if isinstance(refusal, Closed):
-        return Unavailable("the server is starting or stopping; try again in a moment")
-    return refusal
 
 
 def engine_event(envelope: Envelope) -> Frame:

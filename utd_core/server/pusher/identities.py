@@ -6,7 +6,8 @@ Everything here is either signed by the project's secret or a user token of the 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
-from math import inf, isfinite
+from math import inf
+from sys import float_info
 from typing import Any
 
 from pydantic_core import from_json
@@ -84,7 +85,9 @@ def _limit(good_until: float) -> dict[str, float]:
 
 
 def _good_until(data: dict[str, Any]) -> float:
-    value = data.get("good_until", inf)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (value == inf or isfinite(value)):
+    if "good_until" not in data:
+        return inf
+    value = data["good_until"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= float_info.max:
         raise InvalidInput("good_until must be a time in seconds since 1970")
     return float(value)

@@ -61,7 +61,7 @@ class PusherMount:
         self._door = Door(host, self._settings, self._hub_of)
         rates = rates or Rates(AppSettings().max_buckets)
         self._trigger = TriggerApi(host, self._settings, self._questions, rates)
-        self._auth = AuthApi(host, self._settings)
+        self._auth = AuthApi(host, self._settings, rates)
 
     async def open(self) -> None:
         """Raises `Closed` after `aclose`, and `Unavailable` where the other nodes cannot be reached."""
@@ -104,6 +104,11 @@ class PusherMount:
                 answered = await (self._auth.channel if what == "auth" else self._auth.user)(request)
             case ["apps" | "users", *_]:
                 answered = await self._trigger.serve(request, segments)
+            case ["app", *_]:
+                raise NotFound(
+                    "event sockets are here; connect with a WebSocket (ws:// or wss://) to /app/{key}?protocol=7",
+                    code=ErrorCode.ROUTE_NOT_FOUND,
+                )
             case _:
                 raise NotFound("there is nothing at this path; look at its URL", code=ErrorCode.ROUTE_NOT_FOUND)
         await answer(json_text(answered).encode())(scope, receive, send)

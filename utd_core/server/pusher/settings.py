@@ -15,7 +15,8 @@ class PusherSettings:
     Connections
     - `origins`: pages that may connect (`https://example.com`); None lets every page. Clients that are no browser send
       no origin and may always.
-    - `connections_per_address`: sockets of one IP address at once; None for as many as it likes.
+    - `connections_per_address`: sockets of one IP address (of IPv6: one /64) at once; None for as many as it
+      likes.
     - `activity_timeout`: silence after which either side asks for a sign of life, told to the client in whole seconds;
       `pong_timeout`: how long the answer may take.
     - `close_timeout`: how long a client may take to close; then the connection is cut.

@@ -9,14 +9,15 @@ through ASGI. `benchmarks/fanout.py` has the figures.
 from __future__ import annotations
 
 from asyncio import BaseTransport
+from functools import partial
 from typing import Any, Protocol
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.protocol import State
 
 from ..connections import HttpConnection
+from ..turnstile import Turnstile
 
 EXTENSION = "utd.wire"
 
@@ -40,6 +41,8 @@ class Wire(Protocol):
 class WireProtocol(WebSocketsSansIOProtocol):
     """For `uvicorn.Config(ws=...)`. A `Wire`."""
 
+    _turnstile: Turnstile | None = None
+
     def handle_connect(self, event: Request) -> None:
         # The task that runs the application has not begun yet when this returns.
         super().handle_connect(event)
@@ -50,10 +53,20 @@ class WireProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         before = self.transport.get_protocol()
-        if isinstance(before, HttpToolsProtocol):
+        if isinstance(before, HttpConnection):
+            self._turnstile = before.turnstile
             before.parser = None  # type: ignore[assignment]  # it has read its last request
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # Nothing is written any more. The rest has time, and thousands may be lost in one turn of the event loop.
+        self.disconnected = True
+        self.writable.set()
+        if self._turnstile is None:
+            self._leave(exc)
+        else:
+            self._turnstile.pass_through(partial(self._leave, exc))
+
+    def _leave(self, exc: Exception | None) -> None:
         """Let go of whatever holds this one: a connection of kilobytes is not left to the garbage collector."""
         super().connection_lost(exc)
         self.conn.parser.close()

@@ -43,6 +43,11 @@ class Courier:
         self._idle = asyncio.Event()
         self._ended = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing was due when it was looked last, and nothing is under way."""
+        return self._idle.is_set() and not self._carried
+
     def wake(self) -> None:
         """There may be more."""
         self._idle.clear()

@@ -52,7 +52,7 @@ def _fits(pattern: str, type: str) -> bool:
 def _check_url(name: str, url: str) -> None:
     try:
         parts = urlsplit(url)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
     except ValueError:
         is_one = False
     # A password there would be sent as a header, and shown wherever the URL is.

@@ -64,7 +64,7 @@ class Sender:
         except Forbidden as error:
             raise NotTaken(error.message[:_MOST_REASON]) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UTDStreamException) as error:
-            raise NotTaken(f"{type(error).__name__}: {error}"[:_MOST_REASON]) from None
+            raise NotTaken(f"{type(error).__name__}: {error}".removesuffix(": ")[:_MOST_REASON]) from None
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> None:
         async with self._client.stream("POST", self._endpoint.url, content=body, headers=headers) as response:

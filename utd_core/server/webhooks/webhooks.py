@@ -56,6 +56,11 @@ class Webhooks:
         self._senders: dict[str, Sender] = {}
         self._retired: set[Sender] = set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is being delivered, nor due. What is to be tried again later stays in the store."""
+        return all(courier.is_idle for courier in self._couriers.values())
+
     def wanted(self, event: str) -> Sequence[str]:
         found = self._wanted.get(event)
         if found is None:
