@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
@@ -47,6 +48,7 @@ class LiveKitControl(MediaControl, Closeable):
         self._notifier = Notifier(settings.webhooks, self.receive)
         self._errands = Errands("the livekit backend")
         self._removals = Removals()
+        self._closings: dict[str, asyncio.Task[None]] = {}
 
     async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
         checks.check_room(room)
@@ -57,13 +59,17 @@ class LiveKitControl(MediaControl, Closeable):
             empty_timeout=_IDLE_ROOM,
             departure_timeout=_IDLE_ROOM,
         )
+        if room in self._closings:
+            # Whoever asked for its end may have been cancelled; the server would end the new one.
+            await asyncio.wait([self._closings[room]])
         await self._ask(lambda service: service.create_room(wanted))
 
     async def close_room(self, room: str) -> None:
         checks.check_room(room)
-        with suppress(NotFound):
-            closing = api.DeleteRoomRequest(room=self._on_server(room))
-            await self._ask(lambda service: service.delete_room(closing))
+        self._requests.check_open()
+        closing = self._closings[room] = self._errands.start(self._delete(room))
+        closing.add_done_callback(lambda _: self._closed(room, closing))
+        await self._errands.wait(closing)
 
     async def list_rooms(self) -> list[str]:
         answer = await self._ask(lambda service: service.list_rooms(api.ListRoomsRequest()))
@@ -182,6 +188,15 @@ class LiveKitControl(MediaControl, Closeable):
             if pause is not None:
                 await self._clock.sleep(pause)
         raise NotFound(f"{identity!r} publishes no track {track_id!r} in room {room!r}", code=ErrorCode.TRACK_NOT_FOUND)
+
+    async def _delete(self, room: str) -> None:
+        wanted = api.DeleteRoomRequest(room=self._on_server(room))
+        with suppress(NotFound):
+            await self._ask(lambda service: service.delete_room(wanted))
+
+    def _closed(self, room: str, closing: asyncio.Task[None]) -> None:
+        if self._closings.get(room) is closing:
+            del self._closings[room]
 
     async def _remove_again(self, room: str, identity: str) -> None:
         target = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
