@@ -14,7 +14,7 @@ CANDIDATES := python3 python3.13 python3.12 python3.11 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(NEW_ENOUGH) >/dev/null 2>&1 && { echo $$p; exit; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fuzz bench docs wheels lock clean
+.PHONY: help setup livekit demo test check fuzz bench docs wheels lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,11 +31,14 @@ $(STAMP): requirements.lock $(MANIFESTS) utd_core/version.py scripts/bootstrap.p
 	@$(PYTHON) scripts/bootstrap.py
 	@touch $@
 
+livekit: setup ## the LiveKit server that the tests use, built once into the user's cache
+	@$(BIN)/python -m utd_livekit.server.binary
+
 demo: setup ## a room hears a real voice; ARGS="--record out --json" are passed on
 	@$(BIN)/utd demo $(ARGS)
 
 # Side by side, and then those that need the machine for themselves. With ARGS: in one process, to look at.
-test: setup ## every test; ARGS="-k seats" chooses
+test: livekit ## every test; ARGS="-k seats" chooses
 ifeq ($(strip $(ARGS)),)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not alone"
 	$(BIN)/python -m pytest -m alone

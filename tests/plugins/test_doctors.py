@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from utd_core.errors import BackendNotFound
-from utd_core.hooks import Check, PluginManager
+from utd_core.hooks import Check
 from utd_core.hooks.library import check_library
 from utd_livekit import plugin as livekit
-from utd_livekit.server import check_server
+from utd_livekit.server.binary import _built, cache_folder
+from utd_livekit.server.doctor import check_network, check_server
 from utd_webrtc_p2p import plugin as webrtc_p2p
 
 LIVEKIT_VARIABLES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
@@ -25,6 +25,7 @@ def no_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in LIVEKIT_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
 
 
@@ -82,15 +83,40 @@ def test_the_plugin_of_peer_to_peer_offers_its_backend_without_loading_aiortc() 
     assert ran.returncode == 0, ran.stderr
 
 
-@pytest.mark.parametrize("name", ["livekit"])
-def test_the_plugin_loads_and_offers_no_backend(name: str) -> None:
-    manager = PluginManager(allow=[name])
-    manager.load()
-    (info,) = manager.plugins
-    assert (info.name, info.error, info.backends) == (name, None, ())
-    assert info.distribution == f"utd-{name.replace('_', '-')}"
-    with pytest.raises(BackendNotFound, match=rf"{info.distribution} [\d.]+ is installed and offers no backend yet"):
-        manager.spec(name)
+def test_a_server_that_was_built_is_enough(no_server: Path) -> None:
+    built = _built(cache_folder())
+    built.touch(mode=0o755)
+    assert check_server() == Check("server", True, str(built))
+
+
+@pytest.mark.parametrize(
+    ("flags", "ok"),
+    [
+        ({"lo": "0x9"}, False),
+        ({"lo": "0x9", "eth0": "0x1002"}, False),
+        ({"lo": "0x9", "eth0": "0x1003"}, True),
+        ({}, False),
+    ],
+    ids=["only-loopback", "another-that-is-down", "another-that-is-up", "none"],
+)
+def test_media_needs_an_interface_besides_loopback(tmp_path: Path, flags: dict[str, str], ok: bool) -> None:
+    for name, value in flags.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "flags").write_text(f"{value}\n")
+    check = check_network(tmp_path)
+    assert check.ok is ok
+    assert check.detail == "eth0" if ok else "ip link" in check.remedy
+    assert check_network(tmp_path / "elsewhere").ok
+
+
+def test_the_plugin_of_livekit_offers_its_backend_without_loading_its_library() -> None:
+    program = (
+        "import sys; from utd_core.hooks import PluginManager; manager = PluginManager(allow=['livekit']); "
+        "manager.load(); (info,) = manager.plugins; assert [one.name for one in info.backends] == ['livekit']; "
+        "assert 'livekit' in manager.spec('livekit').requires; assert not {'livekit.rtc', 'av'} & set(sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], env=dict(os.environ), capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_a_doctor_loads_no_media_library_into_its_own_process() -> None:

@@ -13,8 +13,9 @@ from ..errors import ErrorCode, InvalidInput, TooLarge
 from ..model.identifiers import check_media_name
 from ..model.permission import Grant, TrackSource
 from .backend import ConnectOptions, PublishOptions
+from .checks import is_number
 from .events import TrackKind
-from .frames import MAX_CHANNELS, MAX_VIDEO_SIDE, SAMPLE_RATES
+from .formats import AudioFormat, VideoFormat
 from .quality import VideoQuality
 
 MAX_LABEL_BYTES = 1_000
@@ -51,13 +52,13 @@ def check_grant(value: Any) -> None:
 
 def check_limit(value: Any) -> None:
     """Raise `InvalidInput` unless it can limit a room's participants; None is no limit."""
-    if value is not None and (type(value) is not int or value < 1):
+    if value is not None and (type(value) is not int or not 1 <= value < 2**32):
         raise InvalidInput(f"max_participants must be a whole number of at least 1, got {value!r}")
 
 
 def check_ttl(value: Any) -> None:
     """Raise `InvalidInput` unless it can be a ticket's time to live, in seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_TTL:
+    if not is_number(value) or not 0 < value <= MAX_TTL:
         raise InvalidInput(f"ttl must be seconds above 0 and up to {MAX_TTL}, got {value!r}")
 
 
@@ -88,8 +89,7 @@ def check_payload(payload: Any, to: Collection[str] | None, topic: Any, *, limit
         raise InvalidInput(f"data must be bytes, got {type(payload).__name__}")
     if len(payload) > limit:
         raise TooLarge(f"a data message holds at most {limit} bytes, got {len(payload)}; split it")
-    if not isinstance(topic, str):
-        raise InvalidInput(f"a topic must be a string, got {type(topic).__name__}")
+    check_label(topic, "a topic")
     if isinstance(to, str):
         raise InvalidInput(f"'to' is a collection of identities; write [{to!r}]")
 
@@ -100,10 +100,10 @@ def check_publish(options: Any) -> None:
         raise InvalidInput(f"publish takes PublishOptions, got {type(options).__name__}")
     if not isinstance(options.source, TrackSource):
         raise InvalidInput(f"source must be a TrackSource, got {options.source!r}")
+    check_label(options.name, "a track's name")
     if TrackKind.of(options.source) is TrackKind.AUDIO:
-        if options.sample_rate not in SAMPLE_RATES:
-            raise InvalidInput(f"sample_rate {options.sample_rate!r} Hz is not one of {sorted(SAMPLE_RATES)}")
-        if options.channels not in range(1, MAX_CHANNELS + 1):
-            raise InvalidInput(f"channels must be 1 or {MAX_CHANNELS}, got {options.channels!r}")
-    elif not (0 < options.width <= MAX_VIDEO_SIDE and 0 < options.height <= MAX_VIDEO_SIDE):
-        raise InvalidInput(f"width and height must be 1 to {MAX_VIDEO_SIDE}, got {options.width}x{options.height}")
+        AudioFormat(options.sample_rate, options.channels)
+    else:
+        VideoFormat(options.width, options.height, options.framerate)
+    if options.bitrate is not None and (type(options.bitrate) is not int or options.bitrate < 1):
+        raise InvalidInput(f"bitrate must be a whole number of bit/s above 0, got {options.bitrate!r}")

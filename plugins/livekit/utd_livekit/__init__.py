@@ -1,4 +1,4 @@
 """LiveKit: rooms of any size over an SFU.
 
-This release looks at the machine (`utd doctor`) and registers no media backend.
+`plugin` is what utd-core loads; `backend.LiveKitBackend` has both halves; `server` is one on loopback.
 """

@@ -45,6 +45,9 @@ class Bench(Protocol):
     short_ttl: float
     """Time to live, seconds, of tickets that a test lets run out; the default is 1."""
 
+    news_delay: float
+    """Seconds for which the backend may collect the news of who comes and goes before it tells; the default is 0."""
+
     async def make_room(self, room: str, max_participants: int | None) -> None:
         """Make a room where there is no control half to do it."""
 
@@ -204,6 +207,11 @@ class Harness(Patience, Closeable):
     def short_ttl(self) -> float:
         """Time to live, seconds, of tickets that a test lets run out."""
         return cast("float", getattr(self._bench, "short_ttl", 1.0))
+
+    @property
+    def news_delay(self) -> float:
+        """Seconds by which the others may hear later of who comes and goes."""
+        return cast("float", getattr(self._bench, "news_delay", 0.0))
 
     def _own(self, method: str) -> Any:
         """A method that the plugin's context manager has beyond opening the backend; None without."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Self, TypeVar
 
 from ...concurrency import QueueStatistics
+from ...errors import NotFound
 from ...media.backend import FrameReader, LocalTrack, MediaConnection, PublishOptions
 from ...media.events import MediaEvent, StateChanged, TrackInfo, TrackKind, TrackPublished, TrackSubscribed
 from ...media.frames import AudioFrame, Frame, VideoFrame
@@ -182,6 +183,13 @@ class Peer:
         """Collect the frames of the other's track, once it is subscribed."""
         track = await self.sees(other, source)
         return Listener.of(self._patience, self.connection.read(track.id, capacity=capacity))
+
+    def reading(self, track_id: str) -> Listener | None:
+        """Collect a track's frames; None while it cannot be read."""
+        try:
+            return Listener.of(self._patience, self.connection.read(track_id))
+        except NotFound:
+            return None
 
     def knows(self, identity: str) -> tuple[TrackInfo, ...] | None:
         """The tracks of another participant as this connection has them; None when it is not here."""

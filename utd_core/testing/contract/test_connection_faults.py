@@ -88,6 +88,7 @@ async def test_a_full_reconnect_brings_tracks_back_with_the_same_ids(harness: Ha
     track_id, outage = mine.info.id, 2 * harness.quiet
     await inject(harness, Fault.FULL_RECONNECT, ann, seconds=outage)
     await reconnected(harness, ann, outage)
+    await harness.settle()
 
     def back() -> bool:
         return [info.id for info in bob.knows("ann") or ()] == [track_id] and mine.info.id == track_id
@@ -95,7 +96,8 @@ async def test_a_full_reconnect_brings_tracks_back_with_the_same_ids(harness: Ha
     await harness.eventually(back, outage + harness.patience, what="the track back under its id")
     again = bob.told(TrackSubscribed, identity="ann")[-1].track.id
     assert again == track_id
-    listener = await bob.listens(ann)
+    listener = await harness.eventually(lambda: bob.reading(track_id), what="the track to read")
+    assert listener is not None
     async with harness.playing(mine, HUM):
         await listener.hears(440.0)
     assert (await ann.sees(bob)).id == other.info.id

@@ -102,7 +102,8 @@ async def test_a_wish_outlasts_a_full_reconnect(harness: Harness, whose: str) ->
     hit = bob if whose == "reader" else ann
     await inject(harness, Fault.FULL_RECONNECT, hit, seconds=outage)
     await reconnected(harness, hit, outage)
-    listener = await harness.eventually(lambda: reading(harness, bob, track_id), what="the track back under its id")
+    await harness.settle()
+    listener = await harness.eventually(lambda: bob.reading(track_id), what="the track back under its id")
     assert listener is not None
     async with harness.playing(track, film([100], width=WIDTH, height=HEIGHT)):
         await comes_in(harness, listener, VideoQuality.LOW)
@@ -148,14 +149,6 @@ async def showing(harness: Harness, publisher: Peer, *, simulcast: bool = True) 
 
 async def publish(publisher: Peer, *, simulcast: bool = True) -> LocalTrack:
     return await publisher.publish(CAMERA, simulcast=simulcast, width=WIDTH, height=HEIGHT)
-
-
-def reading(harness: Harness, peer: Peer, track_id: str) -> Listener | None:
-    """Collect a track's frames; None while it cannot be read."""
-    try:
-        return harness.listen(peer.connection.read(track_id))
-    except NotFound:
-        return None
 
 
 async def comes_in(harness: Harness, listener: Listener, quality: VideoQuality) -> None:

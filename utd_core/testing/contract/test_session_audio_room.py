@@ -311,6 +311,7 @@ async def test_a_second_device_replaces_the_first(harness: Harness) -> None:
 async def test_data_reaches_the_others(harness: Harness) -> None:
     async with StageHand(harness) as hand:
         ann, bob = await host_and_listener(hand)
+        await harness.eventually(lambda: "bob" in ann.room.participants, what="bob in the media room")
         of_ann, of_bob = hand.hear_of(ann, DataReceived), hand.hear_of(bob, DataReceived)
         await harness.within(ann.send_data(b"from ann"))
         await harness.within(bob.send_data(b"from bob"))

@@ -66,6 +66,7 @@ async def test_a_viewer_publishes_nothing(harness: Harness) -> None:
         for attempt in (bob.set_microphone, bob.set_camera, bob.room.set_microphone, bob.room.set_camera):
             with refused(Forbidden):
                 await harness.within(attempt(True))
+        await harness.eventually(lambda: "bob" in ann.room.participants, what="bob in the media room")
         await harness.settle()
         assert ann.room.participants["bob"].tracks == ()
 

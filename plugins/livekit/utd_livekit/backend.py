@@ -1,0 +1,162 @@
+"""The LiveKit backend: one object with both halves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from livekit import rtc
+
+from utd_core.concurrency import Clock, SystemClock
+from utd_core.concurrency.deadline import within
+from utd_core.errors import Closed, ConnectFailed, InvalidInput, Unsupported
+from utd_core.media.arguments import check_connect
+from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
+from utd_core.media.capabilities import Capabilities
+from utd_core.media.faults import Fault
+
+from .capabilities import CAPABILITIES, FAULTS
+from .connection import LiveKitConnection
+from .control import LiveKitControl
+from .errands import Errands
+from .faults import Silences, produce
+from .sdk import warm_up
+from .server.local import LocalServer
+from .settings import LiveKitSettings
+
+
+class LiveKitBackend(MediaBackend):
+    """On a LiveKit server that somebody else runs, or on a `LocalServer`. Settings: `LiveKitSettings`."""
+
+    name: ClassVar[str] = "livekit"
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
+    faults: ClassVar[frozenset[Fault]] = FAULTS
+
+    def __init__(self, settings: Mapping[str, Any] | None = None, clock: Clock | None = None) -> None:
+        self._settings = LiveKitSettings.read(settings or {})
+        self._own: LocalServer | None = None
+        self._is_started = False
+        if self._settings.local:
+            self._own = LocalServer()
+            self._settings = replace(self._settings, server=self._own, **self._own.settings)
+        self._clock = clock or SystemClock()
+        control = LiveKitControl(self._settings, self._clock, self._start) if self._settings.has_control else None
+        self._control = control
+        self._errands = Errands("the livekit backend")
+        self._connections: set[LiveKitConnection] = set()
+        self._closed = False
+        self.silences = Silences()
+        self._closing: asyncio.Future[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    @property
+    def control(self) -> LiveKitControl:
+        if self._control is None:
+            raise Unsupported(
+                "backend 'livekit' has no control half without the server's credentials; set LIVEKIT_URL, "
+                "LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or its settings url, api_key and api_secret"
+            )
+        return self._control
+
+    async def connect(self, ticket: JoinTicket, options: ConnectOptions | None = None) -> LiveKitConnection:
+        options = ConnectOptions() if options is None else options
+        self._check_open()
+        check_connect(options)
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_future()
+        silent = self.silences.take(ticket, self._settings.prefix)
+        url = ticket.url if silent is None else await silent.open()
+        joining = self._errands.start(self._join(url, ticket.token, options))
+        try:
+            return await within(
+                self._clock,
+                options.deadline,
+                self._unless_closed(joining, self._closing),
+                f"the LiveKit server at {ticket.url} did not answer within {options.deadline} s",
+            )
+        except BaseException:
+            joining.add_done_callback(self._abandon)
+            raise
+        finally:
+            if silent is not None:
+                silent.close()
+
+    async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:
+        self._check_open()
+        try:
+            fault = Fault(fault)
+        except ValueError:
+            raise InvalidInput(f"there is no fault {fault!r}; see utd_core.media.faults") from None
+        if fault not in self.faults:
+            await super().inject(fault, room, identity, **parameters)
+        await produce(self, self._settings.server, fault, room, identity, parameters)
+
+    def connection_of(self, room: str, identity: str) -> LiveKitConnection | None:
+        """The connection of a participant that was made here."""
+        return next((each for each in self._connections if (each.room, each.identity) == (room, identity)), None)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self._closing is not None and not self._closing.done():
+            self._closing.set_result(None)
+        if self._ending is None:
+            self._ending = self._errands.start(self._close())
+        await asyncio.shield(self._ending)
+
+    async def _start(self) -> None:
+        """The server of our own runs. Raises `UTDStreamException` when it cannot be started."""
+        if self._own is not None and not self._is_started:
+            # Whoever comes while it starts waits for the same start.
+            await asyncio.to_thread(self._own.start)
+            self._is_started = True
+
+    async def _close(self) -> None:
+        async with AsyncExitStack() as parts:
+            if self._own is not None:
+                parts.push_async_callback(asyncio.to_thread, self._own.stop)
+            if self._control is not None:
+                parts.push_async_callback(self._control.aclose)
+            for connection in list(self._connections):
+                parts.push_async_callback(connection.aclose)
+        await self._errands.finish()
+
+    async def _join(self, url: str, token: str, options: ConnectOptions) -> LiveKitConnection:
+        """Connect, however long that takes. Raises `ConnectFailed`."""
+        await asyncio.to_thread(warm_up)
+        room = rtc.Room()
+        connection = LiveKitConnection(room, options, self._connections.discard, prefix=self._settings.prefix)
+        await connection.open()
+        wanted = rtc.RoomOptions(
+            auto_subscribe=options.auto_subscribe, dynacast=options.dynacast, connect_timeout=options.deadline
+        )
+        try:
+            await room.connect(url, token, wanted)
+        except rtc.ConnectError as error:
+            await connection.aclose()
+            raise ConnectFailed(f"LiveKit let nobody in at {url}: {error.message}") from error
+        except BaseException:
+            await connection.aclose()
+            raise
+        self._connections.add(connection)
+        connection.begin()
+        return connection
+
+    async def _unless_closed(
+        self, joining: asyncio.Task[LiveKitConnection], closing: asyncio.Future[None]
+    ) -> LiveKitConnection:
+        """What comes of it; raises `Closed` when the backend is closed before."""
+        await asyncio.wait((joining, closing), return_when=asyncio.FIRST_COMPLETED)
+        self._check_open()
+        return joining.result()
+
+    def _abandon(self, joining: asyncio.Task[LiveKitConnection]) -> None:
+        """Nobody waits for the connection any more."""
+        if not joining.cancelled() and joining.exception() is None:
+            self._errands.start(joining.result().aclose())
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed("this livekit backend was closed; make a new one")

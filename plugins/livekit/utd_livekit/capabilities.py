@@ -1,0 +1,22 @@
+"""What LiveKit declares, and the faults that can be produced on it for real."""
+
+from __future__ import annotations
+
+from utd_core.media.capabilities import Capabilities
+from utd_core.media.faults import Fault
+
+MAX_DATA_BYTES = 15_000
+"""What LiveKit recommends at most for one packet."""
+
+CAPABILITIES = Capabilities(simulcast=True, max_data_bytes=MAX_DATA_BYTES, sample_rates=frozenset({48_000}))
+
+FAULTS = frozenset(
+    {
+        Fault.SIGNAL_DROP,
+        Fault.FULL_RECONNECT,
+        Fault.SERVER_LEAVE,
+        Fault.NODE_FAILURE,
+        Fault.DUPLICATE_IDENTITY,
+        Fault.CONNECT_SILENCE,
+    }
+)

@@ -1,0 +1,234 @@
+"""A published track, at its publisher."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from livekit import rtc
+
+from utd_core.errors import Closed, InvalidFrame, MediaError
+from utd_core.media.backend import LocalTrack, PublishOptions, TrackStatistics
+from utd_core.media.events import TrackInfo, TrackKind
+from utd_core.media.frames import AudioFrame, Frame, PixelFormat, VideoFrame
+
+from .names import new_track_id, wire_name
+from .sdk import let_go
+from .sources import CLIENT_SOURCES
+
+QUEUE_MS = 200
+"""Sound that may wait to be sent. `write` waits when there is more."""
+
+LEAD_MS = 40
+"""Silence ahead of the first frame, and of the first after a pause: so much may a writer be late without being heard to
+be. The native library takes 10 ms at a time, on its own clock, and sends silence where there is nothing."""
+
+Unpublish = Callable[["LiveKitLocalTrack"], Coroutine[Any, Any, None]]
+
+
+class LiveKitLocalTrack(LocalTrack):
+    """The publisher's handle. `unpublish` is the connection's part of the end."""
+
+    def __init__(self, identity: str, options: PublishOptions, unpublish: Unpublish) -> None:
+        self.id = new_track_id(identity)
+        self.options = options
+        self.publication: rtc.LocalTrackPublication | None = None
+        self._unpublish = unpublish
+        self._muted = False
+        self._ended = False
+        self._frames = self._bytes = self._dropped = 0
+
+    @property
+    def info(self) -> TrackInfo:
+        return TrackInfo(self.id, self.options.source, self._muted, self.options.name)
+
+    @property
+    def wire_name(self) -> str:
+        """What LiveKit calls it."""
+        return wire_name(self.id, self.options.name)
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    @property
+    @abstractmethod
+    def native(self) -> Any:
+        """The SDK's track."""
+
+    @property
+    @abstractmethod
+    def publish_options(self) -> rtc.TrackPublishOptions:
+        """As the SDK takes them."""
+
+    async def set_muted(self, muted: bool) -> None:
+        if self._ended:
+            raise self._closed()
+        if muted != self._muted:
+            self._muted = muted
+            (self.native.mute if muted else self.native.unmute)()
+
+    def notice_mute(self, muted: bool) -> bool:
+        """The track is muted, or not any more, as the server tells; whether that is news, and so the server's doing."""
+        is_news = muted != self._muted
+        self._muted = muted
+        return is_news
+
+    async def unpublish(self) -> None:
+        if not self._ended:
+            self.end()
+            await self._unpublish(self)
+
+    def end(self) -> None:
+        """The track takes no frames any more. Idempotent."""
+        self._ended = True
+
+    @abstractmethod
+    async def release(self) -> None:
+        """Let go of what the SDK holds for it."""
+
+    async def write(self, frame: Frame) -> None:
+        if self._ended:
+            raise self._closed()
+        self._check(frame)
+        if self._muted:
+            self._dropped += 1
+            return
+        try:
+            await self._capture(frame)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # The SDK raises plain exceptions, and a source that was let go of is one reason.
+            if self._ended:
+                raise self._closed() from error
+            raise MediaError(f"LiveKit did not take a frame of track {self.id!r}: {error}") from error
+        self._frames += 1
+        self._bytes += len(frame.data)
+
+    def statistics(self) -> TrackStatistics:
+        return TrackStatistics(self.info, self._frames, self._bytes, self._dropped)
+
+    @abstractmethod
+    def _check(self, frame: Frame) -> None:
+        """Raises `InvalidFrame` unless it is of the shape that was published."""
+
+    @abstractmethod
+    async def _capture(self, frame: Any) -> None: ...
+
+    def _closed(self) -> Closed:
+        return Closed(f"track {self.id!r} ({self.options.source}) has ended; publish again to get a new one")
+
+
+class LiveKitAudioTrack(LiveKitLocalTrack):
+    """Takes `AudioFrame`s of the rate and channel count it was published with."""
+
+    def __init__(self, identity: str, options: PublishOptions, unpublish: Unpublish) -> None:
+        super().__init__(identity, options, unpublish)
+        self._source = rtc.AudioSource(options.sample_rate, options.channels, QUEUE_MS)
+        self._track = rtc.LocalAudioTrack.create_audio_track(self.wire_name, self._source)
+        self._lead = rtc.AudioFrame.create(
+            options.sample_rate, options.channels, options.sample_rate * LEAD_MS // 1_000
+        )
+
+    @property
+    def native(self) -> rtc.LocalAudioTrack:
+        return self._track
+
+    @property
+    def publish_options(self) -> rtc.TrackPublishOptions:
+        options = self.options
+        wanted = rtc.TrackPublishOptions(source=CLIENT_SOURCES[options.source], dtx=options.dtx, red=options.red)
+        if options.bitrate is not None:
+            wanted.audio_encoding.max_bitrate = options.bitrate
+        return wanted
+
+    async def release(self) -> None:
+        await self._source.aclose()
+        let_go(self._track)
+
+    def _check(self, frame: Frame) -> None:
+        rate, channels = self.options.sample_rate, self.options.channels
+        if type(frame) is not AudioFrame or frame.sample_rate != rate or frame.channels != channels:
+            raise InvalidFrame(
+                f"this track takes audio of {rate} Hz with {channels} channel(s), got {_describe(frame)}; "
+                "publish with other options or convert"
+            )
+
+    async def _capture(self, frame: AudioFrame) -> None:
+        if not self._source.queued_duration:
+            await self._source.capture_frame(self._lead)
+        await self._source.capture_frame(
+            rtc.AudioFrame(frame.data, frame.sample_rate, frame.channels, frame.samples_per_channel)
+        )
+
+
+class LiveKitVideoTrack(LiveKitLocalTrack):
+    """Takes `VideoFrame`s of the size it was published with, in any pixel format."""
+
+    def __init__(self, identity: str, options: PublishOptions, unpublish: Unpublish) -> None:
+        super().__init__(identity, options, unpublish)
+        # A shared screen too: as a "screencast" it would lose pictures that do not change.
+        self._source = rtc.VideoSource(options.width, options.height)
+        self._track = rtc.LocalVideoTrack.create_video_track(self.wire_name, self._source)
+
+    @property
+    def native(self) -> rtc.LocalVideoTrack:
+        return self._track
+
+    @property
+    def publish_options(self) -> rtc.TrackPublishOptions:
+        options = self.options
+        wanted = rtc.TrackPublishOptions(
+            source=CLIENT_SOURCES[options.source],
+            simulcast=options.simulcast,
+            video_codec=rtc.VideoCodec.VP8,
+        )
+        wanted.video_encoding.max_framerate = options.framerate
+        wanted.video_encoding.max_bitrate = options.bitrate or _usual_bitrate(options)
+        return wanted
+
+    async def release(self) -> None:
+        await self._source.aclose()
+        let_go(self._track)
+
+    def _check(self, frame: Frame) -> None:
+        width, height = self.options.width, self.options.height
+        if type(frame) is not VideoFrame or frame.width != width or frame.height != height:
+            raise InvalidFrame(
+                f"this track takes video of {width}x{height}, got {_describe(frame)}; "
+                "publish with other options or scale"
+            )
+
+    async def _capture(self, frame: VideoFrame) -> None:
+        self._source.capture_frame(
+            rtc.VideoFrame(frame.width, frame.height, _FORMATS[frame.format], frame.data),
+            timestamp_us=frame.timestamp_us,
+        )
+
+
+def local_track(identity: str, options: PublishOptions, unpublish: Unpublish) -> LiveKitLocalTrack:
+    """A track of either kind, not yet published."""
+    is_audio = TrackKind.of(options.source) is TrackKind.AUDIO
+    return (LiveKitAudioTrack if is_audio else LiveKitVideoTrack)(identity, options, unpublish)
+
+
+_FORMATS = {PixelFormat.I420: rtc.VideoBufferType.I420, PixelFormat.RGBA: rtc.VideoBufferType.RGBA}
+
+
+def _usual_bitrate(options: PublishOptions) -> int:
+    """Bit/s for pictures of this size: about 1.7 Mbit/s at 720p with 30 a second, and never less than 150 kbit/s."""
+    pixels = options.width * options.height * options.framerate
+    return max(150_000, round(pixels * 0.0625))
+
+
+def _describe(frame: object) -> str:
+    match frame:
+        case AudioFrame():
+            return f"audio of {frame.sample_rate} Hz with {frame.channels} channel(s)"
+        case VideoFrame():
+            return f"video of {frame.width}x{frame.height}"
+        case _:
+            return type(frame).__name__

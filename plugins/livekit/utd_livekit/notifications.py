@@ -1,0 +1,166 @@
+"""What the server tells the engine: webhooks, on the body as it came and only with the server's signature.
+
+Deliveries may be lost, late, doubled or out of order. Each is handed on as the hint that it is; what is true stands in
+`list_participants`, which the engine compares.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import weakref
+from collections.abc import Callable, Mapping
+
+import jwt
+from aiohttp import web
+from google.protobuf.json_format import Parse, ParseError
+from livekit import api
+
+from utd_core.concurrency import BoundedQueue, Closeable, Overflow
+from utd_core.errors import InvalidInput, MediaError, Unauthenticated, UTDStreamException
+from utd_core.media.events import Notification, NotificationKind, TrackInfo
+from utd_core.model.permission import TrackSource
+
+from .names import read_wire_name
+from .reasons import reason_of
+from .settings import LiveKitSettings, listen_address
+from .sources import FROM_SERVER
+
+CAPACITY = 10_000
+"""Notifications held for a listener. More than that are lost, as webhooks may be."""
+MAX_BODY = 1_048_576
+
+_KINDS: Mapping[str, NotificationKind] = {
+    "participant_joined": NotificationKind.PARTICIPANT_JOINED,
+    "participant_left": NotificationKind.PARTICIPANT_LEFT,
+    "track_published": NotificationKind.TRACK_PUBLISHED,
+    "track_unpublished": NotificationKind.TRACK_UNPUBLISHED,
+    "room_finished": NotificationKind.ROOM_CLOSED,
+}
+
+Receive = Callable[[bytes, str], None]
+
+
+def read_delivery(body: bytes, authorization: str, settings: LiveKitSettings) -> api.WebhookEvent:
+    """What was delivered.
+
+    Raises `Unauthenticated` unless the server signed exactly this body, `InvalidInput` for a body that is no webhook.
+    """
+    check_signature(body, authorization, settings)
+    try:
+        event: api.WebhookEvent = Parse(body, api.WebhookEvent(), ignore_unknown_fields=True)
+    except (ParseError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"this is no webhook of a LiveKit server: {error}") from None
+    return event
+
+
+def notification_of(event: api.WebhookEvent, room: str) -> Notification | None:
+    """What it tells the engine of a room, by its own name; None for what the engine has no use for."""
+    kind = _KINDS.get(event.event)
+    if kind is None:
+        return None
+    identity = event.participant.identity or None
+    left = kind is NotificationKind.PARTICIPANT_LEFT
+    return Notification(
+        event.id,
+        kind,
+        room,
+        float(event.created_at),
+        identity,
+        _track(event.track, identity) if event.HasField("track") and identity is not None else None,
+        reason_of(event.participant.disconnect_reason) if left else None,
+    )
+
+
+def check_signature(body: bytes, authorization: str, settings: LiveKitSettings) -> None:
+    """Raises `Unauthenticated` unless the header is the server's signature of exactly this body."""
+    try:
+        claims = jwt.decode(
+            authorization.removeprefix("Bearer "),
+            settings.api_secret,
+            algorithms=["HS256"],
+            issuer=settings.api_key,
+            leeway=60,
+            options={"require": ["exp", "iss", "sha256"]},
+        )
+        signed = base64.b64decode(str(claims["sha256"]), validate=True)
+    except (jwt.InvalidTokenError, binascii.Error) as error:
+        raise Unauthenticated(f"the webhook is not signed with this server's key: {error}") from None
+    if not hmac.compare_digest(signed, hashlib.sha256(body).digest()):
+        raise Unauthenticated("the webhook's signature is of another body")
+
+
+def _track(track: api.TrackInfo, identity: str) -> TrackInfo:
+    track_id, name = read_wire_name(track.name, track.sid, identity)
+    return TrackInfo(track_id, FROM_SERVER.get(track.source, TrackSource.MICROPHONE), track.muted, name)
+
+
+class Listener(BoundedQueue[Notification]):
+    """One listener's notifications. Forgotten, and no longer filled, when nobody holds it any more."""
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self) -> None:
+        super().__init__(CAPACITY, Overflow.DROP_OLDEST)
+
+
+class Notifier(Closeable):
+    """Hands notifications to every listener, and listens for webhooks at `address` where there is one."""
+
+    def __init__(self, address: str, receive: Receive) -> None:
+        self._address = address
+        self._receive = receive
+        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+        self._runner: web.ServerRunner | None = None
+        self._closed = False
+
+    def listen(self) -> Listener:
+        """A new listener; one that nobody holds any more is forgotten."""
+        listener = Listener()
+        if self._closed:
+            listener.close()
+        else:
+            self._listeners.add(listener)
+        return listener
+
+    def notify(self, notification: Notification) -> None:
+        """Hand it to everybody who listens."""
+        for listener in list(self._listeners):
+            listener.put(notification)
+
+    async def open(self) -> None:
+        """Begin to listen at the address. Idempotent. Raises `MediaError` when that is not possible."""
+        if not self._address or self._runner is not None or self._closed:
+            return
+        host, port = listen_address(self._address)
+        # Whoever sends more than is taken is hung up on, not listened to.
+        runner = self._runner = web.ServerRunner(web.Server(self._answer, access_log=None, lingering_time=0.0))
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port, reuse_address=True).start()
+        except OSError as error:
+            await runner.cleanup()
+            self._runner = None
+            raise MediaError(f"cannot listen for LiveKit's webhooks at {self._address}: {error.strerror}") from error
+
+    async def aclose(self) -> None:
+        self._closed = True
+        for listener in list(self._listeners):
+            listener.close()
+        self._listeners.clear()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method != "POST":
+            return web.Response(status=405)
+        if request.content_length is None or request.content_length > MAX_BODY:
+            return web.Response(status=413)
+        try:
+            self._receive(await request.read(), request.headers.get("Authorization", ""))
+        except UTDStreamException as error:
+            return web.Response(status=error.status_code, text=error.message)
+        return web.Response(status=200)

@@ -1,0 +1,81 @@
+"""Requests to the server's API, with its refusals and failures as errors of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import aiohttp
+from livekit import api
+
+from utd_core.errors import (
+    Closed,
+    DeadlineExceeded,
+    ErrorCode,
+    InvalidInput,
+    MediaError,
+    NotFound,
+    TooLarge,
+    UTDStreamException,
+)
+
+from .settings import LiveKitSettings
+
+T = TypeVar("T")
+
+_REFUSALS: Mapping[str, Callable[[str], UTDStreamException]] = {
+    api.TwirpErrorCode.NOT_FOUND: lambda said: NotFound(said, code=ErrorCode.ROOM_NOT_FOUND),
+    api.TwirpErrorCode.INVALID_ARGUMENT: InvalidInput,
+    api.TwirpErrorCode.OUT_OF_RANGE: TooLarge,
+    api.TwirpErrorCode.UNAUTHENTICATED: lambda said: MediaError(f"{said}; is the API key the server's?"),
+    api.TwirpErrorCode.PERMISSION_DENIED: lambda said: MediaError(f"{said}; is the API key the server's?"),
+    api.TwirpErrorCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+}
+
+
+class Requests:
+    """The API of one server. The session is made with the first request, on the loop that makes it."""
+
+    def __init__(self, settings: LiveKitSettings) -> None:
+        self._settings = settings
+        self._api: api.LiveKitAPI | None = None
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def check_open(self) -> None:
+        """Raises `Closed`."""
+        if self._closed:
+            raise Closed("this livekit backend was closed; make a new one")
+
+    async def make(self, call: Callable[[Any], Awaitable[T]]) -> T:
+        """The answer to a request of the room service. Raises what the table says, `MediaError` when it fails."""
+        self.check_open()
+        settings = self._settings
+        if self._api is None:
+            session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=settings.timeout))
+            self._api = api.LiveKitAPI(
+                settings.url, settings.api_key, settings.api_secret, session=session, failover=False
+            )
+            self._session = session
+        try:
+            return await call(self._api.room)
+        except api.TwirpError as error:
+            self.check_open()
+            refusal = _REFUSALS.get(error.code, MediaError)
+            raise refusal(f"the LiveKit server refused: {error.message or error.code}") from error
+        except TimeoutError as error:
+            self.check_open()
+            raise DeadlineExceeded(f"the LiveKit server did not answer within {settings.timeout} s") from error
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            # A RuntimeError is what a session says that was closed while it was asked.
+            self.check_open()
+            raise MediaError(f"the LiveKit server at {settings.url} cannot be reached: {error}") from error
+
+    async def aclose(self) -> None:
+        """End every request that is under way. Idempotent."""
+        self._closed = True
+        if self._api is not None:
+            await self._session.close()

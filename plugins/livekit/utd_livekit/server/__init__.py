@@ -1,0 +1,1 @@
+"""The LiveKit server: where one comes from, and one of our own on loopback for tests, demos and development."""

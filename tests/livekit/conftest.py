@@ -1,0 +1,42 @@
+"""A LiveKit server for the tests: the one on PATH, or the pinned one, built first where it is not there yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from utd_core.concurrency import SystemClock
+from utd_livekit.backend import LiveKitBackend
+from utd_livekit.server.binary import ensure_binary
+from utd_livekit.server.local import LocalServer
+from utd_livekit.testing import contract_harness, shared_server
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Whatever stays with the server is there before a test is watched for leaks."""
+    if "server" in getattr(item, "fixturenames", ()):
+        contract_harness()
+
+
+@pytest.fixture(scope="session")
+def built_server() -> Path:
+    """The server's binary."""
+    return ensure_binary()
+
+
+@pytest.fixture(scope="session")
+def server(built_server: Path) -> LocalServer:
+    """The server that the tests of this process share."""
+    return shared_server()
+
+
+@pytest.fixture
+async def backend(server: LocalServer) -> AsyncIterator[LiveKitBackend]:
+    """A backend on the shared server."""
+    await asyncio.to_thread(server.start)
+    async with LiveKitBackend({**server.settings, "server": server}, SystemClock()) as backend:
+        yield backend
