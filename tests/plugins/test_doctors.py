@@ -113,7 +113,7 @@ def test_the_plugin_of_livekit_offers_its_backend_without_loading_its_library() 
     program = (
         "import sys; from utd_core.hooks import PluginManager; manager = PluginManager(allow=['livekit']); "
         "manager.load(); (info,) = manager.plugins; assert [one.name for one in info.backends] == ['livekit']; "
-        "assert 'livekit' in manager.spec('livekit').requires; assert not {'livekit.rtc', 'av'} & set(sys.modules)"
+        "assert not {'livekit', 'av'} & set(sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", program], env=dict(os.environ), capture_output=True, check=False)
     assert ran.returncode == 0, ran.stderr
