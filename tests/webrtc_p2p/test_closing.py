@@ -14,7 +14,7 @@ from utd_core.testing.leaks import Snapshot, leaks_since
 
 from .world import CAMERA, HUM, MICROPHONE, Stage, stage
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 CALLS = 50
 MOST_GROWTH = 30_000
