@@ -202,6 +202,12 @@ class Hosting(Closeable):
         app_id = self._app_ids.get(key)
         return None if app_id is None else await self.find(app_id)
 
+    def receive_media_webhook(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """As `Engine.receive_media_webhook`, for every engine that is at work on this node."""
+        self._check_open()
+        assert self._backend is not None
+        self._backend.control.receive(body, headers)
+
     async def _host(self, app_id: str, place: _Place) -> Hosted | None:
         """The project as it is now, with the way to its engine, which is opened where nobody has done so."""
         if place.relay is not None and place.was_found:
