@@ -80,7 +80,7 @@ async def test_closing_waits_for_no_ice_server_that_is_silent(
 ) -> None:
     """aioice waits for 5 s; where this fails with them, a release of it asks in another way (see `gathering.py`)."""
     with silent_server(kind) as port:
-        given = {
+        given: dict[str, Any] = {
             name: [url.format(port=port) for url in value] if isinstance(value, list) else value
             for name, value in settings.items()
         }
@@ -96,7 +96,11 @@ async def test_closing_waits_for_no_ice_server_that_is_silent(
 
 async def test_closing_waits_for_no_relay_that_has_gone_away(turn_server: TurnServer) -> None:  # noqa: F811
     before = Snapshot.take()
-    given = {"turn_urls": (turn_server.url("udp"),), "turn_secret": turn_server.secret, "relay_only": True}
+    given: dict[str, Any] = {
+        "turn_urls": (turn_server.url("udp"),),
+        "turn_secret": turn_server.secret,
+        "relay_only": True,
+    }
     async with stage(**given) as here:
         await here.join("ann"), await here.join("bob")
         await asyncio.to_thread(turn_server.stop)

@@ -132,7 +132,7 @@ async def test_labels_that_cannot_go_over_the_wire_are_invalid(label: Any) -> No
         ann = await here.join("ann")
         with pytest.raises(InvalidInput, match="topic"):
             await ann.connection.send_data(b"", topic=label)
-        with pytest.raises(InvalidInput, match="name of a track"):
+        with pytest.raises(InvalidInput, match="a track's name"):
             await ann.publish(name=label)
         with pytest.raises(InvalidInput, match="name of a participant"):
             await here.backend.control.issue_join(ROOM, "bob", grant=EVERYTHING, name=label)
