@@ -13,6 +13,9 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 CANDIDATES := python3 python3.13 python3.12 python3.11 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(NEW_ENOUGH) >/dev/null 2>&1 && { echo $$p; exit; }; done)
 
+# Tests start hundreds of processes: what one has compiled the next need not.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup livekit demo test check fuzz bench soak docs wheels lock clean
 
@@ -37,10 +40,15 @@ livekit: setup ## the LiveKit server that the tests use, built once into the use
 demo: setup ## a room hears a real voice; ARGS="--record out --json" are passed on
 	@$(BIN)/utd demo $(ARGS)
 
-# Side by side, and then those that need the machine for themselves. With ARGS: in one process, to look at.
+# Half of the processors: each of those tests keeps about two busy.
+FEW = $(shell $(BIN)/python -c 'import os; print(max(1, os.cpu_count() // 2))')
+
+# All side by side, then few at a time, then those that need the machine for themselves. With ARGS: in one process, to
+# look at.
 test: livekit ## every test; ARGS="-k seats" chooses
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not heavy and not alone"
+	$(BIN)/python -m pytest -n $(FEW) --dist loadfile -m heavy
 	$(BIN)/python -m pytest -m alone
 else
 	$(BIN)/python -m pytest $(ARGS)

@@ -27,7 +27,7 @@ from .network import Cable, Host
 from .studio import Studio
 
 pytestmark = [
-    pytest.mark.alone,
+    pytest.mark.heavy,
     pytest.mark.own_network,
     pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's"),
 ]

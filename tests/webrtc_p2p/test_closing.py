@@ -21,7 +21,7 @@ from utd_webrtc_p2p.gathering import FAREWELL
 
 from .world import CAMERA, HUM, MICROPHONE, Stage, stage
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 CALLS = 50
 MOST_GROWTH = 30_000

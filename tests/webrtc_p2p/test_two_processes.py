@@ -24,7 +24,7 @@ from utd_core.testing.signalling import SignallingServer, TcpSignalling
 from .voice import VOICE, likeness
 from .world import EVERYTHING, MICROPHONE, ROOM, Person, Stage, becomes, stage
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).parents[2]
 
