@@ -368,6 +368,8 @@ class BackendSpec:
 
     `create(settings, clock)` imports what it needs and makes the backend; `settings` are the plugin's own
     options (credentials, URLs), `requires` names the modules that must be importable for it to work.
+    `standalone(say)` returns settings with which the backend needs nothing but this machine, for somebody who has a
+    look at it and has set nothing up; it may block, to fetch or build what is needed, and tells `say` a line at a time.
     """
 
     name: str
@@ -377,3 +379,4 @@ class BackendSpec:
     requires: tuple[str, ...] = ()
     distribution: str = ""
     faults: frozenset[Fault] = field(default_factory=frozenset)
+    standalone: Callable[[Callable[[str], object]], Mapping[str, Any]] | None = None

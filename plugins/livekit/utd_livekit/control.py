@@ -35,6 +35,7 @@ from .permissions import claims_of, grant_of, permission_of
 from .requests import Requests
 from .settings import LiveKitSettings
 from .sources import FROM_SERVER
+from .troubles import GrantTroubles, NotificationTroubles
 
 T = TypeVar("T")
 
@@ -56,6 +57,8 @@ class LiveKitControl(MediaControl, Closeable):
         self._requests = Requests(settings)
         self._notifier = Notifier(settings.webhooks, self.receive)
         self._errands = Errands("the livekit backend")
+        self.grant_troubles = GrantTroubles(clock)
+        self.notification_troubles = NotificationTroubles(clock, self._notifier.notify)
         self._removals = Removals()
         self._closings: dict[str, asyncio.Task[None]] = {}
 
@@ -109,6 +112,8 @@ class LiveKitControl(MediaControl, Closeable):
         check_room(room)
         check_identity(identity)
         check_grant(grant)
+        self._requests.check_open()
+        await self.grant_troubles.meet(room, identity)
         await self._update(room, identity, permission=permission_of(grant))
 
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
@@ -168,10 +173,11 @@ class LiveKitControl(MediaControl, Closeable):
             self._errands.start(self._remove_again(room, event.participant.identity))
         notification = notification_of(event, room)
         if notification is not None:
-            self._notifier.notify(notification)
+            self.notification_troubles.meet(notification)
 
     async def aclose(self) -> None:
         await self._requests.aclose()
+        await self.notification_troubles.aclose()
         await self._notifier.aclose()
         await self._errands.finish()
 
