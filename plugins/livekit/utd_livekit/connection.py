@@ -118,6 +118,11 @@ class LiveKitConnection(MediaConnection):
         return self._roster.participants
 
     @property
+    def local_participant(self) -> ParticipantInfo:
+        tracks = tuple(track.info for track in self._publisher.tracks)
+        return ParticipantInfo(self._identity, self._room.local_participant.name, self.grant, tracks)
+
+    @property
     def events(self) -> BoundedQueue[MediaEvent]:
         return self._events
 

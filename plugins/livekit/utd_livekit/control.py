@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from livekit import api
 
 from utd_core.concurrency import BoundedQueue, Clock, Closeable
-from utd_core.errors import ErrorCode, NotFound, UTDStreamException
+from utd_core.errors import ErrorCode, NotFound, Unsupported, UTDStreamException
 from utd_core.media.arguments import (
     check_grant,
     check_identity,
@@ -22,6 +22,7 @@ from utd_core.media.arguments import (
     check_room,
     check_ttl,
 )
+from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import Notification, ParticipantInfo, TrackInfo
 from utd_core.model.permission import Grant
@@ -88,7 +89,15 @@ class LiveKitControl(MediaControl, Closeable):
         return [own for room in answer.rooms if (own := self._own(room.name)) is not None]
 
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
         self._requests.check_open()
         check_room(room)
@@ -96,6 +105,8 @@ class LiveKitControl(MediaControl, Closeable):
         check_grant(grant)
         check_label(name, "a name")
         check_ttl(ttl)
+        if metadata or attributes:
+            raise Unsupported("this backend declares no `profiles`: a participant is as its ticket says")
         settings = self._settings
         token = (
             api.AccessToken(settings.api_key, settings.api_secret)
