@@ -24,6 +24,7 @@ from utd_core.media.events import Notification, NotificationKind, TrackInfo
 from utd_core.model.permission import TrackSource
 
 from .names import read_wire_name
+from .permissions import grant_of
 from .reasons import reason_of
 from .settings import LiveKitSettings, listen_address
 from .sources import FROM_SERVER
@@ -62,7 +63,7 @@ def notification_of(event: api.WebhookEvent, room: str) -> Notification | None:
     if kind is None:
         return None
     identity = event.participant.identity or None
-    left = kind is NotificationKind.PARTICIPANT_LEFT
+    joined, left = kind is NotificationKind.PARTICIPANT_JOINED, kind is NotificationKind.PARTICIPANT_LEFT
     return Notification(
         event.id,
         kind,
@@ -71,6 +72,7 @@ def notification_of(event: api.WebhookEvent, room: str) -> Notification | None:
         identity,
         _track(event.track, identity) if event.HasField("track") and identity is not None else None,
         reason_of(event.participant.disconnect_reason) if left else None,
+        grant_of(event.participant.permission, FROM_SERVER) if joined else None,
     )
 
 
