@@ -5,7 +5,7 @@ Nothing is installed by default, and an engine without an instrument takes none 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol, cast
 
@@ -115,6 +115,9 @@ class ObservedControl(MediaControl):
 
     def notifications(self) -> AsyncIterator[Notification]:
         return self._control.notifications()
+
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
+        self._control.receive(body, headers)
 
     def signalling(self, room: str, identity: str) -> SignallingDesk:
         return self._control.signalling(room, identity)

@@ -182,6 +182,15 @@ class MediaControl(ABC):
         Each call makes a listener of its own, and every listener gets every notification.
         """
 
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Take a webhook that the media server posted: its body as it came, and the request's headers by their names in
+        lower case. What it tells goes to everybody who listens (`notifications`).
+
+        Raises `Unauthenticated` unless the media server sent exactly this, `InvalidInput` for a body that it would not
+        send, `Closed`, and `Unsupported` unless the capability is declared.
+        """
+        raise Unsupported("this backend declares no `webhooks`: nobody posts any for it")
+
     def signalling(self, room: str, identity: str) -> SignallingDesk:
         """Where the lines of one participant are opened, by a carrier that knows who that is: at this desk a ticket of
         anybody else is good for nothing. Raises `Closed`, and `Unsupported` unless the capability is declared."""

@@ -8,7 +8,9 @@ from utd_core.media.faults import Fault
 MAX_DATA_BYTES = 15_000
 """What LiveKit recommends at most for one packet."""
 
-CAPABILITIES = Capabilities(simulcast=True, max_data_bytes=MAX_DATA_BYTES, sample_rates=frozenset({48_000}))
+CAPABILITIES = Capabilities(
+    webhooks=True, simulcast=True, max_data_bytes=MAX_DATA_BYTES, sample_rates=frozenset({48_000})
+)
 
 FAULTS = frozenset(
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -158,12 +158,9 @@ class LiveKitControl(MediaControl, Closeable):
         self._requests.check_open()
         return self._notifier.listen()
 
-    def receive(self, body: bytes, authorization: str) -> None:
-        """Take a webhook that the application's own server received: the body as it came, and its header Authorization.
-
-        Raises `Unauthenticated` unless the LiveKit server signed exactly this body, `InvalidInput` for no webhook.
-        """
-        event = read_delivery(body, authorization, self._settings)
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
+        self._requests.check_open()
+        event = read_delivery(body, headers.get("authorization", ""), self._settings)
         room = self._own(event.room.name)
         if room is None:
             return

@@ -41,7 +41,7 @@ _KINDS: Mapping[str, NotificationKind] = {
     "room_finished": NotificationKind.ROOM_CLOSED,
 }
 
-Receive = Callable[[bytes, str], None]
+Receive = Callable[[bytes, Mapping[str, str]], None]
 
 
 def read_delivery(body: bytes, authorization: str, settings: LiveKitSettings) -> api.WebhookEvent:
@@ -162,7 +162,7 @@ class Notifier(Closeable):
         if request.content_length is None or request.content_length > MAX_BODY:
             return web.Response(status=413)
         try:
-            self._receive(await request.read(), request.headers.get("Authorization", ""))
+            self._receive(await request.read(), {"authorization": request.headers.get("Authorization", "")})
         except UTDStreamException as error:
             return web.Response(status=error.status_code, text=error.message)
         return web.Response(status=200)
