@@ -13,8 +13,11 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 CANDIDATES := python3 python3.13 python3.12 python3.11 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(NEW_ENOUGH) >/dev/null 2>&1 && { echo $$p; exit; }; done)
 
+# Tests start hundreds of processes: what one has compiled the next need not.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup livekit demo test check fuzz bench docs wheels lock clean
+.PHONY: help setup livekit demo test check fuzz bench soak docs wheels lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -37,10 +40,15 @@ livekit: setup ## the LiveKit server that the tests use, built once into the use
 demo: setup ## a room hears a real voice; ARGS="--record out --json" are passed on
 	@$(BIN)/utd demo $(ARGS)
 
-# Side by side, and then those that need the machine for themselves. With ARGS: in one process, to look at.
+# Half of the processors: each of those tests keeps about two busy.
+FEW = $(shell $(BIN)/python -c 'import os; print(max(1, os.cpu_count() // 2))')
+
+# All side by side, then few at a time, then those that need the machine for themselves. With ARGS: in one process, to
+# look at.
 test: livekit ## every test; ARGS="-k seats" chooses
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not heavy and not alone"
+	$(BIN)/python -m pytest -n $(FEW) --dist loadfile -m heavy
 	$(BIN)/python -m pytest -m alone
 else
 	$(BIN)/python -m pytest $(ARGS)
@@ -49,7 +57,7 @@ endif
 check: setup ## lint, format, strict types, import layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy utd_core plugins tests benchmarks scripts examples
+	$(BIN)/mypy utd_core plugins tests benchmarks soaks scripts examples
 	$(BIN)/lint-imports --no-cache
 
 fuzz: setup ## the model's state machines, a million steps
@@ -58,6 +66,9 @@ fuzz: setup ## the model's state machines, a million steps
 
 bench: setup ## the figures of benchmarks/, with their baselines; ARGS="import_time" chooses
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: livekit ## an hour each of what must not grow; ARGS="webrtc_p2p --minutes 5" chooses
+	@$(BIN)/python -m soaks $(ARGS)
 
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: setup ## the book, into build/site

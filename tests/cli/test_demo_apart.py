@@ -31,7 +31,7 @@ from utd_core.media.analysis import correlate
 from utd_core.media.capabilities import Capabilities
 from utd_core.testing.wait import eventually
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 UTD = [sys.executable, "-c", "from utd_core.cli import main; main()"]
 PATIENCE = 60.0

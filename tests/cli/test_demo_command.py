@@ -27,7 +27,7 @@ from utd_core.hooks import PluginManager
 from utd_core.media.analysis import correlate
 from utd_core.media.capabilities import Capabilities
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 UTD = [sys.executable, "-c", "from utd_core.cli import main; main()"]
 LISTENERS = {

@@ -20,7 +20,7 @@ from .crowd import crowd_on
 from .fleet import Fleet
 from .studio import Studio
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 
 @pytest.fixture

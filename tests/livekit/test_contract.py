@@ -13,7 +13,7 @@ import pytest
 
 from utd_core.testing.contract.behaviours import BEHAVIOURS
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).parents[2]
 UTD = "from utd_core.cli import main; main()"

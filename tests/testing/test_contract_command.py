@@ -17,7 +17,7 @@ from utd_core.testing.contract.behaviours import BEHAVIOURS
 from utd_core.testing.contract.run import run_contract
 from utd_core.testing.contract.target import find_target
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).parents[2]
 NUMBERS = {behaviour.number for behaviour in BEHAVIOURS}

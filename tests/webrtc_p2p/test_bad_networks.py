@@ -19,7 +19,7 @@ from tests.server.serving.process import served_on
 
 from .caller import Role, describe
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 Said = dict[str, Any]
 

@@ -20,7 +20,7 @@ from utd_core.testing.contract.behaviours import BEHAVIOURS
 
 from . import apart
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).parents[2]
 UTD = "from utd_core.cli import main; main()"

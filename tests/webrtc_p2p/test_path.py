@@ -24,7 +24,7 @@ from utd_webrtc_p2p.wires import Numbered
 
 from .world import MICROPHONE, ROOM, Person, Stage, becomes, cut, stage
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 RECONNECTING, CONNECTED = ConnectionState.RECONNECTING, ConnectionState.CONNECTED
 

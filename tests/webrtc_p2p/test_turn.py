@@ -21,7 +21,7 @@ from .test_voice import more_than, speak
 from .voice import likeness
 from .world import MICROPHONE, Person, Stage, stage
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 
 PAGE = ROOT / "docs/how-to/turn.md"

@@ -18,7 +18,7 @@ from utd_webrtc_p2p.opus import OpusEncoder
 from .voice import VOICE, likeness
 from .world import CAMERA, MICROPHONE, Person, Stage, becomes, stage, until_closed
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 LUMAS = (40, 80, 120, 160, 200)
 

@@ -139,5 +139,8 @@ class ObservedControl(MediaControl):
     def notifications(self) -> AsyncIterator[Notification]:
         return self._control.notifications()
 
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
+        self._control.receive(body, headers)
+
     def signalling(self, room: str, identity: str) -> SignallingDesk:
         return self._control.signalling(room, identity)

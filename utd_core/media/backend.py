@@ -212,6 +212,15 @@ class MediaControl(ABC):
         Each call makes a listener of its own, and every listener gets every notification.
         """
 
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Take a webhook that the media server posted: its body as it came, and the request's headers by their names in
+        lower case. What it tells goes to everybody who listens (`notifications`).
+
+        Raises `Unauthenticated` unless the media server sent exactly this, `InvalidInput` for a body that it would not
+        send, `Closed`, and `Unsupported` unless the capability is declared.
+        """
+        raise Unsupported("this backend declares no `webhooks`: nobody posts any for it")
+
     def signalling(self, room: str, identity: str) -> SignallingDesk:
         """Where the lines of one participant are opened, by a carrier that knows who that is: at this desk a ticket of
         anybody else is good for nothing. Raises `Closed`, and `Unsupported` unless the capability is declared."""
@@ -394,6 +403,8 @@ class BackendSpec:
 
     `create(settings, clock)` imports what it needs and makes the backend; `settings` are the plugin's own
     options (credentials, URLs), `requires` names the modules that must be importable for it to work.
+    `standalone(say)` returns settings with which the backend needs nothing but this machine, for somebody who has a
+    look at it and has set nothing up; it may block, to fetch or build what is needed, and tells `say` a line at a time.
     """
 
     name: str
@@ -403,3 +414,4 @@ class BackendSpec:
     requires: tuple[str, ...] = ()
     distribution: str = ""
     faults: frozenset[Fault] = field(default_factory=frozenset)
+    standalone: Callable[[Callable[[str], object]], Mapping[str, Any]] | None = None

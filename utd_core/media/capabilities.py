@@ -35,6 +35,8 @@ class Capabilities:
     """A changed grant takes effect while the participant is connected."""
     notifications: bool = True
     """Reports joins, leaves and tracks to the engine (webhooks or polling)."""
+    webhooks: bool = False
+    """The media server posts what it has to tell, and whoever serves the engine hands it to `MediaControl.receive`."""
     token_expiry: bool = True
     """Join tokens end by themselves after their time to live."""
     duplicate_identity: bool = True

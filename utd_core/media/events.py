@@ -250,7 +250,8 @@ class Notification:
     """What the backend's server side tells the engine (a webhook, or the result of polling).
 
     It may be lost, doubled, late or out of order: the engine takes it as a hint to look, never as the truth.
-    `id` is the same for a repeated delivery.
+    `id` is the same for a repeated delivery. `grant`: with what somebody came, who joined; an old ticket may bring more
+    than is granted now.
     """
 
     id: str
@@ -260,3 +261,4 @@ class Notification:
     identity: str | None = None
     track: TrackInfo | None = None
     reason: DisconnectReason | None = None
+    grant: Grant | None = None

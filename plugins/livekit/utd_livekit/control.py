@@ -36,6 +36,7 @@ from .permissions import claims_of, grant_of, permission_of
 from .requests import Requests
 from .settings import LiveKitSettings
 from .sources import FROM_SERVER
+from .troubles import GrantTroubles, NotificationTroubles
 
 T = TypeVar("T")
 
@@ -57,6 +58,8 @@ class LiveKitControl(MediaControl, Closeable):
         self._requests = Requests(settings)
         self._notifier = Notifier(settings.webhooks, self.receive)
         self._errands = Errands("the livekit backend")
+        self.grant_troubles = GrantTroubles(clock)
+        self.notification_troubles = NotificationTroubles(clock, self._notifier.notify)
         self._removals = Removals()
         self._closings: dict[str, asyncio.Task[None]] = {}
 
@@ -120,6 +123,8 @@ class LiveKitControl(MediaControl, Closeable):
         check_room(room)
         check_identity(identity)
         check_grant(grant)
+        self._requests.check_open()
+        await self.grant_troubles.meet(room, identity)
         await self._update(room, identity, permission=permission_of(grant))
 
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
@@ -169,12 +174,9 @@ class LiveKitControl(MediaControl, Closeable):
         self._requests.check_open()
         return self._notifier.listen()
 
-    def receive(self, body: bytes, authorization: str) -> None:
-        """Take a webhook that the application's own server received: the body as it came, and its header Authorization.
-
-        Raises `Unauthenticated` unless the LiveKit server signed exactly this body, `InvalidInput` for no webhook.
-        """
-        event = read_delivery(body, authorization, self._settings)
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
+        self._requests.check_open()
+        event = read_delivery(body, headers.get("authorization", ""), self._settings)
         room = self._own(event.room.name)
         if room is None:
             return
@@ -182,10 +184,11 @@ class LiveKitControl(MediaControl, Closeable):
             self._errands.start(self._remove_again(room, event.participant.identity))
         notification = notification_of(event, room)
         if notification is not None:
-            self._notifier.notify(notification)
+            self.notification_troubles.meet(notification)
 
     async def aclose(self) -> None:
         await self._requests.aclose()
+        await self.notification_troubles.aclose()
         await self._notifier.aclose()
         await self._errands.finish()
 

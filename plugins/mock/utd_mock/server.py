@@ -189,7 +189,7 @@ class MockServer:
         joined.link = Link(self.agenda, self.network, chance, client, joined.reroute, lambda: self._rated(joined))
         room.participants[joined.identity] = joined
         self._tell(room.others(joined), ParticipantJoined(joined.info()))
-        self.notifier.notify(NotificationKind.PARTICIPANT_JOINED, room.name, joined.identity)
+        self.notifier.notify(NotificationKind.PARTICIPANT_JOINED, room.name, joined.identity, grant=joined.grant)
         return joined, [other.info() for other in room.others(joined)]
 
     def offer_all(self, participant: Participant) -> None:

@@ -98,7 +98,6 @@ class P2PConnection(MediaConnection):
     async def publish(self, options: PublishOptions) -> LocalTrack:
         self._life.check_alive()
         arguments.check_publish(options)
-        arguments.check_label(options.name, "the name of a track")
         if options.source not in self._life.member.grant.publish:
             raise PublishRefused(
                 f"the grant of {self.identity!r} does not hold {options.source.value!r}; "

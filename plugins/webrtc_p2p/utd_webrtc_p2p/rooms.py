@@ -123,7 +123,7 @@ class Room:
         self.welcome(stay)
         if (other := self.other(stay)) is not None:
             other.say(Joined(participant=PersonBody.of(stay.info())))
-        self._notifier.notify(NotificationKind.PARTICIPANT_JOINED, self.name, stay.identity)
+        self._notifier.notify(NotificationKind.PARTICIPANT_JOINED, self.name, stay.identity, grant=stay.grant)
         self.pair(now)
 
     def welcome(self, stay: Stay) -> None:

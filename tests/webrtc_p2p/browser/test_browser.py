@@ -26,7 +26,7 @@ from utd_core.model.permission import TrackSource
 
 from .page import Page, browser, web_server
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.heavy
 
 SETTINGS = {"loopback": "always"}
 BEEPS = 3

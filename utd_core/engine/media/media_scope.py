@@ -106,6 +106,9 @@ class ProjectControl(MediaControl):
     def notifications(self) -> AsyncIterator[Notification]:
         return _Own(self._control.notifications(), self)
 
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
+        self._control.receive(body, headers)
+
     def signalling(self, room: str, identity: str) -> SignallingDesk:
         return self._control.signalling(self._prefix + room, identity)
 

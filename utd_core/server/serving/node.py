@@ -23,6 +23,7 @@ from ..hosting.directory import Directory, OneProject, StoredDirectory
 from ..hosting.host import Hosting
 from ..hosting.vault import Vault
 from ..http.rates import Rates
+from ..media_webhooks import MediaWebhooks
 from ..operations.figures import Figures
 from ..operations.health import METRICS, READY, OperationsMount, Readiness
 from ..operations.logs import Logs
@@ -82,7 +83,7 @@ class Node:
         self._sockets = PusherMount(self.host, settings=settings.sockets, bus=self._bus, rates=rates)
         self._app = App(
             self.host,
-            mounts=[self._operations(), self._sockets],
+            mounts=[self._operations(), self._sockets, MediaWebhooks(self.host.receive_media_webhook, self._bus)],
             observers=self._observers(),
             settings=settings.http,
             rates=rates,
