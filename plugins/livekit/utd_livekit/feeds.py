@@ -23,8 +23,9 @@ FRAME_MS = 20
 
 INAUDIBLE = 8
 """Of 32767 (-72 dBFS): sound below this is what the receiver makes up where nothing is sent."""
-SILENCE_HELD_MS = 100
-"""Silence that is handed on; after that frames come again when there is something to hear."""
+SILENCE_HELD_MS = 500
+"""Silence that is handed on, which the pauses of a sentence are; after that frames come again when there is something
+to hear."""
 
 
 class FeedReader(FrameReader[Frame]):

@@ -5,11 +5,15 @@ Its private parts are touched here and nowhere else; `tests/livekit/test_sdk.py`
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc._proto import ffi_pb2
+
+# What the native library says goes where the application sends its log, and without one not to the terminal.
+logging.getLogger("livekit").addHandler(logging.NullHandler())
 
 
 def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
@@ -44,3 +48,7 @@ def let_go_of_room(room: rtc.Room) -> None:
             let_go(publication.track, publication)
         let_go(participant)
     let_go(room)
+    listening = getattr(room, "_task", None)
+    if listening is not None:
+        # It ends with the room's last event, which one that was let go of before its end never has.
+        listening.cancel()
