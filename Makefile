@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(NEW_ENOUGH) >/dev/null 2>&1 &
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup livekit demo test check fuzz bench docs wheels lock clean
+.PHONY: help setup livekit demo test check fuzz bench soak docs wheels lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -57,7 +57,7 @@ endif
 check: setup ## lint, format, strict types, import layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy utd_core plugins tests benchmarks scripts examples
+	$(BIN)/mypy utd_core plugins tests benchmarks soaks scripts examples
 	$(BIN)/lint-imports --no-cache
 
 fuzz: setup ## the model's state machines, a million steps
@@ -66,6 +66,9 @@ fuzz: setup ## the model's state machines, a million steps
 
 bench: setup ## the figures of benchmarks/, with their baselines; ARGS="import_time" chooses
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: livekit ## an hour each of what must not grow; ARGS="webrtc_p2p --minutes 5" chooses
+	@$(BIN)/python -m soaks $(ARGS)
 
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: setup ## the book, into build/site

@@ -102,6 +102,21 @@ def test_loopback_is_offered_as_the_policy_says(
     assert ice.get_host_addresses(True, True) == found, "others in the process keep what they had"
 
 
+@pytest.mark.parametrize(
+    ("found", "offered"), [([], {ADDRESS}), (["127.0.0.2"], {"127.0.0.2"})], ids=["nothing-else", "another"]
+)
+async def test_a_call_finds_its_way_on_loopback_where_there_is_nothing_else(
+    found: list[str], offered: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ice, "get_host_addresses", lambda use_ipv4, use_ipv6: list(found))
+    async with stage(loopback="auto") as here:
+        ann, bob = await here.join("ann"), await here.join("bob")
+        for person in (ann, bob):
+            peer = person.connection.native.peer
+            assert peer is not None
+            assert {one.ip for one in peer._ice().iceGatherer.getLocalCandidates()} == offered
+
+
 async def test_what_there_is_not_is_unsupported() -> None:
     async with stage() as here:
         ann = await here.join("ann")
@@ -117,7 +132,7 @@ async def test_labels_that_cannot_go_over_the_wire_are_invalid(label: Any) -> No
         ann = await here.join("ann")
         with pytest.raises(InvalidInput, match="topic"):
             await ann.connection.send_data(b"", topic=label)
-        with pytest.raises(InvalidInput, match="name of a track"):
+        with pytest.raises(InvalidInput, match="a track's name"):
             await ann.publish(name=label)
         with pytest.raises(InvalidInput, match="name of a participant"):
             await here.backend.control.issue_join(ROOM, "bob", grant=EVERYTHING, name=label)

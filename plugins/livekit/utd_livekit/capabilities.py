@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from utd_core.media.capabilities import Capabilities
-from utd_core.media.faults import Fault
+from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
 
 MAX_DATA_BYTES = 15_000
 """What LiveKit recommends at most for one packet."""
@@ -20,5 +20,8 @@ FAULTS = frozenset(
         Fault.NODE_FAILURE,
         Fault.DUPLICATE_IDENTITY,
         Fault.CONNECT_SILENCE,
+        Fault.GRANT_DELAY,
+        Fault.GRANT_FAILURE,
+        *NOTIFICATION_FAULTS,
     }
 )

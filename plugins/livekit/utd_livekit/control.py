@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from livekit import api
 
 from utd_core.concurrency import BoundedQueue, Clock, Closeable
-from utd_core.errors import ErrorCode, NotFound, UTDStreamException
+from utd_core.errors import ErrorCode, NotFound, Unsupported, UTDStreamException
 from utd_core.media.arguments import (
     check_grant,
     check_identity,
@@ -22,6 +22,7 @@ from utd_core.media.arguments import (
     check_room,
     check_ttl,
 )
+from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import Notification, ParticipantInfo, TrackInfo
 from utd_core.model.permission import Grant
@@ -35,6 +36,7 @@ from .permissions import claims_of, grant_of, permission_of
 from .requests import Requests
 from .settings import LiveKitSettings
 from .sources import FROM_SERVER
+from .troubles import GrantTroubles, NotificationTroubles
 
 T = TypeVar("T")
 
@@ -56,6 +58,8 @@ class LiveKitControl(MediaControl, Closeable):
         self._requests = Requests(settings)
         self._notifier = Notifier(settings.webhooks, self.receive)
         self._errands = Errands("the livekit backend")
+        self.grant_troubles = GrantTroubles(clock)
+        self.notification_troubles = NotificationTroubles(clock, self._notifier.notify)
         self._removals = Removals()
         self._closings: dict[str, asyncio.Task[None]] = {}
 
@@ -85,7 +89,15 @@ class LiveKitControl(MediaControl, Closeable):
         return [own for room in answer.rooms if (own := self._own(room.name)) is not None]
 
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
         self._requests.check_open()
         check_room(room)
@@ -93,6 +105,8 @@ class LiveKitControl(MediaControl, Closeable):
         check_grant(grant)
         check_label(name, "a name")
         check_ttl(ttl)
+        if metadata or attributes:
+            raise Unsupported("this backend declares no `profiles`: a participant is as its ticket says")
         settings = self._settings
         token = (
             api.AccessToken(settings.api_key, settings.api_secret)
@@ -109,6 +123,8 @@ class LiveKitControl(MediaControl, Closeable):
         check_room(room)
         check_identity(identity)
         check_grant(grant)
+        self._requests.check_open()
+        await self.grant_troubles.meet(room, identity)
         await self._update(room, identity, permission=permission_of(grant))
 
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
@@ -168,10 +184,11 @@ class LiveKitControl(MediaControl, Closeable):
             self._errands.start(self._remove_again(room, event.participant.identity))
         notification = notification_of(event, room)
         if notification is not None:
-            self._notifier.notify(notification)
+            self.notification_troubles.meet(notification)
 
     async def aclose(self) -> None:
         await self._requests.aclose()
+        await self.notification_troubles.aclose()
         await self._notifier.aclose()
         await self._errands.finish()
 

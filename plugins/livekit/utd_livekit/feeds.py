@@ -20,7 +20,7 @@ from .sdk import audio_stream, video_stream
 SOUNDS_WAITING, PICTURES_WAITING = 50, 15
 """Frames that may wait for a busy event loop: a second of sound, half a second of pictures."""
 PICTURES_QUEUED = 3
-"""Pictures that may wait inside the native library, which keeps one unless it is told: a moment's delay would cost one."""
+"""Pictures that may wait inside the native library. Unless it is told, it keeps one, and a moment's delay loses one."""
 SAMPLE_RATE = 48_000
 FRAME_MS = 20
 
@@ -28,8 +28,9 @@ INAUDIBLE = 8
 """Of 32767 (-72 dBFS): sound below this is what the receiver makes up where nothing is sent."""
 COARSELY = 24
 """Every so manieth sample tells whether sound is heard; only what is near silence is looked at closely."""
-SILENCE_HELD_MS = 100
-"""Silence that is handed on; after that frames come again when there is something to hear."""
+SILENCE_HELD_MS = 500
+"""Silence that is handed on, which the pauses of a sentence are; after that frames come again when there is something
+to hear."""
 
 
 class FeedReader(FrameReader[Frame]):

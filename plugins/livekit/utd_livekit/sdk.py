@@ -5,6 +5,7 @@ Its private parts are touched here and nowhere else; `tests/livekit/test_sdk.py`
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,9 @@ __all__ = [
     "warm_up",
 ]
 
+# What the native library says goes where the application sends its log, and without one not to the terminal.
+logging.getLogger("livekit").addHandler(logging.NullHandler())
+
 
 def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
     """Whether the server sends a subscribed track; one that is not enabled costs nothing downstream."""
@@ -41,7 +45,8 @@ def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
 
 def request(wanted: FfiRequest) -> FfiResponse:
     """What the native library answers at once."""
-    return FfiClient.instance.request(wanted)
+    answer: FfiResponse = FfiClient.instance.request(wanted)
+    return answer
 
 
 def drop(handle: int) -> None:
@@ -123,3 +128,7 @@ def let_go_of_room(room: rtc.Room) -> None:
             let_go(publication.track, publication)
         let_go(participant)
     let_go(room)
+    listening = getattr(room, "_task", None)
+    if listening is not None:
+        # It ends with the room's last event, which one that was let go of before its end never has.
+        listening.cancel()

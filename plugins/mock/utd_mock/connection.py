@@ -27,6 +27,7 @@ from utd_core.media.events import (
     ParticipantInfo,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
     StateChanged,
     TrackInfo,
     TrackMuted,
@@ -71,6 +72,7 @@ class MockConnection(MediaConnection):
         self._data_sent = self._data_received = self._reconnects = 0
         self._me, others = server.join(token, options, self)
         self._grant = self._me.grant
+        self._own = self._me.info()
         self._participants.update((other.identity, other) for other in others)
         server.offer_all(self._me)
 
@@ -93,6 +95,10 @@ class MockConnection(MediaConnection):
     @property
     def participants(self) -> Mapping[str, ParticipantInfo]:
         return MappingProxyType(self._participants)
+
+    @property
+    def local_participant(self) -> ParticipantInfo:
+        return replace(self._own, grant=self._grant, tracks=tuple(local.info for local in self._local.values()))
 
     @property
     def events(self) -> BoundedQueue[MediaEvent]:
@@ -190,6 +196,8 @@ class MockConnection(MediaConnection):
                 self._participants[participant.identity] = participant
             case ParticipantLeft(identity):
                 self._participants.pop(identity, None)
+            case ParticipantUpdated(participant):
+                self._describe(participant)
             case TrackPublished(identity, track) | TrackMuted(identity, track) | TrackUnmuted(identity, track):
                 self._set_track(identity, track.id, track)
             case TrackUnpublished(identity, track):
@@ -245,6 +253,14 @@ class MockConnection(MediaConnection):
             else:
                 tracks[track_id] = track
             self._participants[identity] = replace(participant, tracks=tuple(tracks.values()))
+
+    def _describe(self, told: ParticipantInfo) -> None:
+        if told.identity == self.identity:
+            self._own = told
+        elif (known := self._participants.get(told.identity)) is not None:
+            self._participants[told.identity] = replace(
+                known, name=told.name, metadata=told.metadata, attributes=told.attributes
+            )
 
     def _set_state(self, state: ConnectionState) -> None:
         if self._state not in (state, ConnectionState.DISCONNECTED):

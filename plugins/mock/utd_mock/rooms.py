@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
+from utd_core.media.attributes import Attributes
 from utd_core.media.backend import ConnectOptions
 from utd_core.media.events import ParticipantInfo, TrackInfo
 from utd_core.media.quality import VideoQuality
@@ -11,6 +12,7 @@ from utd_core.model.permission import Grant, TrackSource
 
 from .link import Link
 from .snapshots import ParticipantSnapshot, RoomSnapshot
+from .tokens import Claims
 from .tracks import PublishedTrack, Subscription
 
 
@@ -23,11 +25,14 @@ class Participant:
     """
 
     room: Room
-    identity: str
-    name: str
-    grant: Grant
+    claims: InitVar[Claims]
     options: ConnectOptions
     joined_at: float
+    identity: str = field(init=False)
+    name: str = field(init=False)
+    metadata: str = field(init=False)
+    attributes: Attributes = field(init=False)
+    grant: Grant = field(init=False)
     link: Link = field(init=False)
     tracks: dict[TrackSource, PublishedTrack] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
@@ -37,8 +42,23 @@ class Participant:
     grant_failures: int = 0
     connected: bool = True
 
+    def __post_init__(self, claims: Claims) -> None:
+        self.identity = claims.identity
+        self.name = claims.name
+        self.metadata = claims.metadata
+        self.attributes = Attributes(claims.attributes)
+        self.grant = claims.grant
+
     def info(self) -> ParticipantInfo:
-        return ParticipantInfo(self.identity, self.name, self.grant, self.visible_tracks(), self.joined_at)
+        return ParticipantInfo(
+            self.identity,
+            self.name,
+            self.grant,
+            self.visible_tracks(),
+            self.joined_at,
+            metadata=self.metadata,
+            attributes=self.attributes,
+        )
 
     def visible_tracks(self) -> tuple[TrackInfo, ...]:
         return tuple(track.info for track in self.tracks.values() if not track.is_away)

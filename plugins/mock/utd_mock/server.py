@@ -24,6 +24,7 @@ from utd_core.media.events import (
     ParticipantInfo,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
     StateChanged,
     TrackMuted,
     TrackPublished,
@@ -140,9 +141,8 @@ class MockServer:
     def participants(self, room: str) -> list[Participant]:
         return list(self._rooms[room].participants.values()) if room in self._rooms else []
 
-    def issue_join(self, room: str, identity: str, grant: Grant, name: str, ttl: float) -> JoinTicket:
-        expires_at = self.clock.now() + ttl
-        return JoinTicket(self.url, self._tokens.sign(Claims(room, identity, name, grant, expires_at)), expires_at)
+    def issue_join(self, claims: Claims) -> JoinTicket:
+        return JoinTicket(self.url, self._tokens.sign(claims), claims.expires_at)
 
     def admit(self, token: str) -> tuple[Claims, Room]:
         """Check a token against the rooms. Raises `ConnectFailed`, whose details hold a `reason`."""
@@ -175,12 +175,12 @@ class MockServer:
         claims, room = self.admit(token)
         if (older := room.participants.get(claims.identity)) is not None:
             self.disconnect(older, DisconnectReason.DUPLICATE_IDENTITY)
-        joined = Participant(room, claims.identity, claims.name, claims.grant, options, self.clock.now())
+        joined = Participant(room, claims, options, self.clock.now())
         chance = self.network.generator(room.name, claims.identity)
         joined.link = Link(self.agenda, self.network, chance, client, joined.reroute)
         room.participants[joined.identity] = joined
         self._tell(room.others(joined), ParticipantJoined(joined.info()))
-        self.notifier.notify(NotificationKind.PARTICIPANT_JOINED, room.name, joined.identity)
+        self.notifier.notify(NotificationKind.PARTICIPANT_JOINED, room.name, joined.identity, grant=joined.grant)
         return joined, [other.info() for other in room.others(joined)]
 
     def offer_all(self, participant: Participant) -> None:
@@ -223,6 +223,20 @@ class MockServer:
                 self._end_track(track)
                 participant.link.signal(LocalTrackEnded(track.info))
         self._match_subscriptions(participant)
+
+    def update_profile(
+        self, participant: Participant, name: str | None, metadata: str | None, changes: Mapping[str, str] | None
+    ) -> None:
+        """Describe a participant in other words, and tell everybody. Raises `TooLarge`."""
+        attributes = participant.attributes.merged(changes or {})
+        arguments.check_attributes(attributes)
+        before = participant.info()
+        participant.name = participant.name if name is None else name
+        participant.metadata = participant.metadata if metadata is None else metadata
+        participant.attributes = attributes
+        now = participant.info()
+        if now != before:
+            self._tell(self.participants(participant.room.name), ParticipantUpdated(now))
 
     def publish(self, participant: Participant, options: PublishOptions) -> PublishedTrack:
         """Publish, in the place of an older track of the same source. Raises `PublishRefused`."""

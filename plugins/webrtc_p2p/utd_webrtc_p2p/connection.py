@@ -73,6 +73,10 @@ class P2PConnection(MediaConnection):
         return self._life.member.roster.people
 
     @property
+    def local_participant(self) -> ParticipantInfo:
+        return self._life.member.info()
+
+    @property
     def events(self) -> BoundedQueue[MediaEvent]:
         return self._life.events
 
@@ -94,7 +98,6 @@ class P2PConnection(MediaConnection):
     async def publish(self, options: PublishOptions) -> LocalTrack:
         self._life.check_alive()
         arguments.check_publish(options)
-        arguments.check_label(options.name, "the name of a track")
         if options.source not in self._life.member.grant.publish:
             raise PublishRefused(
                 f"the grant of {self.identity!r} does not hold {options.source.value!r}; "

@@ -34,6 +34,7 @@ from utd_core.model.permission import TrackSource
 from .capabilities import SOURCES
 from .decoders import DecoderThreads
 from .feeds import PictureFeed, SoundFeed
+from .gathering import Gathering
 from .jitter import shorten
 from .loopback import loopback
 from .protocol import Candidate, Description, Message, Pairing
@@ -86,6 +87,7 @@ class Peer:
         self._end = asyncio.Event()
         self._negotiated = asyncio.Event()
         self._negotiated.set()
+        self._gathering = Gathering()
         self._threads = DecoderThreads()
         self._connection: RTCPeerConnection | None = None
         self._channels: dict[str, Any] = {}
@@ -107,10 +109,9 @@ class Peer:
         """Negotiate, carry, and close. Returns after `stop()`, or when the way is lost, which the owner is told."""
         await self._scope.open()
         try:
-            with loopback(self._settings.loopback):
-                self._negotiated.clear()
-                self._scope.start(self._negotiate)
-                await self._end.wait()
+            self._negotiated.clear()
+            self._scope.start(self._negotiate)
+            await self._end.wait()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._close()
@@ -221,23 +222,28 @@ class Peer:
 
     async def _negotiate(self) -> None:
         try:
-            if self._over:
-                return
-            connection = self._connection = self._build()
-            if self._pairing.role == "offerer":
-                await connection.setLocalDescription(await connection.createOffer())
-                self._describe("offer")
-            async for message in self.inbox:
-                if isinstance(message, Description):
-                    await self._take(connection, message)
-                else:
-                    await self._take_candidate(connection, message)
+            # Inside the task that gathers: what a scope begins has no context of whoever began it.
+            with loopback(self._settings.loopback), self._gathering.watched():
+                await self._agree()
         except Exception as error:  # noqa: BLE001  # aiortc raises anything for a bad description
             if not self._over:
                 log.info("the negotiation of generation %s failed: %r", self.generation, error)
                 self._lose(f"the negotiation failed: {error}")
         finally:
             self._negotiated.set()
+
+    async def _agree(self) -> None:
+        if self._over:
+            return
+        connection = self._connection = self._build()
+        if self._pairing.role == "offerer":
+            await connection.setLocalDescription(await connection.createOffer())
+            self._describe("offer")
+        async for message in self.inbox:
+            if isinstance(message, Description):
+                await self._take(connection, message)
+            else:
+                await self._take_candidate(connection, message)
 
     async def _take(self, connection: RTCPeerConnection, message: Description) -> None:
         if message.kind != self._wanted or self._described:
@@ -288,8 +294,10 @@ class Peer:
         connection = self._connection
         if connection is not None:
             ice = self._ice()
+            self._gathering.stop()
             await connection.close()
-            # A gathering under way is waited for, not cancelled: the sockets that it is opening would be nobody's.
+            # A gathering under way asks nobody any more, and is waited for: the sockets that it is opening, which a
+            # cancellation would leave, are closed by the next line.
             await self._negotiated.wait()
             await ice.iceGatherer._connection.close()
             await self._threads.join()

@@ -36,7 +36,7 @@ from ...hooks import default_manager
 from ...media.backend import MediaBackend
 from ...store.leases import Fence
 from ...store.sql_store import SqlStore
-from ..cluster import Cluster, ClusterSettings, Relay, Tenure
+from ..cluster import Cluster, ClusterSettings, Reach, Relay, Tenure
 from ..projects import Hosted, Project
 from ..webhooks import Webhooks, WebhookSettings
 from .directory import Directory, Entry, Tenant
@@ -104,7 +104,7 @@ class Hosting(Closeable):
         self._own_bus: MessageBus | None = None
         if bus is None:
             bus = self._own_bus = LocalMessages()
-        self._tenure = Tenure(store.leases(self._clock), clock=self._clock)
+        self._tenure = Tenure(store.leases(self._clock), clock=self._clock, reach=partial(_reach, bus))
         self.cluster = Cluster(bus, self._tenure, clock=self._clock, settings=cluster)
         self._scope = TaskScope("hosting")
         self._backend: MediaBackend | None = None
@@ -383,3 +383,8 @@ class Hosting(Closeable):
     def _check_open(self) -> None:
         if self._closed:
             raise Closed("the server was closed")
+
+
+def _reach(bus: MessageBus) -> Reach:
+    figures = bus.statistics()
+    return Reach(figures.connected, figures.lasting)

@@ -140,6 +140,12 @@ _CLUSTER: tuple[_Figure[ClusterStatistics], ...] = (
     _Figure("utd_forwarded", "Commands that another node was asked to do.", lambda each: each.forwarded, counts=True),
     _Figure("utd_answered", "Commands that were done for another node.", lambda each: each.answered, counts=True),
     _Figure("utd_holder_lost", "Times that another holder had to be found.", lambda each: each.lost, counts=True),
+    _Figure(
+        "utd_made_way",
+        "Projects that were left to other nodes, as they could not ask this one.",
+        lambda each: each.made_way,
+        counts=True,
+    ),
 )
 
 _BUS: tuple[_Figure[BusStatistics], ...] = (
