@@ -170,7 +170,8 @@ class LiveKitConnection(MediaConnection):
         round_trip: float | None = None
         wires: dict[str, WireStatistics | None] = {}
         if self._state is ConnectionState.CONNECTED:
-            tracks = {track.info.id: track.native for track in (*self._publisher.tracks, *self._roster.subscribed())}
+            tracks: dict[str, rtc.Track | None] = {track.info.id: track.native for track in self._publisher.tracks}
+            tracks.update({track.info.id: track.native for track in self._roster.subscribed()})
             round_trip, wires = await asyncio.gather(round_trip_ms(self._room), wires_of(tracks))
         sent = [track.statistics() for track in self._publisher.tracks if track.publication is not None]
         received = [track.statistics() for track in self._roster.subscribed()]
