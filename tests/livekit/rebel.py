@@ -133,7 +133,7 @@ async def refreshed(url: str, token: str, wanted: asyncio.Event) -> str:
             kind = response.WhichOneof("message")
             if kind == "join":
                 wanted.set()
-            if kind == "refresh_token" and b"canPublishSources" in _claims(response.refresh_token):
+            if kind == "refresh_token" and b'"microphone"' in _claims(response.refresh_token):
                 return str(response.refresh_token)
     raise AssertionError("the server sent no newer ticket")
 
