@@ -148,21 +148,6 @@ async def test_video_comes_and_goes_in_a_call_without_building_it_anew(world: Hu
     assert world.generation(alice) == generation
 
 
-async def test_a_connect_that_is_cancelled_anywhere_leaves_no_line(world: HurtWorld) -> None:
-    alice = await world.caller("alice")
-    await world.client("bob")
-    for steps in range(0, 120, 7):
-        starting = asyncio.ensure_future(alice.start("bob"))
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        starting.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Conflict):
-            await starting
-        await world.run(alice.end())
-        await world.settle()
-        assert not any(room.stays for room in world.backend.board.rooms.values())
-
-
 async def test_a_line_that_breaks_at_once_is_tried_again_with_pauses(world: HurtWorld) -> None:
     alice, _ = await talk(world)  # type: ignore[arg-type]
     call = alice.call.value
