@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +11,7 @@ from tests.client.test_calls import talk
 from tests.client.world import STEADY, now
 from tests.remote.world import FaultyTransport
 from utd_core.client import UTDCallSession, UTDCallStatus
-from utd_core.errors import Conflict, ConnectFailed, Unavailable
+from utd_core.errors import ConnectFailed, Unavailable
 from utd_core.media.backend import ConnectOptions, JoinTicket
 from utd_core.model.commands import GetCall
 from utd_core.model.permission import TrackSource
