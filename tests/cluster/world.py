@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -44,8 +45,10 @@ TAKEOVER = 8.0
 class Cable(MessageBus):
     """One node's end of a bus that all share. `cut` takes it out, `drop` loses single messages to it."""
 
-    def __init__(self, bus: MessageBus) -> None:
+    def __init__(self, bus: MessageBus, clock: VirtualClock) -> None:
         self._bus = bus
+        self._clock = clock
+        self._since = clock.monotonic()
         self._ears: list[tuple[Listener, Interrupted | None]] = []
         self.is_cut = False
         self.drop: Callable[[str, bytes], bool] = lambda topic, message: False
@@ -78,13 +81,14 @@ class Cable(MessageBus):
         self._bus.unsubscribe(listener)
 
     def statistics(self) -> BusStatistics:
-        return self._bus.statistics()
+        lasting = self._clock.monotonic() - self._since
+        return replace(self._bus.statistics(), connected=not self.is_cut, lasting=lasting)
 
     def cut(self) -> None:
-        self.is_cut = True
+        self.is_cut, self._since = True, self._clock.monotonic()
 
     async def mend(self) -> None:
-        self.is_cut = False
+        self.is_cut, self._since = False, self._clock.monotonic()
         for _, interrupted in list(self._ears):
             if interrupted is not None:
                 await interrupted()
@@ -96,6 +100,9 @@ class Unreachable:
     async def claim(self, project: str, holder: str, ttl: float) -> Lease:
         raise StoreFailed("no way to the database")
 
+    async def claim_last(self, project: str, holder: str, ttl: float, *, courtesy: float) -> Lease | None:
+        raise StoreFailed("no way to the database")
+
     async def renew(self, holder: str, ttl: float) -> Sequence[Lease]:
         raise StoreFailed("no way to the database")
 
@@ -103,6 +110,15 @@ class Unreachable:
         raise StoreFailed("no way to the database")
 
     async def holder_of(self, project: str) -> Lease | None:
+        raise StoreFailed("no way to the database")
+
+    async def want(self, lease: Lease, seconds: float) -> None:
+        raise StoreFailed("no way to the database")
+
+    async def wanted_of(self, holder: str) -> Sequence[Lease]:
+        raise StoreFailed("no way to the database")
+
+    async def others_hold(self, holder: str) -> bool:
         raise StoreFailed("no way to the database")
 
     async def held_by(self, holder: str) -> Sequence[Lease]:
@@ -113,7 +129,7 @@ class Node:
     """One node: its projects, its sockets, and an HTTP client that shows the project's secret."""
 
     def __init__(self, world: World) -> None:
-        self.cable = Cable(world.bus)
+        self.cable = Cable(world.bus, world.clock)
         self.clock = world.clock
         self.host = Hosting(
             OneProject(PROJECT),

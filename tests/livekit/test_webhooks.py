@@ -51,7 +51,7 @@ async def control() -> AsyncIterator[LiveKitControl]:
 async def test_a_signed_webhook_becomes_a_notification(control: LiveKitControl) -> None:
     told = control.notifications()
     body = encoded(LEFT)
-    control.receive(body, signed(body))
+    control.receive(body, {"authorization": signed(body)})
     notification = await told.get()
     assert (notification.id, notification.kind, notification.room) == (
         "EV_1",
@@ -66,7 +66,7 @@ async def test_a_doubled_webhook_has_the_same_id(control: LiveKitControl) -> Non
     told = control.notifications()
     body = encoded(LEFT)
     for _ in range(2):
-        control.receive(body, signed(body))
+        control.receive(body, {"authorization": signed(body)})
     assert (await told.get()).id == (await told.get()).id
 
 
@@ -75,7 +75,7 @@ async def test_a_track_has_the_id_that_its_publisher_gave_it(control: LiveKitCon
     track_id = new_track_id("ann")
     track = {"sid": "TR_1", "name": wire_name(track_id, "voice"), "source": "MICROPHONE"}
     body = encoded({**LEFT, "event": "track_published", "track": track})
-    control.receive(body, signed(body))
+    control.receive(body, {"authorization": signed(body)})
     published = (await told.get()).track
     assert published is not None
     assert (published.id, published.name) == (track_id, "voice")
@@ -95,7 +95,7 @@ async def test_a_track_has_the_id_that_its_publisher_gave_it(control: LiveKitCon
 async def test_what_is_none_of_ours_is_passed_over(control: LiveKitControl, event: dict[str, Any]) -> None:
     told = control.notifications()
     body = encoded(event)
-    control.receive(body, signed(body))
+    control.receive(body, {"authorization": signed(body)})
     assert told.get_nowait() is None
 
 
@@ -118,14 +118,14 @@ def forged() -> dict[str, str]:
 async def test_a_forged_webhook_is_refused(control: LiveKitControl, how: str) -> None:
     told = control.notifications()
     with pytest.raises(Unauthenticated):
-        control.receive(encoded(LEFT), forged()[how])
+        control.receive(encoded(LEFT), {"authorization": forged()[how]})
     assert told.get_nowait() is None
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"room": 7}'], ids=range(4))
 async def test_a_malformed_body_is_invalid_though_signed(control: LiveKitControl, body: bytes) -> None:
     with pytest.raises(InvalidInput):
-        control.receive(body, signed(body))
+        control.receive(body, {"authorization": signed(body)})
 
 
 async def test_the_listener_answers_what_it_was_sent() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Self
 
 from ..concurrency import Closeable
@@ -20,7 +21,8 @@ class BusStatistics:
 
     `connected`: whether the other nodes can be reached. `topics`, `listeners`: on this node. `published`: messages that
     this node handed over; `heard`: messages that listeners on this node were handed; `dropped`: those that they were
-    too slow for. `interruptions`: times that messages may have been lost on the way to this node.
+    too slow for. `interruptions`: times that messages may have been lost on the way to this node. `lasting`: seconds
+    for which it has been connected, or, where it is not, since anything was heard; infinite where that never changes.
     """
 
     connected: bool
@@ -30,6 +32,7 @@ class BusStatistics:
     heard: int
     dropped: int
     interruptions: int
+    lasting: float = inf
 
 
 class MessageBus(Closeable):

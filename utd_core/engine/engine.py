@@ -225,6 +225,15 @@ class Engine(Closeable):
         _check_follower(channel, actor)
         return await self._or_closed(running.signals.desk(channel, actor))
 
+    def receive_media_webhook(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Hand on what the media server posted: the body as it came, and the request's headers by their names in lower
+        case. `asgi` and `utd serve` have a route for it.
+
+        Raises `Unauthenticated` unless the media server sent exactly this, `InvalidInput`, `Closed`, and `Unsupported`
+        unless the backend declares `webhooks`.
+        """
+        self._running().core.control.receive(body, headers)
+
     def listen(self, hear: Callable[[Sequence[Envelope]], None]) -> None:
         """Have every event told to `hear`, until the engine is closed: those of one transaction at a time, once they
         are committed, and before the ends of admissions that follow from them. It must not wait, nor raise.
@@ -279,6 +288,11 @@ class Engine(Closeable):
     def is_busy(self) -> bool:
         """Whether something is being decided, or mended at the media backend, or to be tried again. Raises `Closed`."""
         return self._running().is_busy
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the store did not take the last transaction that was tried. Raises `Closed`."""
+        return self._running().pipeline.refused_for > 0
 
     def statistics(self) -> EngineStatistics:
         """Gauges and counters of this moment. Raises `Closed` before it was opened."""

@@ -1,4 +1,4 @@
-"""Did they hear it? The likeness of two recordings. Needs numpy (`pip install "utd-core[av]"`)."""
+"""Did they hear it? The likeness of two recordings, as they lie and piece by piece. Needs numpy (`pip install "utd-core[av]"`)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ LEAST_OVERLAP = 0.5
 LEAST_ENERGY = 0.05
 """Share of a signal's energy that must lie in the overlap; the noise of a pause matches anything."""
 
+PLACED = 0.5
+"""Peak from which the lag of a piece counts as its place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
@@ -26,6 +29,13 @@ class Correlation:
 
     peak: float
     lag: int
+
+
+@dataclass(frozen=True, slots=True)
+class StretchedCorrelation(Correlation):
+    """`lag`: of the first piece that was found. `stretch`: samples by which the last one is later than that."""
+
+    stretch: int
 
 
 def correlate(reference: bytes, heard: bytes) -> Correlation:
@@ -65,6 +75,36 @@ def correlate(reference: bytes, heard: bytes) -> Correlation:
     likeness[counts] = np.abs(products[counts]) / np.sqrt(energy_1[counts] * energy_2[counts])
     best = int(likeness.argmax())
     return Correlation(min(1.0, float(likeness[best])), int(lags[best]))
+
+
+def correlate_pieces(reference: bytes, heard: bytes, *, size: int, slack: int) -> StretchedCorrelation:
+    """As `correlate`, but each piece of `size` samples may lie up to `slack` samples off the place of the whole.
+
+    A receiver on a network that is late now and then stretches the sound and goes on: everybody hears every word, and
+    no one lag fits all of it. The peak is the mean of the pieces' peaks by their energy in the reference; a rest that
+    is shorter than a piece belongs to the last one. Raises as `correlate`.
+    """
+    whole = correlate(reference, heard)
+    length = len(reference) // BYTES_PER_SAMPLE
+    energies = total = 0.0
+    lags: list[int] = []
+    for start in range(0, max(1, length - size + 1), size):
+        stop = start + size if start + 2 * size <= length else length
+        piece = _cut(reference, start, stop)
+        begin = max(0, start + whole.lag - slack)
+        found = correlate(piece, _cut(heard, begin, max(0, stop + whole.lag + slack)))
+        energy = float((_samples(piece) ** 2).sum())
+        energies += energy
+        total += energy * found.peak
+        if found.peak >= PLACED:
+            lags.append(found.lag + begin - start)
+    if not lags:
+        return StretchedCorrelation(total / energies if energies else 0.0, whole.lag, 0)
+    return StretchedCorrelation(total / energies, lags[0], lags[-1] - lags[0])
+
+
+def _cut(pcm: bytes, start: int, stop: int) -> bytes:
+    return pcm[start * BYTES_PER_SAMPLE : stop * BYTES_PER_SAMPLE]
 
 
 def _samples(pcm: object) -> npt.NDArray[np.float64]:

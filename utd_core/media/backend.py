@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from ..concurrency import BoundedQueue, Clock, Closeable, Overflow, QueueStatistics
 from ..errors import Unsupported
 from ..model.permission import Grant, TrackSource
+from .attributes import NO_ATTRIBUTES
 from .capabilities import Capabilities
 from .events import ConnectionState, MediaEvent, Notification, ParticipantInfo, TrackInfo
 from .faults import Fault
@@ -140,12 +141,41 @@ class MediaControl(ABC):
 
     @abstractmethod
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
         """A ticket with which `identity` connects to `room` holding `grant`, for `ttl` seconds.
 
-        Connecting to a room that does not exist (closed, or never made) fails with `ConnectFailed`.
+        `metadata`, `attributes`: what the others shall know about it besides its name, in text of the application's
+        own; bounds and errors as in `update_participant`. Connecting to a room that does not exist (closed, or never
+        made) fails with `ConnectFailed`.
         """
+
+    async def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Change what the others know about a participant, and tell everybody in the room (ParticipantUpdated), itself
+        too, unless nothing is other than it was. None leaves a part as it is; of the `attributes` only those that are
+        named change, and an empty value removes one.
+
+        Raises `NotFound` (participant_not_found) when not connected, `TooLarge` where more than `MAX_METADATA_BYTES`,
+        or `MAX_ATTRIBUTES` of `MAX_ATTRIBUTES_BYTES` (of `utd_core.media.arguments`), are given or would result, and
+        `Unsupported` unless the capability `profiles` is declared.
+        """
+        raise Unsupported("this backend declares no `profiles`: a participant is as its ticket says")
 
     @abstractmethod
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
@@ -181,6 +211,15 @@ class MediaControl(ABC):
 
         Each call makes a listener of its own, and every listener gets every notification.
         """
+
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Take a webhook that the media server posted: its body as it came, and the request's headers by their names in
+        lower case. What it tells goes to everybody who listens (`notifications`).
+
+        Raises `Unauthenticated` unless the media server sent exactly this, `InvalidInput` for a body that it would not
+        send, `Closed`, and `Unsupported` unless the capability is declared.
+        """
+        raise Unsupported("this backend declares no `webhooks`: nobody posts any for it")
 
     def signalling(self, room: str, identity: str) -> SignallingDesk:
         """Where the lines of one participant are opened, by a carrier that knows who that is: at this desk a ticket of
@@ -265,9 +304,14 @@ class MediaConnection(Closeable):
 
     @property
     @abstractmethod
+    def local_participant(self) -> ParticipantInfo:
+        """This participant itself, as `participants` shows it to the others."""
+
+    @property
+    @abstractmethod
     def events(self) -> BoundedQueue[MediaEvent]:
         """The one stream of events, in order; it ends after the disconnected StateChanged. `participants`,
-        `grant` and `state` are never behind an event that was handed out."""
+        `local_participant`, `grant` and `state` are never behind an event that was handed out."""
 
     @property
     @abstractmethod
@@ -359,6 +403,8 @@ class BackendSpec:
 
     `create(settings, clock)` imports what it needs and makes the backend; `settings` are the plugin's own
     options (credentials, URLs), `requires` names the modules that must be importable for it to work.
+    `standalone(say)` returns settings with which the backend needs nothing but this machine, for somebody who has a
+    look at it and has set nothing up; it may block, to fetch or build what is needed, and tells `say` a line at a time.
     """
 
     name: str
@@ -368,3 +414,4 @@ class BackendSpec:
     requires: tuple[str, ...] = ()
     distribution: str = ""
     faults: frozenset[Fault] = field(default_factory=frozenset)
+    standalone: Callable[[Callable[[str], object]], Mapping[str, Any]] | None = None

@@ -35,6 +35,8 @@ class Capabilities:
     """A changed grant takes effect while the participant is connected."""
     notifications: bool = True
     """Reports joins, leaves and tracks to the engine (webhooks or polling)."""
+    webhooks: bool = False
+    """The media server posts what it has to tell, and whoever serves the engine hands it to `MediaControl.receive`."""
     token_expiry: bool = True
     """Join tokens end by themselves after their time to live."""
     duplicate_identity: bool = True
@@ -47,6 +49,12 @@ class Capabilities:
     """Stops sending a subscribed video that nobody reads."""
     exact_media: bool = False
     """Frames arrive bit for bit as they were published (no codec between)."""
+    active_speakers: bool = False
+    """Tells who speaks now, and how loud."""
+    connection_quality: bool = False
+    """Tells how well each participant is connected."""
+    profiles: bool = False
+    """Carries metadata and attributes of participants, which the server side can change while they are connected."""
     resumes: bool = True
     """A lost signal connection is resumed without the application rejoining."""
     signalling: bool = False

@@ -11,6 +11,7 @@ from ..engine import Engine
 from ..errors import InvalidInput
 from .app import App
 from .app_settings import AppSettings
+from .media_webhooks import MediaWebhooks
 from .projects import Host, Hosted, Project, ProjectFlags, ProjectLimits, SingleHost
 from .pusher import PusherMount, PusherSettings
 
@@ -45,7 +46,7 @@ def asgi(
     host = SingleHost(engine, project)
     return App(
         host,
-        mounts=[PusherMount(host, settings=pusher)],
+        mounts=[PusherMount(host, settings=pusher), MediaWebhooks(engine.receive_media_webhook)],
         resources=[_open(engine)],
         settings=AppSettings(**settings),
     )

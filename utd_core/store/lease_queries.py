@@ -24,9 +24,9 @@ async def hold(session: Session, terms: Sequence[Row]) -> None:
         raise Deposed(f"the lease of project {projects} is another node's by now; nothing was done, ask that one")
 
 
-async def claim(session: Session, project: str, holder: str, ttl: float, now: float) -> Lease:
+async def claim(session: Session, project: str, holder: str, ttl: float, courtesy: float, now: float) -> Lease | None:
     """See `Leases.claim`. Of several who claim at once one comes first; the others wait for its commit, and see it."""
-    of_project: Row = {"of_project": project, "now": now}
+    of_project: Row = {"of_project": project, "courtesy": courtesy, "now": now}
     claimer: Row = {**of_project, "project": project, "of_holder": holder, "holder": holder, "ttl": ttl}
     while True:
         found = await session.read(sql.LOAD_LEASE, of_project)
@@ -34,8 +34,10 @@ async def claim(session: Session, project: str, holder: str, ttl: float, now: fl
             await session.write(sql.INSERT_LEASE, claimer)
             continue
         term, present, is_running = found[0]
-        if present not in (None, holder) and is_running:
+        if is_running and present is not None and present != holder:
             return Lease(project, present, term)
+        if is_running and present is None and courtesy:
+            return None
         if await session.write(sql.CLAIM, {**claimer, "of_term": term}):
             return Lease(project, holder, term + 1)
 
@@ -45,13 +47,13 @@ async def renew(session: Session, holder: str, ttl: float, now: float) -> list[L
     return await held_by(session, holder)
 
 
-async def release(session: Session, leases: Sequence[Lease]) -> None:
+async def release(session: Session, leases: Sequence[Lease], now: float) -> None:
     for lease in sorted(leases, key=lambda lease: lease.project):
-        await session.write(sql.RELEASE, term_of(lease))
+        await session.write(sql.RELEASE, {**term_of(lease), "now": now})
 
 
 async def holder_of(session: Session, project: str, now: float) -> Lease | None:
-    found = await session.read(sql.LOAD_LEASE, {"of_project": project, "now": now})
+    found = await session.read(sql.LOAD_LEASE, {"of_project": project, "courtesy": 0.0, "now": now})
     if not found:
         return None
     term, holder, is_running = found[0]
@@ -60,6 +62,19 @@ async def holder_of(session: Session, project: str, now: float) -> Lease | None:
 
 async def held_by(session: Session, holder: str) -> list[Lease]:
     return [Lease(*row) for row in await session.read(sql.LEASES_OF, {"of_holder": holder})]
+
+
+async def want(session: Session, lease: Lease, seconds: float, now: float) -> None:
+    wish: Row = {"project": lease.project, "term": lease.term, "ttl": seconds, "now": now}
+    await session.write(sql.WISH, wish)
+
+
+async def wanted_of(session: Session, holder: str, now: float) -> list[Lease]:
+    return [Lease(*row) for row in await session.read(sql.WANTED_OF, {"of_holder": holder, "now": now})]
+
+
+async def others_hold(session: Session, holder: str, now: float) -> bool:
+    return bool(await session.read(sql.OTHERS, {"of_holder": holder, "now": now}))
 
 
 def term_of(lease: Lease) -> Row:

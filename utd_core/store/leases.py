@@ -38,6 +38,11 @@ class Leases(Protocol):
         had it before, or was faster."""
         ...
 
+    async def claim_last(self, project: str, holder: str, ttl: float, *, courtesy: float) -> Lease | None:
+        """The same, after everybody else: nothing is taken that was free for less than `courtesy` seconds. Meanwhile it
+        is that of whoever did not renew it; None where it was given back."""
+        ...
+
     async def renew(self, holder: str, ttl: float) -> Sequence[Lease]:
         """Everything that is the holder's is so for `ttl` seconds from now on: all that is."""
         ...
@@ -46,12 +51,25 @@ class Leases(Protocol):
         """Give leases back. Those that are somebody else's by now, or in a later term, stay as they are."""
         ...
 
+    async def want(self, lease: Lease, seconds: float) -> None:
+        """Write down for the holder to see that another node wants this lease for the next `seconds`, which cannot ask
+        it otherwise. It means nothing once the term is over."""
+        ...
+
+    async def wanted_of(self, holder: str) -> Sequence[Lease]:
+        """What is the holder's, and wanted by others."""
+        ...
+
     async def holder_of(self, project: str) -> Lease | None:
         """Whose it is; None: nobody's, claim it."""
         ...
 
     async def held_by(self, holder: str) -> Sequence[Lease]:
         """Everything that is the holder's, by project."""
+        ...
+
+    async def others_hold(self, holder: str) -> bool:
+        """Whether somebody else holds anything, and has renewed it in time."""
         ...
 
 

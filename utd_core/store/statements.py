@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Table, and_, bindparam, func, literal_column, select, union
 
-from .tables import answer, changes, channel, dead_letter, epoch, event, lane, lease, outbox, project, state
+from .tables import answer, changes, channel, dead_letter, epoch, event, lane, lease, outbox, project, state, wish
 
 
 def of(*columns: Column[Any]) -> Any:
@@ -132,6 +132,7 @@ def _some(table: Table, column: Column[Any]) -> Any:
 PURGE = (
     # First: whoever still works for the project writes nothing any more.
     lease.delete().where(all_of(lease)),
+    wish.delete().where(all_of(wish)),
     _some(outbox, outbox.c.number),
     _some(lane, lane.c.key),
     _some(dead_letter, dead_letter.c.number),

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0006"
+SCHEMA = "0007"
 """The newest revision in `migrations/versions`."""
 
 metadata = MetaData()
@@ -195,6 +195,17 @@ lease = Table(
     UniqueConstraint("project", "term"),
 )
 Index("utd_lease_holder", lease.c.holder)
+
+# A term that somebody wants to end, who cannot ask its holder; see `leases.py`. Not in the row of the lease, which many
+# transactions hold.
+wish = Table(
+    "utd_wish",
+    metadata,
+    Column("project", Name, primary_key=True),
+    Column("term", BigInteger, nullable=False),
+    # As in the lease.
+    Column("until", Double, nullable=False),
+)
 
 # Alembic's own table, under our name, so that a database can be shared with an application that uses Alembic too.
 version = Table(

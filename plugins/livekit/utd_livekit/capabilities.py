@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from utd_core.media.capabilities import Capabilities
-from utd_core.media.faults import Fault
+from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
 
 MAX_DATA_BYTES = 15_000
 """What LiveKit recommends at most for one packet."""
 
-CAPABILITIES = Capabilities(simulcast=True, max_data_bytes=MAX_DATA_BYTES, sample_rates=frozenset({48_000}))
+CAPABILITIES = Capabilities(
+    webhooks=True, simulcast=True, max_data_bytes=MAX_DATA_BYTES, sample_rates=frozenset({48_000})
+)
 
 FAULTS = frozenset(
     {
@@ -18,5 +20,8 @@ FAULTS = frozenset(
         Fault.NODE_FAILURE,
         Fault.DUPLICATE_IDENTITY,
         Fault.CONNECT_SILENCE,
+        Fault.GRANT_DELAY,
+        Fault.GRANT_FAILURE,
+        *NOTIFICATION_FAULTS,
     }
 )

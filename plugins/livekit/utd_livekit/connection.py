@@ -10,7 +10,7 @@ from typing import Any
 from livekit import rtc
 from livekit.rtc.participant import PublishDataError
 
-from utd_core.concurrency import BoundedQueue, Overflow, TaskScope
+from utd_core.concurrency import BoundedQueue, Overflow
 from utd_core.errors import Closed, ConnectionLost, Forbidden, InvalidInput, MediaError
 from utd_core.media.arguments import check_capacity, check_payload, check_publish, check_quality
 from utd_core.media.backend import (
@@ -36,6 +36,7 @@ from utd_core.model.permission import Grant
 from .capabilities import MAX_DATA_BYTES
 from .errands import Errands
 from .feeds import FeedReader
+from .introduction import Introduction
 from .permissions import grant_of
 from .publishing import Publisher
 from .reasons import reason_of
@@ -45,6 +46,9 @@ from .sdk import let_go_of_room
 from .sources import FROM_CLIENT
 from .statistics import round_trip_ms
 
+_FAREWELL = 3.0
+"""Seconds that the SDK has for leaving. It answers within milliseconds; where it does not, it is let go of, and the
+server misses the participant."""
 _LAST_WORDS = 0.5
 """Seconds that are left to the SDK's calls when the connection has ended; some never return then."""
 
@@ -64,10 +68,10 @@ class LiveKitConnection(MediaConnection):
         self._prefix = prefix
         self._tell_backend = ended
         self._events: BoundedQueue[MediaEvent] = BoundedQueue(options.event_capacity, Overflow.CLOSE)
-        self._scope = TaskScope("livekit:connection")
         self._errands = Errands("the livekit connection")
-        self._roster = Roster(room, self._events.put, self._scope, is_adaptive=options.adaptive_stream)
+        self._roster = Roster(room, self._events.put, is_adaptive=options.adaptive_stream)
         self._publisher = Publisher(room, self._errands, self._events.put, self._check_alive)
+        self._introduction = Introduction(room, self._errands)
         self._state = ConnectionState.CONNECTED
         self._reason: DisconnectReason | None = None
         self._closed = False
@@ -77,16 +81,13 @@ class LiveKitConnection(MediaConnection):
         self._clearing: asyncio.Task[None] | None = None
         self._listen(room)
 
-    async def open(self) -> None:
-        """Before the room connects."""
-        await self._scope.open()
-
     def begin(self) -> None:
         """The room has connected: take over what is there, and tell what happens from now on."""
         me = self._room.local_participant
         self._name, self._identity = self._room.name.removeprefix(self._prefix), me.identity
         self._publisher.grant = grant_of(me.permissions, FROM_CLIENT)
         self._roster.begin()
+        self._introduction.begin(may_send=self.grant.publish_data)
         early, self._early = self._early or [], None
         for news in early:
             self._handle(news)
@@ -110,6 +111,11 @@ class LiveKitConnection(MediaConnection):
     @property
     def participants(self) -> Mapping[str, ParticipantInfo]:
         return self._roster.participants
+
+    @property
+    def local_participant(self) -> ParticipantInfo:
+        tracks = tuple(track.info for track in self._publisher.tracks)
+        return ParticipantInfo(self._identity, self._room.local_participant.name, self.grant, tracks)
 
     @property
     def events(self) -> BoundedQueue[MediaEvent]:
@@ -151,6 +157,8 @@ class LiveKitConnection(MediaConnection):
         if not self.grant.publish_data:
             raise Forbidden("sending data is not granted to this participant")
         if to is None or to:
+            await self._introduction.made()
+            self._check_alive()
             await self._errands.run(self._send(payload, list(to or ()), topic, reliable))
         self._data_sent += 1
 
@@ -218,8 +226,8 @@ class LiveKitConnection(MediaConnection):
     async def _clear(self) -> None:
         """Disconnect, wait for what is under way, and let go of everything."""
         try:
-            await self._scope.aclose()
-            await self._room.disconnect()
+            leaving = self._errands.start(self._room.disconnect())
+            await asyncio.wait([leaving], timeout=_FAREWELL)
             await self._errands.finish(_LAST_WORDS)
         finally:
             let_go_of_room(self._room)
@@ -293,6 +301,7 @@ class LiveKitConnection(MediaConnection):
             self._reconnects += 1
             self._events.put(StateChanged(ConnectionState.CONNECTED))
             self._roster.release()
+            self._introduction.begin(may_send=self.grant.publish_data)
 
     def _disconnected(self, number: int) -> None:
         reason = reason_of(number)

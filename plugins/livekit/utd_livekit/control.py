@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from livekit import api
 
 from utd_core.concurrency import BoundedQueue, Clock, Closeable
-from utd_core.errors import ErrorCode, NotFound, UTDStreamException
+from utd_core.errors import ErrorCode, NotFound, Unsupported, UTDStreamException
 from utd_core.media.arguments import (
     check_grant,
     check_identity,
@@ -22,8 +22,9 @@ from utd_core.media.arguments import (
     check_room,
     check_ttl,
 )
+from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import JoinTicket, MediaControl
-from utd_core.media.events import Notification, ParticipantInfo, TrackInfo
+from utd_core.media.events import Notification, NotificationKind, ParticipantInfo, TrackInfo
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
@@ -35,6 +36,8 @@ from .permissions import claims_of, grant_of, permission_of
 from .requests import Requests
 from .settings import LiveKitSettings
 from .sources import FROM_SERVER
+from .troubles import GrantTroubles, NotificationTroubles
+from .vigil import Vigil
 
 T = TypeVar("T")
 
@@ -56,8 +59,11 @@ class LiveKitControl(MediaControl, Closeable):
         self._requests = Requests(settings)
         self._notifier = Notifier(settings.webhooks, self.receive)
         self._errands = Errands("the livekit backend")
+        self.grant_troubles = GrantTroubles(clock)
+        self.notification_troubles = NotificationTroubles(clock, self._notifier.notify)
         self._removals = Removals()
         self._closings: dict[str, asyncio.Task[None]] = {}
+        self._vigil = Vigil(clock, self._rooms_on_server, self._lost)
 
     async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
         check_room(room)
@@ -72,20 +78,29 @@ class LiveKitControl(MediaControl, Closeable):
             # Whoever asked for its end may have been cancelled; the server would end the new one.
             await asyncio.wait([self._closings[room]])
         await self._ask(lambda service: service.create_room(wanted))
+        await self._vigil.begin(room)
 
     async def close_room(self, room: str) -> None:
         check_room(room)
         self._requests.check_open()
+        self._vigil.end(room)
         closing = self._closings[room] = self._errands.start(self._delete(room))
         closing.add_done_callback(lambda _: self._closed(room, closing))
         await self._errands.wait(closing)
 
     async def list_rooms(self) -> list[str]:
-        answer = await self._ask(lambda service: service.list_rooms(api.ListRoomsRequest()))
-        return [own for room in answer.rooms if (own := self._own(room.name)) is not None]
+        return await self._rooms_on_server()
 
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
         self._requests.check_open()
         check_room(room)
@@ -93,6 +108,8 @@ class LiveKitControl(MediaControl, Closeable):
         check_grant(grant)
         check_label(name, "a name")
         check_ttl(ttl)
+        if metadata or attributes:
+            raise Unsupported("this backend declares no `profiles`: a participant is as its ticket says")
         settings = self._settings
         token = (
             api.AccessToken(settings.api_key, settings.api_secret)
@@ -109,6 +126,8 @@ class LiveKitControl(MediaControl, Closeable):
         check_room(room)
         check_identity(identity)
         check_grant(grant)
+        self._requests.check_open()
+        await self.grant_troubles.meet(room, identity)
         await self._update(room, identity, permission=permission_of(grant))
 
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
@@ -158,12 +177,9 @@ class LiveKitControl(MediaControl, Closeable):
         self._requests.check_open()
         return self._notifier.listen()
 
-    def receive(self, body: bytes, authorization: str) -> None:
-        """Take a webhook that the application's own server received: the body as it came, and its header Authorization.
-
-        Raises `Unauthenticated` unless the LiveKit server signed exactly this body, `InvalidInput` for no webhook.
-        """
-        event = read_delivery(body, authorization, self._settings)
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
+        self._requests.check_open()
+        event = read_delivery(body, headers.get("authorization", ""), self._settings)
         room = self._own(event.room.name)
         if room is None:
             return
@@ -171,10 +187,12 @@ class LiveKitControl(MediaControl, Closeable):
             self._errands.start(self._remove_again(room, event.participant.identity))
         notification = notification_of(event, room)
         if notification is not None:
-            self._notifier.notify(notification)
+            self.notification_troubles.meet(notification)
 
     async def aclose(self) -> None:
+        await self._vigil.aclose()
         await self._requests.aclose()
+        await self.notification_troubles.aclose()
         await self._notifier.aclose()
         await self._errands.finish()
 
@@ -184,6 +202,17 @@ class LiveKitControl(MediaControl, Closeable):
         await self._notifier.open()
         await self._start()
         return await self._requests.make(call)
+
+    async def _rooms_on_server(self, among: Collection[str] | None = None) -> list[str]:
+        """Our rooms that the server has, of all or of these."""
+        wanted = api.ListRoomsRequest(names=[self._on_server(room) for room in among or ()])
+        answer = await self._ask(lambda service: service.list_rooms(wanted))
+        return [own for room in answer.rooms if (own := self._own(room.name)) is not None]
+
+    def _lost(self, room: str) -> None:
+        """The server has a room no more, and did not say so."""
+        number = f"LOST_{secrets.token_hex(8)}"
+        self._notifier.notify(Notification(number, NotificationKind.ROOM_CLOSED, room, self._clock.now()))
 
     async def _sid(self, room: str, identity: str, track_id: str) -> str:
         """What the server calls a track. Raises `NotFound`."""

@@ -16,7 +16,7 @@ from livekit import rtc
 from utd_core.errors import ErrorCode, InvalidInput, MediaError, NotFound, Unsupported
 from utd_core.media.backend import JoinTicket
 from utd_core.media.checks import is_number
-from utd_core.media.faults import Fault
+from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
 
 from .server.local import LocalServer
 
@@ -30,11 +30,18 @@ _SCENARIOS: Mapping[Fault, rtc.SimulateScenarioKind.ValueType] = {
     Fault.FULL_RECONNECT: rtc.SimulateScenarioKind.SIMULATE_DISCONNECT_SIGNAL_ON_RESUME,
     Fault.SERVER_LEAVE: rtc.SimulateScenarioKind.SIMULATE_SERVER_LEAVE,
 }
-_PARAMETERS: Mapping[Fault, frozenset[str]] = {
-    Fault.SIGNAL_DROP: frozenset({"seconds"}),
-    Fault.FULL_RECONNECT: frozenset({"seconds"}),
-    Fault.NODE_FAILURE: frozenset({"seconds"}),
+_DEFAULTS: Mapping[Fault, Mapping[str, float]] = {
+    Fault.SIGNAL_DROP: {"seconds": 0.0},
+    Fault.FULL_RECONNECT: {"seconds": 0.0},
+    Fault.NODE_FAILURE: {"seconds": 0.0},
+    Fault.GRANT_DELAY: {"seconds": 1.0},
+    Fault.GRANT_FAILURE: {"times": 1},
+    Fault.NOTIFICATIONS_LOST: {"times": 1},
+    Fault.NOTIFICATIONS_DOUBLED: {"times": 1},
+    Fault.NOTIFICATIONS_DELAYED: {"times": 1, "seconds": 1.0},
+    Fault.NOTIFICATIONS_REVERSED: {"times": 2},
 }
+"""The parameters of each fault that has any."""
 
 
 class Silences:
@@ -96,12 +103,26 @@ async def produce(
     parameters: Mapping[str, float],
 ) -> None:
     """Produce a fault. Raises `NotFound` for an unknown participant, `InvalidInput` for bad parameters."""
-    _check(fault, parameters)
+    wanted = _read(fault, parameters)
+    if fault in NOTIFICATION_FAULTS:
+        troubles = backend.control.notification_troubles
+        troubles.expect(room, fault, int(wanted["times"]), wanted.get("seconds", 0.0))
+        return
     if identity is None:
         raise InvalidInput(f"fault {fault.value!r} happens to one participant; give its identity")
-    if fault is Fault.CONNECT_SILENCE:
-        backend.silences.expect(room, identity)
-        return
+    match fault:
+        case Fault.CONNECT_SILENCE:
+            backend.silences.expect(room, identity)
+        case Fault.GRANT_DELAY:
+            backend.control.grant_troubles.delay(room, identity, wanted["seconds"])
+        case Fault.GRANT_FAILURE:
+            backend.control.grant_troubles.fail(room, identity, int(wanted["times"]))
+        case _:
+            await _strike(backend, server, fault, room, identity)
+
+
+async def _strike(backend: LiveKitBackend, server: LocalServer | None, fault: Fault, room: str, identity: str) -> None:
+    """A fault of a participant who is connected."""
     connection = backend.connection_of(room, identity)
     if connection is None:
         raise NotFound(
@@ -121,11 +142,15 @@ async def produce(
             raise MediaError(f"LiveKit did not produce {fault.value!r}: {error}") from error
 
 
-def _check(fault: Fault, parameters: Mapping[str, float]) -> None:
-    takes = _PARAMETERS.get(fault, frozenset())
-    for name, value in parameters.items():
-        if name not in takes:
-            known = ", ".join(sorted(takes)) or "no parameters"
+def _read(fault: Fault, given: Mapping[str, float]) -> dict[str, float]:
+    """The defaults, with what was given in their place. Raises `InvalidInput`."""
+    defaults = _DEFAULTS.get(fault, {})
+    for name, value in given.items():
+        if name not in defaults:
+            known = ", ".join(sorted(defaults)) or "no parameters"
             raise InvalidInput(f"fault {fault.value!r} has no parameter {name!r}; it takes {known}")
         if not is_number(value) or value < 0:
             raise InvalidInput(f"fault {fault.value!r}: {name} must not be {value!r}")
+        if name == "times" and (value != int(value) or value < 1):
+            raise InvalidInput(f"fault {fault.value!r}: times must be a whole number of at least 1, got {value!r}")
+    return {**defaults, **given}

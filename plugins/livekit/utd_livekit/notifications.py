@@ -24,6 +24,7 @@ from utd_core.media.events import Notification, NotificationKind, TrackInfo
 from utd_core.model.permission import TrackSource
 
 from .names import read_wire_name
+from .permissions import grant_of
 from .reasons import reason_of
 from .settings import LiveKitSettings, listen_address
 from .sources import FROM_SERVER
@@ -31,6 +32,9 @@ from .sources import FROM_SERVER
 CAPACITY = 10_000
 """Notifications held for a listener. More than that are lost, as webhooks may be."""
 MAX_BODY = 1_048_576
+
+_A_MOMENT = 0.001
+"""Seconds: what follows within the second of joining is later than the joining itself."""
 
 _KINDS: Mapping[str, NotificationKind] = {
     "participant_joined": NotificationKind.PARTICIPANT_JOINED,
@@ -40,7 +44,7 @@ _KINDS: Mapping[str, NotificationKind] = {
     "room_finished": NotificationKind.ROOM_CLOSED,
 }
 
-Receive = Callable[[bytes, str], None]
+Receive = Callable[[bytes, Mapping[str, str]], None]
 
 
 def read_delivery(body: bytes, authorization: str, settings: LiveKitSettings) -> api.WebhookEvent:
@@ -61,17 +65,28 @@ def notification_of(event: api.WebhookEvent, room: str) -> Notification | None:
     kind = _KINDS.get(event.event)
     if kind is None:
         return None
-    identity = event.participant.identity or None
-    left = kind is NotificationKind.PARTICIPANT_LEFT
+    who = event.participant
+    identity = who.identity or None
+    joined, left = kind is NotificationKind.PARTICIPANT_JOINED, kind is NotificationKind.PARTICIPANT_LEFT
     return Notification(
         event.id,
         kind,
         room,
-        float(event.created_at),
+        _happened_at(event),
         identity,
         _track(event.track, identity) if event.HasField("track") and identity is not None else None,
-        reason_of(event.participant.disconnect_reason) if left else None,
+        reason_of(who.disconnect_reason) if left else None,
+        grant_of(who.permission, FROM_SERVER) if joined else None,
     )
+
+
+def _happened_at(event: api.WebhookEvent) -> float:
+    """When it happened, seconds since the Unix epoch. LiveKit dates its deliveries to the second, and to the
+    millisecond when somebody joined: nothing of this connection is older than that."""
+    joined = event.participant.joined_at_ms / 1_000
+    if event.event == "participant_joined" and joined:
+        return joined
+    return max(float(event.created_at), joined + _A_MOMENT if joined else 0.0)
 
 
 def check_signature(body: bytes, authorization: str, settings: LiveKitSettings) -> None:
@@ -160,7 +175,7 @@ class Notifier(Closeable):
         if request.content_length is None or request.content_length > MAX_BODY:
             return web.Response(status=413)
         try:
-            self._receive(await request.read(), request.headers.get("Authorization", ""))
+            self._receive(await request.read(), {"authorization": request.headers.get("Authorization", "")})
         except UTDStreamException as error:
             return web.Response(status=error.status_code, text=error.message)
         return web.Response(status=200)

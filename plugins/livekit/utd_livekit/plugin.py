@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from utd_core.concurrency import Clock
@@ -11,7 +12,8 @@ from utd_core.hooks.library import check_library
 from utd_core.media.backend import BackendSpec, MediaBackend
 
 from .capabilities import CAPABILITIES, FAULTS
-from .server.doctor import check_network, check_server
+from .server.binary import ensure_binary
+from .server.doctor import URL, check_network, check_server
 
 
 def create(settings: Mapping[str, Any], clock: Clock) -> MediaBackend:
@@ -19,6 +21,17 @@ def create(settings: Mapping[str, Any], clock: Clock) -> MediaBackend:
     from .backend import LiveKitBackend
 
     return LiveKitBackend(settings, clock)
+
+
+def standalone(say: Callable[[str], object]) -> Mapping[str, Any]:
+    """A server of its own, built first where there is none, unless the environment names one that runs.
+
+    Blocks. Raises `UTDStreamException` (unavailable) that says what is missing.
+    """
+    if os.environ.get(URL):
+        return {}
+    ensure_binary(say)
+    return {"local": True}
 
 
 @hookimpl
@@ -32,6 +45,7 @@ def utd_media_backends() -> list[BackendSpec]:
             requires=("livekit.rtc", "livekit.api"),
             distribution="utd-livekit",
             faults=FAULTS,
+            standalone=standalone,
         )
     ]
 

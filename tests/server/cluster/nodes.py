@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
+from math import inf
 from typing import Any, TypeVar
 
 from utd_core.errors import StoreFailed
-from utd_core.server.cluster import Tenure
+from utd_core.server.cluster import Reach, Tenure
 from utd_core.store.leases import Fence, Lease
 from utd_core.store.sql_store import SqlStore
 from utd_core.testing import VirtualClock
@@ -75,6 +76,9 @@ class Line:
     async def claim(self, project: str, holder: str, ttl: float) -> Lease:
         return await self._ask("claim", lambda: self._leases.claim(project, holder, ttl))
 
+    async def claim_last(self, project: str, holder: str, ttl: float, *, courtesy: float) -> Lease | None:
+        return await self._ask("claim_last", lambda: self._leases.claim_last(project, holder, ttl, courtesy=courtesy))
+
     async def renew(self, holder: str, ttl: float) -> Sequence[Lease]:
         return await self._ask("renew", lambda: self._leases.renew(holder, ttl))
 
@@ -83,6 +87,15 @@ class Line:
 
     async def holder_of(self, project: str) -> Lease | None:
         return await self._ask("holder_of", lambda: self._leases.holder_of(project))
+
+    async def want(self, lease: Lease, seconds: float) -> None:
+        await self._ask("want", lambda: self._leases.want(lease, seconds))
+
+    async def wanted_of(self, holder: str) -> Sequence[Lease]:
+        return await self._ask("wanted_of", lambda: self._leases.wanted_of(holder))
+
+    async def others_hold(self, holder: str) -> bool:
+        return await self._ask("others_hold", lambda: self._leases.others_hold(holder))
 
     async def held_by(self, holder: str) -> Sequence[Lease]:
         return await self._ask("held_by", lambda: self._leases.held_by(holder))
@@ -93,7 +106,10 @@ class Line:
 
 
 class Node:
-    """A process with a `Tenure`. `rate`: how fast its clock runs; `begin`: what it shows more than others."""
+    """A process with a `Tenure`. `rate`: how fast its clock runs; `begin`: what it shows more than others.
+
+    It is on the bus, unless it leaves that. What it is asked to make way for, it gives back after a moment.
+    """
 
     def __init__(
         self, world: VirtualClock, store: SqlStore, name: str, *, rate: float = 1.0, begin: float = 0.0, **options: Any
@@ -105,8 +121,12 @@ class Node:
         self.awake.set()
         self.clock = NodeClock(world, self.awake, rate, begin)
         self.line = Line(self, store)
-        self.tenure = Tenure(self.line, clock=self.clock, node=name, **options)
+        self.tenure = Tenure(self.line, clock=self.clock, node=name, reach=lambda: self.bus, **options)
         self.fences: list[Fence] = []
+        self.is_on_bus = True
+        self.made_way: list[tuple[Lease, Reach]] = []
+        self._changed_bus_at = -inf
+        self._ending: dict[Fence, asyncio.Task[None]] = {}
         self._mended = asyncio.Event()
 
     async def __aenter__(self) -> Tenure:
@@ -141,12 +161,36 @@ class Node:
         self.trouble = Trouble.NONE
         self._mended.set()
 
-    async def claim(self, project: str) -> Fence | Lease:
+    @property
+    def bus(self) -> Reach:
+        return Reach(self.is_on_bus, self.world.monotonic() - self._changed_bus_at)
+
+    def leave_bus(self) -> None:
+        if self.is_on_bus:
+            self.is_on_bus, self._changed_bus_at = False, self.world.monotonic()
+
+    def join_bus(self) -> None:
+        if not self.is_on_bus:
+            self.is_on_bus, self._changed_bus_at = True, self.world.monotonic()
+
+    async def claim(self, project: str) -> Fence | Lease | None:
         found = await self.tenure.claim(project)
         if isinstance(found, Fence) and found not in self.fences:
             self.fences.append(found)
+            self.tenure.on_wanted(found, lambda: self._make_way(found))
         return found
+
+    def _make_way(self, fence: Fence) -> None:
+        if fence not in self._ending:
+            self.made_way.append((fence.lease, self.bus))
+            self._ending[fence] = asyncio.ensure_future(self._end(fence))
+
+    async def _end(self, fence: Fence) -> None:
+        await self.clock.sleep(0.1)
+        await self.tenure.release(fence)
 
     async def crash(self) -> None:
         """End as a process does that is killed: nothing is given back."""
+        for ending in self._ending.values():
+            ending.cancel()
         await self.tenure._scope.aclose()

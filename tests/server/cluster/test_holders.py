@@ -1,7 +1,9 @@
-"""Nodes that sleep, are cut off, crash and take over from each other, in any order that hypothesis can think of.
+"""Nodes that sleep, are cut off from the database or the bus, crash and take over from each other, in any order that
+hypothesis can think of.
 
 Always: nobody writes in a term once a later one was written in, and of the nodes that are awake one at most believes
-that a project is its own. At the end: whatever became of the holders, somebody else can go on.
+that a project is its own. Whoever makes way is off the bus, for one who is on it. At the end: whatever became of the
+holders, somebody else can go on.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ PROJECTS = st.sampled_from(["shop", "shop", "shop", "club"])
 
 class Cluster(RuleBasedStateMachine):
     """`written`: the terms of the commits of each project, as they were acknowledged or, where the answer was lost, are
-    found in the database. `dreamers` were suspended with their clocks, and may take longer to know that they lost."""
+    found in the database. `wanted`: leases that a node on the bus said it wants. `dreamers` were suspended with their
+    clocks, and may take longer to know that they lost."""
 
     @initialize()
     def begin(self) -> None:
@@ -44,6 +47,7 @@ class Cluster(RuleBasedStateMachine):
         self.background: set[asyncio.Task[None]] = set()
         self.written: dict[str, list[int]] = {"shop": [], "club": []}
         self.dreamers: set[str] = set()
+        self.wanted: set[Lease] = set()
         self.runner.run(self._begin())
 
     async def _begin(self) -> None:
@@ -102,6 +106,51 @@ class Cluster(RuleBasedStateMachine):
         for node in self.sound()[:1]:
             self.claim(self.nodes.index(node), project)
             self.commit(project, 1)
+
+    @rule(which=WHICH, is_on_bus=st.booleans())
+    def change_bus(self, which: int, is_on_bus: bool) -> None:
+        node = self.nodes[which]
+        node.join_bus() if is_on_bus else node.leave_bus()
+
+    @rule(which=WHICH, project=PROJECTS)
+    def seek(self, which: int, project: str) -> None:
+        """Look for somebody who works for the project, and want it where nobody there can be asked."""
+
+        async def seek() -> None:
+            with suppress(StoreFailed, Closed):
+                found = await node.claim(project)
+                if isinstance(found, Lease) and not (node.is_on_bus and self.is_on_bus(found.holder)):
+                    if node.bus.may_want:
+                        self.wanted.add(found)
+                    await node.tenure.want(found)
+
+        node = self.nodes[which]
+        self.run(seek())
+
+    def is_on_bus(self, name: str) -> bool:
+        return any(node.is_on_bus for node in self.nodes if node.name == name)
+
+    @rule(project=PROJECTS)
+    def lose_the_bus_to_others(self, project: str) -> None:
+        """The holder is off the bus for long enough, and somebody on it comes."""
+        holder = next((node for node in self.sound() if node.tenure.fence_of(project) is not None), None)
+        if holder is None:
+            return
+        holder.leave_bus()
+        self.advance(3.0)
+        for node in self.sound():
+            if node is not holder and node.is_on_bus:
+                self.seek(self.nodes.index(node), project)
+                self.advance(1.7)
+                self.seek(self.nodes.index(node), project)
+                return
+
+    @invariant()
+    def nobody_makes_way_who_was_not_asked_to_or_can_be_asked(self) -> None:
+        for node in self.nodes:
+            for lease, reach in node.made_way:
+                assert lease in self.wanted
+                assert reach.makes_way
 
     def sound(self) -> list[Node]:
         return [node for node in self.nodes if node.awake.is_set() and node.trouble is Trouble.NONE]
@@ -220,7 +269,7 @@ class Cluster(RuleBasedStateMachine):
         node = await self.start(0)
         for project in self.written:
             fence = await node.claim(project)
-            assert isinstance(fence, Fence), f"still {fence.holder}'s"
+            assert isinstance(fence, Fence), f"still taken: {fence}"
             await self._commit(node, fence)
             assert self.written[project][-1] == fence.lease.term
             await node.tenure.release(fence)

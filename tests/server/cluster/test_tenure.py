@@ -38,7 +38,7 @@ def node(clock: VirtualClock, store: SqlStore) -> MakeNode:
 
 async def own(node: Node, project: str = "shop") -> Fence:
     found = await node.claim(project)
-    assert isinstance(found, Fence), f"it is {found.holder}'s"
+    assert isinstance(found, Fence), f"it is not: {found}"
     return found
 
 

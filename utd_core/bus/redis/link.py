@@ -75,13 +75,18 @@ class Link:
         self._tried = asyncio.Event()
         self._is_up = asyncio.Event()
         self._ended = False
-        self._away_since = monotonic()
+        self._up_since = self._heard_at = self._away_since = monotonic()
         self._why: BaseException = TimeoutError("no connection yet")
 
     @property
     def is_up(self) -> bool:
         """Whether there is a connection, as far as is known."""
         return self._is_up.is_set() and not self._ended
+
+    @property
+    def lasting(self) -> float:
+        """Seconds for which it has been up; where it is down, since Redis said anything."""
+        return monotonic() - (self._up_since if self.is_up else self._heard_at)
 
     def end(self) -> None:
         """Whoever waits gets `Closed`, and so does everybody who comes; `run` is to be cancelled next. Idempotent."""
@@ -149,6 +154,7 @@ class Link:
         """Use a connection until it is lost."""
         # redis-py forgets its writer when it disconnects, also while something is still to be sent.
         writer: asyncio.StreamWriter = connection._writer  # type: ignore[assignment]  # it is connected
+        self._up_since = self._heard_at = monotonic()
         self._is_up.set()
         self._tried.set()
         try:
@@ -194,8 +200,10 @@ class Link:
             try:
                 answer = await connection.read_response(disable_decoding=True)
             except ResponseError as error:
+                self._heard_at = monotonic()
                 self._fail(explain(error, self._address.name))
                 continue
+            self._heard_at = monotonic()
             if self._push is not None and type(answer) is list and answer[0] == b"message":
                 self._push(answer)
                 continue
@@ -211,11 +219,12 @@ class Link:
     async def _watch(self, connection: AbstractConnection) -> None:
         """See that it still answers, also when nobody asks anything."""
         while True:
-            await asyncio.sleep(self._patience / 2)
-            if self._commands and self._commands[0].sent_at < monotonic() - self._patience:
-                raise TimeoutError(f"nothing within {self._patience:g} s")
             if not self._commands:
                 self.send("PING")
+            left = self._commands[0].sent_at + self._patience - monotonic()
+            if left <= 0:
+                raise TimeoutError(f"nothing within {self._patience:g} s")
+            await asyncio.sleep(min(left, self._patience / 2))
 
     def _fail(self, error: UTDStreamException) -> None:
         """The oldest command has no answer but this."""

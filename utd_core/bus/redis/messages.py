@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 from ...concurrency import TaskScope
@@ -107,15 +108,17 @@ class RedisMessages(MessageBus):
                 self._links[1].send("UNSUBSCRIBE", self._channel(listener.topic))
 
     def statistics(self) -> BusStatistics:
-        audience = self._audience
+        audience, links = self._audience, self._links or ()
+        down = [link.lasting for link in links if not link.is_up]
         return BusStatistics(
-            connected=self._links is not None and all(link.is_up for link in self._links),
+            connected=bool(links) and not down,
             topics=len(list(audience.topics)),
             listeners=len(audience),
             published=self._published,
             heard=audience.heard,
             dropped=audience.dropped,
             interruptions=self._interruptions,
+            lasting=max(down) if down else min((link.lasting for link in links), default=inf),
         )
 
     def _connected(self) -> None:

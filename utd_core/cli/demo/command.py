@@ -51,7 +51,8 @@ def demo(
 
     An embedded engine plays three scenes in real time: an audio room where a listener asks to speak, a call, and a
     live stream whose viewer comes on stage. The others record what they hear, and it is compared with what was said.
-    A scene that the backend cannot carry is left out, and it is said why.
+    A scene that the backend cannot carry is left out, and it is said why. A backend that needs a server brings one of
+    its own, if it can, unless settings or its environment name another.
 
     The exit status is 0 when everybody heard the voice in every scene that was played, 1 when somebody did not or
     nothing was played, 2 when the backend, a setting or the folder cannot be used.
@@ -74,6 +75,8 @@ def run(backend: str, record: Path | None, settings: dict[str, Any], *, json_out
     """Play, judge, keep and tell; the exit status. Raises `UTDStreamException` when it does not come to a result."""
     _load_libraries(draws=record is not None)
     spec = default_manager().spec(backend)
+    if not settings and spec.standalone is not None:
+        settings = dict(spec.standalone(lambda line: print(f"utd demo: {line}", file=sys.stderr, flush=True)))
     view = View(Console(stderr=json_output), is_live=not debug)
     board = Board(backend, tuple(scene.name for scene in SCENES), view.step)
     with recordings(record) as folder:

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...media.analysis import correlate
+from ...media.analysis import correlate_pieces
 from .devices import CAMERA, FRAME_MS, SAMPLE_RATE, Speech, Voice
 from .listener import Hearing, Stretch
 
 HEARD_CORRELATION = 0.6
-"""Without a codec it is 1; Opus keeps 0.9 of the voice at 8 kbit/s, and a jitter buffer that stretches it somewhere
-costs a part of that. Another sentence, another voice, noise or a tone stays near 0.1."""
+"""Without a codec it is 1; Opus keeps 0.9 of the voice at 8 kbit/s. Another sentence, another voice, noise or a tone stays
+under 0.3."""
+_PIECE = SAMPLE_RATE // 2
+_SLACK = 2 * SAMPLE_RATE
+"""On a busy machine or network the voice comes with pauses between the words that were not there; so it is compared in
+pieces of half a second, each of which may lie up to 2 s off."""
 HEARD_FRAMES = 0.9
 """Share of the frames that must arrive: with one of ten lost, every word is still understood."""
 SEEN_PICTURES = 0.25
@@ -123,15 +127,17 @@ def judge(take: Take, voice: Voice) -> Heard:
     Raises `UTDStreamException` (missing_extra) without numpy.
     """
     listener, part = take.listener, take.listener.part
-    likeness = correlate(voice.pcm, read_wav(listener.path))
+    likeness = correlate_pieces(voice.pcm, read_wav(listener.path), size=_PIECE, slack=_SLACK)
     spoken_at = None if take.microphone is None else take.microphone.spoken_at
     received, delay_ms, pictures = 0, None, 0
     if spoken_at is not None:
         spoken_us = begin_us = round((spoken_at - listener.origin) * 1_000_000)
+        lasts_us = len(voice.frames) * _FRAME_US
         if likeness.peak >= HEARD_CORRELATION:
             begin_us = round(likeness.lag * 1_000_000 / SAMPLE_RATE)
             delay_ms = (begin_us - spoken_us) / 1_000
-        received = frames_within(listener.received, begin_us, begin_us + len(voice.frames) * _FRAME_US)
+            lasts_us += max(0, round(likeness.stretch * 1_000_000 / SAMPLE_RATE))
+        received = min(len(voice.frames), frames_within(listener.received, begin_us, begin_us + lasts_us))
         pictures = sum(spoken_at <= at <= spoken_at + voice.seconds for at in listener.pictures.values())
     return Heard(
         identity=part.identity,

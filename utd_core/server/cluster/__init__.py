@@ -7,8 +7,9 @@ by asking the holder, over the message bus. What a request or a socket meets is 
 from __future__ import annotations
 
 from .cluster import Cluster, ClusterStatistics
+from .reach import Reach
 from .relay import Relay
 from .settings import ClusterSettings
 from .tenure import Tenure
 
-__all__ = ["Cluster", "ClusterSettings", "ClusterStatistics", "Relay", "Tenure"]
+__all__ = ["Cluster", "ClusterSettings", "ClusterStatistics", "Reach", "Relay", "Tenure"]

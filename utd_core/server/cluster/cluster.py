@@ -14,9 +14,9 @@ from ...bus import Answering, Listener, MessageBus, Questions
 from ...concurrency import Clock
 from ...concurrency.closing import Closeable
 from ...engine.identity.tokens import UserTokens
-from ...errors import UTDStreamException
+from ...errors import StoreFailed, UTDStreamException
 from ...store.base import Store
-from ...store.leases import Fence
+from ...store.leases import Fence, Lease
 from ..hosting.running import Running
 from . import messages
 from .far import FarEngine
@@ -25,7 +25,7 @@ from .near import NearEngine
 from .relay import Relay
 from .settings import ClusterSettings
 from .tenure import Tenure
-from .way import OnLost, Way
+from .way import Lost, OnLost, Way
 
 log = logging.getLogger("utd_core.server")
 
@@ -37,13 +37,14 @@ Run = Callable[[Fence], Awaitable[Running]]
 class ClusterStatistics:
     """`holds`: projects whose engine is at work here; `asks`: those of other nodes that are asked at the moment.
     Counters since the node began: `forwarded` commands went to another node, `answered` ones came from others; `lost`
-    ways to a holder had to be found anew."""
+    ways to a holder had to be found anew; `made_way`: projects were left to others, who could not ask this node."""
 
     holds: int
     asks: int
     forwarded: int
     answered: int
     lost: int
+    made_way: int
 
 
 class Cluster(Closeable):
@@ -65,6 +66,8 @@ class Cluster(Closeable):
         self._ear: Listener | None = None
         self._holdings: dict[str, Holding] = {}
         self._asked: dict[str, FarEngine] = {}
+        # Leases whose holders did not answer when they were asked last, by project.
+        self._silent: dict[str, Lease] = {}
         self._counts: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
@@ -103,15 +106,20 @@ class Cluster(Closeable):
             forwarded=self._counts["forwarded"],
             answered=self._counts["answered"],
             lost=self._counts["lost"],
+            made_way=self._counts["made_way"],
         )
 
     async def _seek(self, app_id: str, store: Store, run: Run, on_lost: OnLost) -> Way:
         claimed = await self._tenure.claim(app_id)
+        if claimed is None:
+            raise Lost("nobody works for it, and the others come first, as they cannot ask this node")
         if isinstance(claimed, Fence):
             return await self._hold(claimed, run, on_lost)
 
         def lost(way: Way) -> None:
             self._asked.pop(far.stream, None)
+            if far.is_silent:
+                self._silent[app_id] = claimed
             self._counts["lost"] += 1
             on_lost(way)
 
@@ -127,12 +135,41 @@ class Cluster(Closeable):
         # The stream may begin before the answer that it does has arrived.
         self._asked[far.stream] = far
         try:
-            await far.open()
+            if self._silent.get(app_id) == claimed and await self._tenure.want(claimed):
+                await self._open_unless_it_goes(far, claimed)
+            else:
+                await far.open()
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await far.aclose()
             raise
+        self._silent.pop(app_id, None)
         return far
+
+    async def _open_unless_it_goes(self, far: FarEngine, lease: Lease) -> None:
+        """Ask a holder that gave no answer before, and may make way instead. Raises `Lost`, then at once."""
+        lost: Lost | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._see_it_go, far, lease)
+            try:
+                await far.open()
+            except Lost as error:
+                lost = error
+            group.cancel_scope.cancel()
+        if lost is not None:
+            raise lost
+
+    async def _see_it_go(self, far: FarEngine, lease: Lease) -> None:
+        """Give up asking the holder as soon as it is not the holder any more."""
+        while True:
+            await self._clock.sleep(self._settings.retry)
+            try:
+                if await self._tenure.holder_of(lease.project) == lease:
+                    continue
+            except StoreFailed:
+                continue
+            far.give_up("its holder made way")
+            return
 
     async def _hold(self, fence: Fence, run: Run, on_lost: OnLost) -> Way:
         lease = fence.lease
@@ -152,6 +189,7 @@ class Cluster(Closeable):
                 await self._tenure.release(fence)
             raise
         self._holdings[lease.project] = holding
+        self._silent.pop(lease.project, None)
         log.info("this node (%s) works for project %s now, in term %s", self.node, lease.project, lease.term)
 
         def lost(way: Way) -> None:
@@ -160,7 +198,14 @@ class Cluster(Closeable):
             log.info("this node (%s) works for project %s no more", self.node, lease.project)
             on_lost(way)
 
-        return NearEngine(running, holding, fence, self._tenure, lost)
+        near = NearEngine(running, holding, fence, self._tenure, lost)
+
+        def make_way() -> None:
+            if near.make_way():
+                self._counts["made_way"] += 1
+
+        self._tenure.on_wanted(fence, make_way)
+        return near
 
     async def _ask(self, node: str, question: messages.Question, timeout: float, /) -> messages.Answer:
         if isinstance(question, messages.Execute):

@@ -90,6 +90,8 @@ class FarEngine:
         self._used_at = clock.monotonic()
         self._waits: set[anyio.CancelScope] = set()
         self._is_open = self._is_lost = False
+        # It was lost because the holder did not answer.
+        self.is_silent = False
 
     @property
     def is_open(self) -> bool:
@@ -108,6 +110,10 @@ class FarEngine:
         self._lose("it is not needed any more")
         await self._scope.aclose()
         await self._broker.aclose()
+
+    def give_up(self, why: str) -> None:
+        """Take it for lost; whoever made it closes it. Idempotent."""
+        self._lose(why)
 
     async def execute(self, command: Command, actor: Actor, key: str | None, timeout: float) -> Any:
         """Have a command carried out. Raises what the engine there raises, and `Lost` also when time runs out."""
@@ -290,7 +296,7 @@ class FarEngine:
             answer = await self._wait(self._put(self.tenancy.holder, question, patience))
         except UTDStreamException as error:
             if isinstance(error, NobodyListens) or not isinstance(question, messages.Execute):
-                self._lose(error.message)
+                self._lose(error.message, is_silent=True)
             raise Lost(error.message) from error
         if isinstance(answer, messages.Gone):
             self._lose("it holds the project no more")
@@ -318,10 +324,10 @@ class FarEngine:
                 self._waits.discard(scope)
         raise Lost("the holder was lost meanwhile")
 
-    def _lose(self, why: str) -> None:
+    def _lose(self, why: str, *, is_silent: bool = False) -> None:
         if self._is_lost:
             return
-        self._is_lost = True
+        self._is_lost, self.is_silent = True, is_silent
         log.info("the way to node %s, which holds project %s, ends: %s", self.tenancy.holder, self.tenancy.app_id, why)
         for wait in list(self._waits):
             wait.cancel()

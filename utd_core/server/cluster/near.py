@@ -33,6 +33,8 @@ class NearEngine:
         self._tenure = tenure
         self._on_lost = on_lost
         self._is_lost = False
+        # Others wait for the project, who cannot ask this node.
+        self.made_way = False
         fence.on_shut(self._lose)
 
     @property
@@ -77,9 +79,17 @@ class NearEngine:
         """Nobody is let in from this moment on; whoever made it closes it. Idempotent."""
         self._lose()
 
+    def make_way(self) -> bool:
+        """Give up, as others wait for the project who cannot ask this node; whether that was not so before."""
+        if self._is_lost:
+            return False
+        self.made_way = True
+        self._lose()
+        return True
+
     async def aclose(self) -> None:
         """Finish what is under way, close the engine, give the lease back, and tell the other nodes so. Idempotent."""
-        await self.running.aclose()
+        await self.running.aclose(hurry=self.made_way)
         self._lose()
         await self._tenure.release(self._fence)
         # Whoever hears of it can claim the project at once.

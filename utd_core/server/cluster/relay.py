@@ -67,6 +67,8 @@ class Relay:
         self._under_way = 0
         self._needed_at = clock.monotonic()
         self._admissions = Admissions(clock, settings.retry)
+        # The project was left to nodes that this one cannot ask.
+        self._is_apart = False
         self._closed = False
 
     async def open(self) -> None:
@@ -132,9 +134,11 @@ class Relay:
                 await self._reach(way, subscription, recover)
             return subscription
 
-        # Whoever followed already is better off waiting than starting anew.
+        # Whoever followed already is better off waiting than starting anew, unless there is nothing to wait for here.
         follows = recover is not None
         patience = self._settings.follow_patience if follows else self._settings.patience
+        if follows and self._is_apart:
+            patience = self._settings.retry
         return await self._by_any_way(subscribe, self._until(patience), insist=follows)
 
     async def _reach(self, way: Way, subscription: Subscription, place: Recover) -> None:
@@ -249,7 +253,7 @@ class Relay:
             except BaseException:
                 self._lost_ways.add(way)
                 raise
-            self._way = way
+            self._way, self._is_apart = way, False
         except Lost:
             is_lost = True
             raise
@@ -270,6 +274,7 @@ class Relay:
         """A way is lost, in this moment."""
         self._lost_ways.add(way)
         if self._way is way:
+            self._is_apart = isinstance(way, NearEngine) and way.made_way
             self._way = None
             self._next_search_at = self.clock.monotonic()
             self._look_after()

@@ -6,6 +6,8 @@
 - A lease that is lost shuts its fence: nothing that is written under it is let through any more, and the engine behind
   it closes itself. Nobody has to look for that.
 - What is the node's in the database and nobody here knows of (a claim whose answer was lost, say) is given back.
+- While the others cannot ask this node, it leaves to them what is free, and whoever works under a lease that one of
+  them wants is told to end (`reach.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -25,6 +27,7 @@ from ...concurrency.shared import begin
 from ...engine.timing.alarms import TICK, Alarm
 from ...errors import Closed, StoreFailed, UTDStreamException
 from ...store.leases import Fence, Lease, Leases
+from .reach import Reach
 
 log = logging.getLogger("utd_core.server")
 
@@ -36,20 +39,24 @@ MARGIN = 0.5
 """Seconds before the end of a lease at which it counts as lost: time to stop, and for clocks that do not run alike."""
 _PAUSE = 0.25
 """Seconds until a renewal that failed is tried again."""
+_LOOK = 0.5
+"""Seconds between two renewals while others may want something."""
 
 
 @dataclass(slots=True)
 class _Held:
-    """`until`: when it is lost, on the node's monotonic clock."""
+    """`until`: when it is lost, on the node's monotonic clock. `make_way`: ends the work that is done under it."""
 
     fence: Fence
     until: float
+    make_way: Callable[[], None] | None = None
 
 
 class Tenure(Closeable):
     """The leases of one node, open inside `async with`.
 
-    `node` names this process, and no other one ever: by default it is random. All waits are on `clock`.
+    `node` names this process, and no other one ever: by default it is random. All waits are on `clock`. `reach`: how
+    the other nodes can be reached at the moment, and reach this one.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class Tenure(Closeable):
         ttl: float = TTL,
         interval: float = INTERVAL,
         margin: float = MARGIN,
+        reach: Callable[[], Reach] = Reach,
     ) -> None:
         self.node = node or secrets.token_hex(8)
         self._leases = leases
@@ -68,11 +76,13 @@ class Tenure(Closeable):
         self._ttl = ttl
         self._interval = interval
         self._margin = margin
+        self._reach = reach
         self._scope = TaskScope("tenure")
         self._held: dict[str, _Held] = {}
-        self._claiming: dict[str, asyncio.Future[Fence | Lease]] = {}
+        self._claiming: dict[str, asyncio.Future[Fence | Lease | None]] = {}
         self._alarm = Alarm(self._clock, self._clock.monotonic)
         self._keeps = False
+        self._answered_at = self._clock.monotonic()
         self._closed = False
 
     @property
@@ -91,6 +101,7 @@ class Tenure(Closeable):
         await self._scope.open()
         if not self._keeps:
             self._keeps = True
+            self._answered_at = self._clock.monotonic()
             self._scope.start(self._keep, name="renewals")
             self._scope.start(self._give_up, name="ends")
 
@@ -111,9 +122,9 @@ class Tenure(Closeable):
         await self._scope.aclose()
         await self._give_back([self._let_go(held.fence, "it ends") for held in list(self._held.values())])
 
-    async def claim(self, project: str) -> Fence | Lease:
+    async def claim(self, project: str) -> Fence | Lease | None:
         """A fence, if the project is this node's: as it is already, or from now on, as it was nobody's. Else whose it
-        is.
+        is; None: nobody's, and the others come first, as they cannot ask this node.
 
         The fence is the node's until it is shut (`Fence.on_shut` tells), by `release` or by time. Callers who claim one
         project at the same time share one claim. Raises `StoreFailed` and `Closed`.
@@ -131,6 +142,31 @@ class Tenure(Closeable):
         self._check_open()
         return await self._leases.holder_of(project)
 
+    @property
+    def is_kept_out(self) -> bool:
+        """Whether for as long as a lease lasts nothing could be renewed, so that this node can hold nothing."""
+        return self._clock.monotonic() - self._answered_at > self._ttl
+
+    async def is_alone_kept_out(self) -> bool:
+        """Whether it is, and another node is not. Raises `StoreFailed`."""
+        return self.is_kept_out and await self._leases.others_hold(self.node)
+
+    def on_wanted(self, fence: Fence, make_way: Callable[[], None]) -> None:
+        """Have `make_way` called when others cannot ask this node, and want what it holds. It may be called more than
+        once, until the fence is shut; it must not wait, nor raise."""
+        held = self._held.get(fence.lease.project)
+        if held is not None and held.fence is fence:
+            held.make_way = make_way
+
+    async def want(self, lease: Lease) -> bool:
+        """Have the holder of a lease know that it cannot be asked, and should make way if that is its own fault. False,
+        and nothing is done, where it may be this node's. Raises `StoreFailed`."""
+        self._check_open()
+        if not self._reach().may_want:
+            return False
+        await self._leases.want(lease, self._ttl)
+        return True
+
     async def release(self, fence: Fence) -> None:
         """Give a project back, when its engine is closed: anybody may claim it at once. The fence is shut.
 
@@ -138,16 +174,20 @@ class Tenure(Closeable):
         """
         await self._give_back([self._let_go(fence, "it gave it back")])
 
-    async def _claim(self, project: str) -> Fence | Lease:
+    async def _claim(self, project: str) -> Fence | Lease | None:
         try:
             return await self._attempt(project)
         finally:
             del self._claiming[project]
 
-    async def _attempt(self, project: str) -> Fence | Lease:
+    async def _attempt(self, project: str) -> Fence | Lease | None:
         sent = self._clock.monotonic()
-        lease = await self._leases.claim(project, self.node, self._ttl)
-        if lease.holder != self.node:
+        lease: Lease | None
+        if courtesy := self._reach().courtesy:
+            lease = await self._leases.claim_last(project, self.node, self._ttl, courtesy=courtesy)
+        else:
+            lease = await self._leases.claim(project, self.node, self._ttl)
+        if lease is None or lease.holder != self.node:
             return lease
         until = self._lost_at(sent)
         if self._clock.monotonic() >= until:
@@ -163,9 +203,10 @@ class Tenure(Closeable):
     async def _keep(self) -> None:
         is_troubled = False
         while True:
-            await self._clock.sleep(_PAUSE if is_troubled else self._interval)
+            await self._clock.sleep(_PAUSE if is_troubled else self._pause())
             try:
                 await self._renew()
+                await self._make_way()
             except UTDStreamException as error:
                 if not is_troubled:
                     log.warning("the leases of this node could not be renewed; it is tried again: %s", error)
@@ -178,6 +219,7 @@ class Tenure(Closeable):
         asked = dict(self._held)
         sent = self._clock.monotonic()
         renewed = {lease.project: lease for lease in await self._leases.renew(self.node, self._ttl)}
+        self._answered_at = sent
         for project, held in asked.items():
             if self._held.get(project) is not held:
                 continue
@@ -186,6 +228,21 @@ class Tenure(Closeable):
             else:
                 held.fence.shut("another node took it over")
         await self._give_back([lease for project, lease in renewed.items() if self._is_unknown(project)])
+
+    def _pause(self) -> float:
+        """Seconds until the next renewal."""
+        return self._interval if self._reach().is_on_bus else min(self._interval, _LOOK)
+
+    async def _make_way(self) -> None:
+        """Have the work for what others want end, where this node is the one that cannot be asked. Raises as `_renew`
+        does."""
+        if not self._held or not self._reach().makes_way:
+            return
+        for lease in await self._leases.wanted_of(self.node):
+            held = self._held.get(lease.project)
+            if held is not None and held.fence.lease == lease and held.make_way is not None:
+                log.warning("the others cannot ask this node, and want project %s, which it gives back", lease.project)
+                held.make_way()
 
     def _is_unknown(self, project: str) -> bool:
         return project not in self._held and project not in self._claiming

@@ -36,7 +36,7 @@ from ...hooks import default_manager
 from ...media.backend import MediaBackend
 from ...store.leases import Fence
 from ...store.sql_store import SqlStore
-from ..cluster import Cluster, ClusterSettings, Relay, Tenure
+from ..cluster import Cluster, ClusterSettings, Reach, Relay, Tenure
 from ..projects import Hosted, Project
 from ..webhooks import Webhooks, WebhookSettings
 from .directory import Directory, Entry, Tenant
@@ -104,7 +104,7 @@ class Hosting(Closeable):
         self._own_bus: MessageBus | None = None
         if bus is None:
             bus = self._own_bus = LocalMessages()
-        self._tenure = Tenure(store.leases(self._clock), clock=self._clock)
+        self._tenure = Tenure(store.leases(self._clock), clock=self._clock, reach=partial(_reach, bus))
         self.cluster = Cluster(bus, self._tenure, clock=self._clock, settings=cluster)
         self._scope = TaskScope("hosting")
         self._backend: MediaBackend | None = None
@@ -183,6 +183,15 @@ class Hosting(Closeable):
         }
 
     @property
+    def cannot_write(self) -> bool:
+        """Whether the database took nothing of what this node wanted to write last."""
+        return self._tenure.is_kept_out or any(each.engine.is_refused for each in self.running.values())
+
+    async def is_alone_in_that(self) -> bool:
+        """Whether this node can write nothing, and another one can. Raises `StoreFailed`."""
+        return await self._tenure.is_alone_kept_out()
+
+    @property
     def has_webhooks(self) -> bool:
         """Whether anything that is at work here is told to somebody."""
         return any(place.hosted is not None and place.hosted.project.webhooks for place in self._places.values())
@@ -201,6 +210,12 @@ class Hosting(Closeable):
             await self._look_again()
         app_id = self._app_ids.get(key)
         return None if app_id is None else await self.find(app_id)
+
+    def receive_media_webhook(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """As `Engine.receive_media_webhook`, for every engine that is at work on this node."""
+        self._check_open()
+        assert self._backend is not None
+        self._backend.control.receive(body, headers)
 
     async def _host(self, app_id: str, place: _Place) -> Hosted | None:
         """The project as it is now, with the way to its engine, which is opened where nobody has done so."""
@@ -377,3 +392,8 @@ class Hosting(Closeable):
     def _check_open(self) -> None:
         if self._closed:
             raise Closed("the server was closed")
+
+
+def _reach(bus: MessageBus) -> Reach:
+    figures = bus.statistics()
+    return Reach(figures.connected, figures.lasting)

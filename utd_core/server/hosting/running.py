@@ -32,10 +32,11 @@ class Running:
                 await self.engine.aclose()
             raise
 
-    async def aclose(self) -> None:
-        """Deliver what is due, for a while, and end. Idempotent."""
+    async def aclose(self, *, hurry: bool = False) -> None:
+        """Deliver what is due, for a while (unless there is a `hurry`: the next holder delivers it), and end.
+        Idempotent."""
         try:
-            if self.engine.is_open:
+            if self.engine.is_open and not hurry:
                 await self.webhooks.flush()
         finally:
             await self.webhooks.aclose()

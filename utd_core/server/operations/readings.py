@@ -96,6 +96,11 @@ _ENGINE: tuple[_Figure[EngineStatistics], ...] = (
     _Figure("utd_commits", "Transactions of the store.", lambda each: each.commits, counts=True),
     _Figure("utd_events", "Events in them.", lambda each: each.events, counts=True),
     _Figure(
+        "utd_store_refused_seconds",
+        "Since when the store has taken no transaction that was tried; 0 where it took the last one.",
+        lambda each: each.refused_for,
+    ),
+    _Figure(
         "utd_reconcile_waiting",
         "People whose permission at the media backend is not yet what it should be.",
         lambda each: each.reconcile_waiting,
@@ -140,6 +145,12 @@ _CLUSTER: tuple[_Figure[ClusterStatistics], ...] = (
     _Figure("utd_forwarded", "Commands that another node was asked to do.", lambda each: each.forwarded, counts=True),
     _Figure("utd_answered", "Commands that were done for another node.", lambda each: each.answered, counts=True),
     _Figure("utd_holder_lost", "Times that another holder had to be found.", lambda each: each.lost, counts=True),
+    _Figure(
+        "utd_made_way",
+        "Projects that were left to other nodes, as they could not ask this one.",
+        lambda each: each.made_way,
+        counts=True,
+    ),
 )
 
 _BUS: tuple[_Figure[BusStatistics], ...] = (

