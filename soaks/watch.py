@@ -44,9 +44,10 @@ PROCESS = {
     "descriptors": Figure(may_grow=4.0),
     "tasks": Figure(may_grow=8.0),
     "processor": Figure("%"),
+    "load": Figure(),
 }
 """What every soak is watched for. `blocks`: objects that Python has allocated; a small one that is lost with each frame
-shows there long before it shows in `memory`."""
+shows there long before it shows in `memory`. `load`: of the whole machine, by which to judge what was late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Watch:
             "blocks": sys.getallocatedblocks() / 1e3,
             "threads": float(threading.active_count()),
             "tasks": float(len(asyncio.all_tasks())),
+            "load": os.getloadavg()[0],
             "processor": 100 * (used - used_before) / max(now - before, 1e-3),
         }
         if _DESCRIPTORS is not None:

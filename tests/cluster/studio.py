@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 from utd_core.concurrency import Clock, SystemClock
 from utd_core.errors import ConnectFailed, MediaError, Unsupported, UTDStreamException
 from utd_core.hooks import hookimpl
+from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import BackendSpec, ConnectOptions, JoinTicket, MediaBackend, MediaConnection, MediaControl
 from utd_core.media.capabilities import Capabilities
 from utd_core.media.events import Notification, ParticipantInfo
@@ -132,10 +133,38 @@ class _StudioControl(MediaControl):
         return found
 
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
-        ticket: JoinTicket = await self._ask("issue_join", room, identity, grant=grant, name=name, ttl=ttl)
+        ticket: JoinTicket = await self._ask(
+            "issue_join",
+            room,
+            identity,
+            grant=grant,
+            name=name,
+            ttl=ttl,
+            metadata=metadata,
+            attributes=attributes,
+        )
         return ticket
+
+    async def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        await self._ask("update_participant", room, identity, name=name, metadata=metadata, attributes=attributes)
 
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         await self._ask("apply_grant", room, identity, grant)

@@ -24,6 +24,7 @@ from utd_core.model.seats import SeatLeft
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.model.wire import PLACE_HEADER
 from utd_core.server.hosting.host import INTERVAL
+from utd_core.server.pusher import CloseCode
 from utd_core.store.base import Head
 from utd_core.store.sql_store import SqlStore
 
@@ -302,6 +303,59 @@ class TestHolders:
         await world.clock.settle()
         assert [(await client.hear())["offset"] for _ in range(2)] == [place + 1, place + 2]
         assert second.holds or third.holds
+
+    async def test_one_that_is_off_the_bus_only_makes_way_for_a_node_that_is_asked_and_its_sockets_go_elsewhere(
+        self, world: World
+    ) -> None:
+        first, second, third = await world.start_three()
+        near, far = await first.follow("host"), await second.follow("host")
+        await sit(second, 1)
+        place = (await near.hear())["offset"]
+        assert (await far.hear())["offset"] == place
+        await world.clock.advance(5)
+        first.cable.cut()
+        began = world.clock.monotonic()
+        await world.run(stand(second))
+        assert world.clock.monotonic() - began < TAKEOVER
+        assert [node.holds for node in (first, second, third)] == [False, True, False]
+        assert first.host.cluster.statistics().made_way == 1
+        assert (await far.hear())["offset"] == place + 1
+        await world.eventually(lambda: near.code == CloseCode.RECONNECT, "its sockets to be sent elsewhere", 2)
+        await world.run(sit(third, 2))
+        assert (await far.hear())["offset"] == place + 2
+        await first.cable.mend()
+        await world.run(stand(first))
+        await world.clock.advance(30)
+        assert [node.holds for node in (first, second, third)] == [False, True, False], "it stays where it is"
+        assert (await far.hear())["offset"] == place + 3
+
+    async def test_one_that_is_off_the_bus_keeps_what_nobody_else_is_asked_for(self, world: World) -> None:
+        first, *_ = await world.start_three()
+        near = await first.follow("host")
+        await world.clock.advance(5)
+        first.cable.cut()
+        await world.clock.advance(30)
+        await sit(first, 1)
+        assert (await near.hear())["event"] == "seat_taken"
+        assert first.holds
+
+    async def test_one_stays_it_while_the_bus_is_away_for_all_however_much_the_others_are_asked(
+        self, world: World
+    ) -> None:
+        nodes = first, second, third = await world.start_three()
+        near = await first.follow("host")
+        await world.clock.advance(5)
+        for node in nodes:
+            node.cable.cut()
+        for node in (second, third):
+            refused = await world.run(node.http.get("/api/v1/rooms"))
+            assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        await sit(first, 1)
+        assert (await near.hear())["event"] == "seat_taken"
+        for node in nodes:
+            await node.cable.mend()
+        assert (await world.run(second.http.get("/api/v1/rooms"))).status_code == 200
+        assert [node.holds for node in nodes] == [True, False, False]
 
     async def test_one_that_overslept_keeps_its_sockets(self, world: World) -> None:
         first, second, _ = await world.start_three()

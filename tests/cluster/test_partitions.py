@@ -11,7 +11,9 @@ What the four things are that must hold is said in `verdict.py`.
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +22,7 @@ import pytest
 
 from tests.postgres import PostgresServer
 from tests.redis import RedisServer
+from utd_core.testing.wait import eventually
 
 from .crowd import crowd_on
 from .fleet import Fleet, Site
@@ -33,6 +36,12 @@ pytestmark = [
 ]
 
 NODES = 3
+TAKEOVER = 20.0
+"""Seconds in which a holder that nobody can ask is followed by another one, on a busy machine; alone it is about
+a third of that: 3 until a silent holder is noticed, 1.5 until it looks what is wanted of it, and the end of its engine.
+"""
+
+log = logging.getLogger("tests.cluster")
 
 
 class Cables:
@@ -127,21 +136,33 @@ async def test_the_holder_is_cut_off_from_postgresql_and_redis_and_its_clients_s
         await crowd.goes_on("after it came back")
 
 
-async def test_nodes_are_cut_off_from_redis_only(fleet: Fleet, cables: Cables) -> None:
+async def test_the_holder_is_cut_off_from_redis_only_and_makes_way_for_a_node_that_is_not(
+    fleet: Fleet, cables: Cables
+) -> None:
     async with crowd_on(fleet) as crowd:
-        for node in (fleet.another(), fleet.holder()):
-            cable = cables.to_redis[fleet.nodes.index(node)]
-            cable.pull()
-            await crowd.see_ready(False, node)
-            if node is not fleet.holder():
-                node.serves = False
-                await crowd.goes_on("by the others")
-            cable.plug()
-            await crowd.see_ready(True)
-            node.serves = True
-            await crowd.goes_on("after it came back")
         holder = fleet.holder()
-        cables.to_redis[fleet.nodes.index(holder)].pull()
-        await crowd.see_ready(False, holder)
-        assert await holder.end() == 0, "it gives its projects back without Redis, too"
-        await crowd.goes_on("by one of the others")
+        cable = cables.to_redis[fleet.nodes.index(holder)]
+        cable.pull()
+        holder.serves = False
+        began = time.monotonic()
+        await eventually(lambda: fleet.holder() is not holder, TAKEOVER, what="that another node has taken over")
+        log.info("another node took over after %.1f s", time.monotonic() - began)
+        await crowd.goes_on("by another holder")
+        another = fleet.holder()
+        cable.plug()
+        await crowd.see_ready(True)
+        holder.serves = True
+        await crowd.goes_on("after it came back")
+        assert fleet.holder() is another, "it stays where it is"
+
+
+async def test_another_node_is_cut_off_from_redis_only_and_ends(fleet: Fleet, cables: Cables) -> None:
+    async with crowd_on(fleet) as crowd:
+        holder, node = fleet.holder(), fleet.another()
+        cable = cables.to_redis[fleet.nodes.index(node)]
+        cable.pull()
+        node.serves = False
+        await crowd.see_ready(False, node)
+        await crowd.goes_on("by the others")
+        assert await node.end() == 0, "it ends without Redis, too"
+        assert fleet.holder() is holder

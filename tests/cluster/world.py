@@ -118,6 +118,9 @@ class Unreachable:
     async def wanted_of(self, holder: str) -> Sequence[Lease]:
         raise StoreFailed("no way to the database")
 
+    async def others_hold(self, holder: str) -> bool:
+        raise StoreFailed("no way to the database")
+
     async def held_by(self, holder: str) -> Sequence[Lease]:
         raise StoreFailed("no way to the database")
 

@@ -78,6 +78,20 @@ async def test_a_grant_that_changed_between_ticket_and_connection_is_mended(worl
     assert not later.may_speak()
 
 
+async def test_an_old_ticket_brings_no_seat_back_that_was_lost(world: World) -> None:
+    """In the place of the connection that is there, so that nothing but the ticket tells the two apart."""
+    await world.room()
+    guest = await world.guest("guest")
+    await guest.do(TakeSeat(room=ROOM, index=1))
+    old = await guest.join()
+    assert guest.may_speak()
+    await guest.do(LeaveSeat(room=ROOM))
+    await world.settle()
+    for ticket in (old, await guest.join(connect=False), old):
+        await guest.connect(ticket)
+        assert not guest.may_speak()
+
+
 async def test_a_grant_that_changed_while_notifications_are_lost_is_mended_at_the_next_look(world: World) -> None:
     await world.room()
     guest = world.person("guest")

@@ -111,6 +111,82 @@ class TestClaiming:
         assert await leases.holder_of(project) == found[0]
 
 
+class TestComingLast:
+    """Claims of those who leave it to others first."""
+
+    async def test_what_was_given_back_is_left_to_others_for_a_while(
+        self, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        first = await leases.claim(project, ann, TTL)
+        await leases.release([first])
+        assert await leases.claim_last(project, ann, TTL, courtesy=TTL) is None
+        assert await leases.holder_of(project) is None
+        assert (await leases.claim(project, bob, TTL)).holder == bob
+
+    async def test_what_was_not_renewed_counts_as_its_holders_for_a_while(
+        self, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        first = await leases.claim(project, ann, TTL)
+        await expire(leases, first)
+        assert await leases.claim_last(project, bob, TTL, courtesy=TTL) == first
+        assert (await leases.claim(project, bob, TTL)).holder == bob
+
+    async def test_what_was_free_for_long_enough_is_theirs(
+        self, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        first = await leases.claim(project, ann, TTL)
+        await leases.release([first])
+        found: Lease | None = None
+        async with asyncio.timeout(20):
+            while found is None:
+                found = await leases.claim_last(project, bob, TTL, courtesy=0.05)
+        assert found.holder == bob
+        assert await leases.claim_last(project, ann, TTL, courtesy=0.05) == found
+
+    async def test_what_nobody_ever_had_and_what_is_ones_own_is_theirs_at_once(
+        self, leases: Leases, project: str, ann: str
+    ) -> None:
+        first = await leases.claim_last(project, ann, TTL, courtesy=TTL)
+        assert first is not None
+        again = await leases.claim_last(project, ann, TTL, courtesy=TTL)
+        assert again is not None
+        assert (again.holder, again.term) == (ann, first.term + 1)
+
+
+class TestWanting:
+    async def test_the_holder_sees_what_is_wanted_of_it_and_nothing_else(
+        self, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        mine = [await leases.claim(f"{project}-{n}", ann, TTL) for n in range(3)]
+        other = await leases.claim(f"{project}-other", bob, TTL)
+        assert await leases.wanted_of(ann) == []
+        for lease in (mine[2], mine[0], mine[0], other):
+            await leases.want(lease, TTL)
+        assert await leases.wanted_of(ann) == [mine[0], mine[2]]
+        assert await leases.wanted_of(bob) == [other]
+
+    async def test_a_wish_ends_with_its_time_and_may_be_said_again(
+        self, leases: Leases, project: str, ann: str
+    ) -> None:
+        lease = await leases.claim(project, ann, TTL)
+        await leases.want(lease, 0.0)
+        assert await leases.wanted_of(ann) == []
+        await leases.want(lease, TTL)
+        assert await leases.wanted_of(ann) == [lease]
+
+    async def test_a_wish_ends_with_the_term_that_was_meant(
+        self, leases: Leases, project: str, ann: str, bob: str
+    ) -> None:
+        lease = await leases.claim(project, ann, TTL)
+        await leases.want(lease, TTL)
+        await leases.release([lease])
+        assert await leases.wanted_of(ann) == []
+        await leases.claim(project, bob, TTL)
+        assert await leases.wanted_of(bob) == []
+        await leases.want(lease, TTL)
+        assert await leases.wanted_of(bob) == [], "said too late"
+
+
 class TestRenewing:
     async def test_it_keeps_everything_of_the_holder_and_nothing_else(
         self, leases: Leases, project: str, ann: str, bob: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from utd_core.concurrency import BoundedQueue, Overflow, SystemClock, TaskScope
 from utd_core.errors import Closed, ErrorCode, InvalidInput, NotFound
+from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import BackendSpec, ConnectOptions, JoinTicket, MediaBackend, MediaControl
 from utd_core.media.capabilities import Capabilities
 from utd_core.media.events import Notification, ParticipantInfo
@@ -111,10 +112,38 @@ class FarControl(MediaControl):
         return rooms
 
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
-        ticket: JoinTicket = await self.ask("issue_join", room, identity, grant=grant, name=name, ttl=ttl)
+        ticket: JoinTicket = await self.ask(
+            "issue_join",
+            room,
+            identity,
+            grant=grant,
+            name=name,
+            ttl=ttl,
+            metadata=metadata,
+            attributes=attributes,
+        )
         return ticket
+
+    async def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        await self.ask("update_participant", room, identity, name=name, metadata=metadata, attributes=attributes)
 
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         await self.ask("apply_grant", room, identity, grant)

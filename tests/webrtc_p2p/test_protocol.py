@@ -133,7 +133,7 @@ def test_what_is_written_is_read_as_it_was(message: Any) -> None:
         b'{"type": "description", "generation": true, "kind": "offer", "sdp": ""}',
         b"\xff\xfe",
         b"[" * 10_000,
-        json.dumps({"type": "hello", "token": "x" * 9_000}).encode(),
+        json.dumps({"type": "hello", "token": "x" * 33_000}).encode(),
         json.dumps({"type": "description", "generation": 1, "kind": "offer", "sdp": "x" * (MAX_SDP + 1)}).encode(),
         b" " * (MAX_SIGNAL_BYTES + 1),
     ],

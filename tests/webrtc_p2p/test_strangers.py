@@ -80,7 +80,7 @@ async def test_who_says_nonsense_is_hung_up_on_and_gone() -> None:
     [
         (Hello(token="forged"), "bad_token"),
         (Hello(token="forged", stay="guessed"), "bad_token"),
-        (Hello(token="", version=2), "version"),
+        (Hello(token="", version=3), "version"),
     ],
 )
 async def test_a_hello_that_does_not_come_in_is_told_why(hello: Hello, reason: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol, cast
 
+from ..media.attributes import NO_ATTRIBUTES
 from ..media.backend import JoinTicket, MediaControl
 from ..media.events import Notification, ParticipantInfo
 from ..media.signalling import SignallingDesk
@@ -86,10 +87,32 @@ class ObservedControl(MediaControl):
             return await self._control.list_rooms()
 
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
         with self._media("issue_join"):
-            return await self._control.issue_join(room, identity, grant=grant, name=name, ttl=ttl)
+            return await self._control.issue_join(
+                room, identity, grant=grant, name=name, ttl=ttl, metadata=metadata, attributes=attributes
+            )
+
+    async def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        with self._media("update_participant"):
+            await self._control.update_participant(room, identity, name=name, metadata=metadata, attributes=attributes)
 
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         with self._media("apply_grant"):

@@ -6,7 +6,8 @@ A plugin calls these before anything else, so that the same mistake is the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..errors import ErrorCode, InvalidInput, TooLarge
@@ -19,7 +20,15 @@ from .formats import AudioFormat, VideoFormat
 from .quality import VideoQuality
 
 MAX_LABEL_BYTES = 1_000
+MAX_METADATA_BYTES = 4_096
+"""Of a participant's metadata in UTF-8. It is in every ticket, and everybody in a room has that of everybody."""
+MAX_ATTRIBUTES = 64
+MAX_ATTRIBUTES_BYTES = 4_096
+"""Of a participant's attributes, names and values together, in UTF-8."""
+RESERVED_ATTRIBUTES = "utd."
+"""What the names of attributes begin with that backends set for themselves."""
 MAX_TTL = 10 * 365 * 86_400
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def check_room(value: Any) -> None:
@@ -34,14 +43,37 @@ def check_identity(value: Any) -> None:
 
 def check_label(value: Any, what: str) -> None:
     """Raise `InvalidInput` unless it is text that can go over a wire, of at most `MAX_LABEL_BYTES` in UTF-8."""
-    if not isinstance(value, str):
-        raise InvalidInput(f"{what} must be a string, got {type(value).__name__}")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise InvalidInput(f"{what} must be text that UTF-8 can hold, got {value[:20]!r}") from None
+    size = _size(value, what)
     if size > MAX_LABEL_BYTES:
         raise InvalidInput(f"{what} has at most {MAX_LABEL_BYTES} bytes, got {size}")
+
+
+def check_profile(
+    *, name: str | None = None, metadata: str | None = None, attributes: Mapping[str, str] | None = None
+) -> None:
+    """Raise `InvalidInput` or `TooLarge` unless a participant can be described like that. None says nothing."""
+    if name is not None:
+        check_label(name, "the name of a participant")
+    if metadata is not None:
+        _check_sum(_text_size(metadata, "metadata"), MAX_METADATA_BYTES, "metadata")
+    if attributes is not None:
+        check_attributes(attributes)
+
+
+def check_attributes(value: Any) -> None:
+    """Raise `InvalidInput` or `TooLarge` unless it can be a participant's attributes, or a change of them."""
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"attributes must be a mapping of strings to strings, got {type(value).__name__}")
+    if len(value) > MAX_ATTRIBUTES:
+        raise TooLarge(f"a participant has at most {MAX_ATTRIBUTES} attributes, got {len(value)}")
+    size = 0
+    for key, text in value.items():
+        size += _text_size(key, "the name of an attribute") + _text_size(text, f"attribute {key!r}")
+        if not key or key.startswith(RESERVED_ATTRIBUTES):
+            raise InvalidInput(
+                f"the name of an attribute is not empty and does not begin with {RESERVED_ATTRIBUTES!r}, got {key!r}"
+            )
+    _check_sum(size, MAX_ATTRIBUTES_BYTES, "attributes, names and values together,")
 
 
 def check_grant(value: Any) -> None:
@@ -107,3 +139,27 @@ def check_publish(options: Any) -> None:
         VideoFormat(options.width, options.height, options.framerate)
     if options.bitrate is not None and (type(options.bitrate) is not int or options.bitrate < 1):
         raise InvalidInput(f"bitrate must be a whole number of bit/s above 0, got {options.bitrate!r}")
+
+
+def _text_size(value: Any, what: str) -> int:
+    """Bytes in UTF-8. Raises `InvalidInput` unless it is text, in which no control character but tab and line break has
+    a place: on a wire of JSON it has six times its size."""
+    size = _size(value, what)
+    if _CONTROL.search(value):
+        raise InvalidInput(f"{what} must be text without control characters; encode what is binary")
+    return size
+
+
+def _size(value: Any, what: str) -> int:
+    """Bytes in UTF-8. Raises `InvalidInput` unless it is a string that has any."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{what} must be a string, got {type(value).__name__}")
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{what} must be text that UTF-8 can hold, got {value[:20]!r}") from None
+
+
+def _check_sum(size: int, limit: int, what: str) -> None:
+    if size > limit:
+        raise TooLarge(f"{what} of a participant may have {limit} bytes, got {size}")

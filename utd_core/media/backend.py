@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from ..concurrency import BoundedQueue, Clock, Closeable, Overflow, QueueStatistics
 from ..errors import Unsupported
 from ..model.permission import Grant, TrackSource
+from .attributes import NO_ATTRIBUTES
 from .capabilities import Capabilities
 from .events import ConnectionState, MediaEvent, Notification, ParticipantInfo, TrackInfo
 from .faults import Fault
@@ -140,12 +141,41 @@ class MediaControl(ABC):
 
     @abstractmethod
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
         """A ticket with which `identity` connects to `room` holding `grant`, for `ttl` seconds.
 
-        Connecting to a room that does not exist (closed, or never made) fails with `ConnectFailed`.
+        `metadata`, `attributes`: what the others shall know about it besides its name, in text of the application's
+        own; bounds and errors as in `update_participant`. Connecting to a room that does not exist (closed, or never
+        made) fails with `ConnectFailed`.
         """
+
+    async def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Change what the others know about a participant, and tell everybody in the room (ParticipantUpdated), itself
+        too, unless nothing is other than it was. None leaves a part as it is; of the `attributes` only those that are
+        named change, and an empty value removes one.
+
+        Raises `NotFound` (participant_not_found) when not connected, `TooLarge` where more than `MAX_METADATA_BYTES`,
+        or `MAX_ATTRIBUTES` of `MAX_ATTRIBUTES_BYTES` (of `utd_core.media.arguments`), are given or would result, and
+        `Unsupported` unless the capability `profiles` is declared.
+        """
+        raise Unsupported("this backend declares no `profiles`: a participant is as its ticket says")
 
     @abstractmethod
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
@@ -274,9 +304,14 @@ class MediaConnection(Closeable):
 
     @property
     @abstractmethod
+    def local_participant(self) -> ParticipantInfo:
+        """This participant itself, as `participants` shows it to the others."""
+
+    @property
+    @abstractmethod
     def events(self) -> BoundedQueue[MediaEvent]:
         """The one stream of events, in order; it ends after the disconnected StateChanged. `participants`,
-        `grant` and `state` are never behind an event that was handed out."""
+        `local_participant`, `grant` and `state` are never behind an event that was handed out."""
 
     @property
     @abstractmethod

@@ -49,6 +49,12 @@ class Capabilities:
     """Stops sending a subscribed video that nobody reads."""
     exact_media: bool = False
     """Frames arrive bit for bit as they were published (no codec between)."""
+    active_speakers: bool = False
+    """Tells who speaks now, and how loud."""
+    connection_quality: bool = False
+    """Tells how well each participant is connected."""
+    profiles: bool = False
+    """Carries metadata and attributes of participants, which the server side can change while they are connected."""
     resumes: bool = True
     """A lost signal connection is resumed without the application rejoining."""
     signalling: bool = False

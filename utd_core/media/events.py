@@ -6,10 +6,12 @@ engine). Times are seconds since the Unix epoch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..model.permission import AUDIO_SOURCES, Grant, TrackSource
+from .attributes import NO_ATTRIBUTES, Attributes
 
 
 class TrackKind(StrEnum):
@@ -25,6 +27,18 @@ class ConnectionState(StrEnum):
     CONNECTED = "connected"
     RECONNECTING = "reconnecting"
     DISCONNECTED = "disconnected"
+
+
+class ConnectionQuality(StrEnum):
+    """How well a participant is connected, as the backend sees it."""
+
+    EXCELLENT = "excellent"
+    GOOD = "good"
+    """Something is lost or late; hardly anybody notices."""
+    POOR = "poor"
+    """What is sent or received suffers."""
+    LOST = "lost"
+    """Nothing comes through; it may come back."""
 
 
 class DisconnectReason(StrEnum):
@@ -58,7 +72,9 @@ class TrackInfo:
 class ParticipantInfo:
     """A connected participant as the backend sees it now.
 
-    `devices` is the client's to fill in, where one identity may be in a room on many.
+    `metadata`, `attributes`: what the server side says about it, for the application to read. Any mapping is taken for
+    the latter, and kept as one that nobody changes. `devices` is the client's to fill in, where one identity may be in
+    a room on many.
     """
 
     identity: str
@@ -67,6 +83,12 @@ class ParticipantInfo:
     tracks: tuple[TrackInfo, ...] = ()
     joined_at: float = 0.0
     devices: tuple[str, ...] = ()
+    metadata: str = ""
+    attributes: Mapping[str, str] = NO_ATTRIBUTES
+
+    def __post_init__(self) -> None:
+        if type(self.attributes) is not Attributes:
+            object.__setattr__(self, "attributes", Attributes(self.attributes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +112,14 @@ class ParticipantJoined:
 class ParticipantLeft:
     identity: str
     reason: DisconnectReason = DisconnectReason.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantUpdated:
+    """Name, metadata or attributes of a participant, perhaps of this one itself, are others now: those of
+    `participant`. What else it shows is told by events of its own."""
+
+    participant: ParticipantInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +189,40 @@ class DataReceived:
     reliable: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Somebody who speaks now. `level`: how loud, as RMS in dBFS from -120 to 0."""
+
+    identity: str
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersChanged:
+    """Who speaks now, loudest first, this participant itself included; nobody while it is quiet.
+
+    Told within a second when somebody begins to speak, up to two after the last word, and a few times a second
+    meanwhile if levels change; of those that nobody has read yet only the last one is kept. Only microphones count. Who
+    joins while somebody speaks is told at once.
+    """
+
+    speakers: tuple[Speaker, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QualityChanged:
+    """The connection of a participant, perhaps of this one itself, is as good as this now. Told of oneself and of those
+    who publish; for the first time after a few seconds, and then when it is another."""
+
+    identity: str
+    quality: ConnectionQuality
+
+
 MediaEvent = (
     StateChanged
     | ParticipantJoined
     | ParticipantLeft
+    | ParticipantUpdated
     | TrackPublished
     | TrackUnpublished
     | TrackSubscribed
@@ -171,6 +231,8 @@ MediaEvent = (
     | TrackUnmuted
     | LocalTrackEnded
     | GrantChanged
+    | SpeakersChanged
+    | QualityChanged
     | DataReceived
 )
 
@@ -188,7 +250,8 @@ class Notification:
     """What the backend's server side tells the engine (a webhook, or the result of polling).
 
     It may be lost, doubled, late or out of order: the engine takes it as a hint to look, never as the truth.
-    `id` is the same for a repeated delivery.
+    `id` is the same for a repeated delivery. `grant`: with what somebody came, who joined; an old ticket may bring more
+    than is granted now.
     """
 
     id: str
@@ -198,3 +261,4 @@ class Notification:
     identity: str | None = None
     track: TrackInfo | None = None
     reason: DisconnectReason | None = None
+    grant: Grant | None = None

@@ -134,7 +134,6 @@ class LiveKitBackend(MediaBackend):
         await asyncio.to_thread(warm_up)
         room = rtc.Room()
         connection = LiveKitConnection(room, options, self._connections.discard, prefix=self._settings.prefix)
-        await connection.open()
         wanted = rtc.RoomOptions(
             auto_subscribe=options.auto_subscribe, dynacast=options.dynacast, connect_timeout=options.deadline
         )

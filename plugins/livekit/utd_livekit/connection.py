@@ -10,7 +10,7 @@ from typing import Any
 from livekit import rtc
 from livekit.rtc.participant import PublishDataError
 
-from utd_core.concurrency import BoundedQueue, Overflow, TaskScope
+from utd_core.concurrency import BoundedQueue, Overflow
 from utd_core.errors import Closed, ConnectionLost, Forbidden, InvalidInput, MediaError
 from utd_core.media.arguments import check_capacity, check_payload, check_publish, check_quality
 from utd_core.media.backend import (
@@ -68,9 +68,8 @@ class LiveKitConnection(MediaConnection):
         self._prefix = prefix
         self._tell_backend = ended
         self._events: BoundedQueue[MediaEvent] = BoundedQueue(options.event_capacity, Overflow.CLOSE)
-        self._scope = TaskScope("livekit:connection")
         self._errands = Errands("the livekit connection")
-        self._roster = Roster(room, self._events.put, self._scope, is_adaptive=options.adaptive_stream)
+        self._roster = Roster(room, self._events.put, is_adaptive=options.adaptive_stream)
         self._publisher = Publisher(room, self._errands, self._events.put, self._check_alive)
         self._introduction = Introduction(room, self._errands)
         self._state = ConnectionState.CONNECTED
@@ -81,10 +80,6 @@ class LiveKitConnection(MediaConnection):
         self._name = self._identity = ""
         self._clearing: asyncio.Task[None] | None = None
         self._listen(room)
-
-    async def open(self) -> None:
-        """Before the room connects."""
-        await self._scope.open()
 
     def begin(self) -> None:
         """The room has connected: take over what is there, and tell what happens from now on."""
@@ -116,6 +111,11 @@ class LiveKitConnection(MediaConnection):
     @property
     def participants(self) -> Mapping[str, ParticipantInfo]:
         return self._roster.participants
+
+    @property
+    def local_participant(self) -> ParticipantInfo:
+        tracks = tuple(track.info for track in self._publisher.tracks)
+        return ParticipantInfo(self._identity, self._room.local_participant.name, self.grant, tracks)
 
     @property
     def events(self) -> BoundedQueue[MediaEvent]:
@@ -231,7 +231,6 @@ class LiveKitConnection(MediaConnection):
     async def _clear(self) -> None:
         """Disconnect, wait for what is under way, and let go of everything."""
         try:
-            await self._scope.aclose()
             leaving = self._errands.start(self._room.disconnect())
             await asyncio.wait([leaving], timeout=_FAREWELL)
             await self._errands.finish(_LAST_WORDS)

@@ -24,6 +24,7 @@ from utd_core.media.events import Notification, NotificationKind, TrackInfo
 from utd_core.model.permission import TrackSource
 
 from .names import read_wire_name
+from .permissions import grant_of
 from .reasons import reason_of
 from .settings import LiveKitSettings, listen_address
 from .sources import FROM_SERVER
@@ -66,7 +67,7 @@ def notification_of(event: api.WebhookEvent, room: str) -> Notification | None:
         return None
     who = event.participant
     identity = who.identity or None
-    left = kind is NotificationKind.PARTICIPANT_LEFT
+    joined, left = kind is NotificationKind.PARTICIPANT_JOINED, kind is NotificationKind.PARTICIPANT_LEFT
     return Notification(
         event.id,
         kind,
@@ -75,6 +76,7 @@ def notification_of(event: api.WebhookEvent, room: str) -> Notification | None:
         identity,
         _track(event.track, identity) if event.HasField("track") and identity is not None else None,
         reason_of(who.disconnect_reason) if left else None,
+        grant_of(who.permission, FROM_SERVER) if joined else None,
     )
 
 

@@ -14,7 +14,6 @@ from types import MappingProxyType
 
 from livekit import rtc
 
-from utd_core.concurrency import TaskScope
 from utd_core.media.events import (
     MediaEvent,
     ParticipantInfo,
@@ -52,12 +51,9 @@ class _Other:
 class Roster:
     """`tell` puts an event into the connection's stream; it is called when everything shows what the event says."""
 
-    def __init__(
-        self, room: rtc.Room, tell: Callable[[MediaEvent], object], scope: TaskScope, *, is_adaptive: bool
-    ) -> None:
+    def __init__(self, room: rtc.Room, tell: Callable[[MediaEvent], object], *, is_adaptive: bool) -> None:
         self._room = room
         self._tell = tell
-        self._scope = scope
         self._is_adaptive = is_adaptive
         self._others: dict[str, _Other] = {}
         self._infos: dict[str, ParticipantInfo] = {}
@@ -194,7 +190,7 @@ class Roster:
         track_id, name = read_wire_name(publication.name, publication.sid, identity)
         info = TrackInfo(track_id, source, publication.muted, name)
         attributes = other.participant.attributes
-        track = RemoteTrack(identity, info, publication, attributes, self._scope, is_adaptive=self._is_adaptive)
+        track = RemoteTrack(identity, info, publication, attributes, is_adaptive=self._is_adaptive)
         track.wish = self._wishes.get(track_id, track.wish)
         other.tracks[track_id] = self._tracks[track_id] = track
         return track

@@ -19,6 +19,7 @@ from .control import MockControl
 from .faults import produce, read_parameters
 from .network import Network
 from .server import MockServer
+from .tokens import Claims
 from .waiting import Waiters
 
 _SETTINGS = frozenset({"server", "server_id", "latency_ms", "jitter_ms", "loss", "seed"})
@@ -84,7 +85,9 @@ class MockBackend(MediaBackend):
         if identity is None:
             raise InvalidInput(f"fault {fault.value!r} happens to one participant; give its identity")
         held = self.server.participant(room, identity)
-        await self.connect(self.server.issue_join(room, identity, held.grant, held.name, _INTRUDER_TTL))
+        expires_at = self.server.clock.now() + _INTRUDER_TTL
+        claims = Claims(room, identity, held.name, held.grant, expires_at, held.metadata, held.attributes)
+        await self.connect(self.server.issue_join(claims))
 
     async def aclose(self) -> None:
         self._closed = True

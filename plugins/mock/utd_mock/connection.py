@@ -18,6 +18,7 @@ from utd_core.media.backend import (
     TrackStatistics,
 )
 from utd_core.media.events import (
+    ConnectionQuality,
     ConnectionState,
     DataReceived,
     DisconnectReason,
@@ -27,6 +28,9 @@ from utd_core.media.events import (
     ParticipantInfo,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
+    QualityChanged,
+    SpeakersChanged,
     StateChanged,
     TrackInfo,
     TrackMuted,
@@ -71,8 +75,10 @@ class MockConnection(MediaConnection):
         self._data_sent = self._data_received = self._reconnects = 0
         self._me, others = server.join(token, options, self)
         self._grant = self._me.grant
+        self._own = self._me.info()
         self._participants.update((other.identity, other) for other in others)
         server.offer_all(self._me)
+        server.tell_conditions(self._me)
 
     @property
     def room(self) -> str:
@@ -93,6 +99,10 @@ class MockConnection(MediaConnection):
     @property
     def participants(self) -> Mapping[str, ParticipantInfo]:
         return MappingProxyType(self._participants)
+
+    @property
+    def local_participant(self) -> ParticipantInfo:
+        return replace(self._own, grant=self._grant, tracks=tuple(local.info for local in self._local.values()))
 
     @property
     def events(self) -> BoundedQueue[MediaEvent]:
@@ -190,14 +200,21 @@ class MockConnection(MediaConnection):
                 self._participants[participant.identity] = participant
             case ParticipantLeft(identity):
                 self._participants.pop(identity, None)
+            case ParticipantUpdated(participant):
+                self._describe(participant)
             case TrackPublished(identity, track) | TrackMuted(identity, track) | TrackUnmuted(identity, track):
                 self._set_track(identity, track.id, track)
             case TrackUnpublished(identity, track):
                 self._set_track(identity, track.id, None)
-        self._events.put(message)
+        if isinstance(message, SpeakersChanged):
+            self._events.supersede(message)
+        else:
+            self._events.put(message)
 
     def interrupted(self) -> None:
         """The signal connection is gone; requests wait until it is back."""
+        if self._state is ConnectionState.CONNECTED and self._me.quality is not None:
+            self._events.put(QualityChanged(self.identity, ConnectionQuality.LOST))
         self._set_state(ConnectionState.RECONNECTING)
 
     def resumed(self) -> None:
@@ -245,6 +262,14 @@ class MockConnection(MediaConnection):
             else:
                 tracks[track_id] = track
             self._participants[identity] = replace(participant, tracks=tuple(tracks.values()))
+
+    def _describe(self, told: ParticipantInfo) -> None:
+        if told.identity == self.identity:
+            self._own = told
+        elif (known := self._participants.get(told.identity)) is not None:
+            self._participants[told.identity] = replace(
+                known, name=told.name, metadata=told.metadata, attributes=told.attributes
+            )
 
     def _set_state(self, state: ConnectionState) -> None:
         if self._state not in (state, ConnectionState.DISCONNECTED):

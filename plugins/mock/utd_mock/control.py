@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from utd_core.errors import Closed, MediaError, UTDStreamException
 from utd_core.media import arguments
+from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
 from utd_core.model.permission import Grant
@@ -18,6 +19,7 @@ from .notifications import NotificationStream
 from .rooms import Participant
 from .server import MockServer
 from .snapshots import ControlCall
+from .tokens import Claims
 
 
 class MockControl(MediaControl):
@@ -46,15 +48,48 @@ class MockControl(MediaControl):
             return self._server.room_names()
 
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
         await self._begin()
-        with self._traced("issue_join", room, identity, grant=grant, name=name, ttl=ttl):
+        with self._traced(
+            "issue_join",
+            room,
+            identity,
+            grant=grant,
+            name=name,
+            ttl=ttl,
+            metadata=metadata,
+            attributes=attributes,
+        ):
             arguments.check_room(room)
             arguments.check_identity(identity)
             arguments.check_grant(grant)
             arguments.check_ttl(ttl)
-            return self._server.issue_join(room, identity, grant, name, ttl)
+            arguments.check_profile(name=name, metadata=metadata, attributes=attributes)
+            expires_at = self._server.clock.now() + ttl
+            return self._server.issue_join(Claims(room, identity, name, grant, expires_at, metadata, attributes))
+
+    async def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        await self._begin()
+        with self._traced("update_participant", room, identity, name=name, metadata=metadata, attributes=attributes):
+            arguments.check_profile(name=name, metadata=metadata, attributes=attributes)
+            self._server.update_profile(self._participant(room, identity), name, metadata, attributes)
 
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         await self._begin()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from utd_core.concurrency import BoundedQueue, Overflow
 from utd_core.media.events import DisconnectReason, Notification, NotificationKind, TrackInfo
 from utd_core.media.faults import Fault
+from utd_core.model.permission import Grant
 
 from .agenda import Agenda
 
@@ -66,10 +67,11 @@ class Notifier:
         identity: str | None = None,
         track: TrackInfo | None = None,
         reason: DisconnectReason | None = None,
+        grant: Grant | None = None,
     ) -> None:
         """Something happened in a room."""
         at = self._agenda.clock.now()
-        notification = Notification(f"NT_{next(self._numbers):06}", kind, room, at, identity, track, reason)
+        notification = Notification(f"NT_{next(self._numbers):06}", kind, room, at, identity, track, reason, grant)
         waiting = self._disturbances.get(room)
         if not waiting:
             self._emit(notification)

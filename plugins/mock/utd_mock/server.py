@@ -15,6 +15,7 @@ from utd_core.errors import ConnectFailed, ErrorCode, Forbidden, InvalidInput, N
 from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, PublishOptions
 from utd_core.media.events import (
+    ConnectionQuality,
     ConnectionState,
     DataReceived,
     DisconnectReason,
@@ -24,6 +25,9 @@ from utd_core.media.events import (
     ParticipantInfo,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
+    QualityChanged,
+    SpeakersChanged,
     StateChanged,
     TrackMuted,
     TrackPublished,
@@ -46,6 +50,8 @@ from .tracks import PublishedTrack, Subscription
 from .waiting import Waiters
 
 _TRACE_LENGTH = 1_000
+_FIRST_RATING = 2.0
+"""Seconds that it takes to say how good a new connection is."""
 
 
 class MockServer:
@@ -97,6 +103,7 @@ class MockServer:
             self.is_closed = True
             registry.forget(self)
             for room in list(self._rooms.values()):
+                room.ears.close()
                 for participant in _taken_out_of(room):
                     participant.link.client.lost(DisconnectReason.SERVER_SHUTDOWN)
             self._rooms.clear()
@@ -106,7 +113,9 @@ class MockServer:
 
     def create_room(self, name: str, max_participants: int | None = None) -> None:
         """Make a room, or change the limit of one that exists."""
-        room = self._rooms.setdefault(name, Room(name))
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._rooms[name] = Room(name, self.agenda)
         if max_participants is not None:
             room.max_participants = max_participants
 
@@ -116,6 +125,7 @@ class MockServer:
         if room is None:
             return
         del self._rooms[name]
+        room.ears.close()
         for participant in _taken_out_of(room):
             self.disconnect(participant, DisconnectReason.ROOM_CLOSED)
         self.notifier.notify(NotificationKind.ROOM_CLOSED, name, reason=DisconnectReason.ROOM_CLOSED)
@@ -140,9 +150,8 @@ class MockServer:
     def participants(self, room: str) -> list[Participant]:
         return list(self._rooms[room].participants.values()) if room in self._rooms else []
 
-    def issue_join(self, room: str, identity: str, grant: Grant, name: str, ttl: float) -> JoinTicket:
-        expires_at = self.clock.now() + ttl
-        return JoinTicket(self.url, self._tokens.sign(Claims(room, identity, name, grant, expires_at)), expires_at)
+    def issue_join(self, claims: Claims) -> JoinTicket:
+        return JoinTicket(self.url, self._tokens.sign(claims), claims.expires_at)
 
     def admit(self, token: str) -> tuple[Claims, Room]:
         """Check a token against the rooms. Raises `ConnectFailed`, whose details hold a `reason`."""
@@ -175,12 +184,12 @@ class MockServer:
         claims, room = self.admit(token)
         if (older := room.participants.get(claims.identity)) is not None:
             self.disconnect(older, DisconnectReason.DUPLICATE_IDENTITY)
-        joined = Participant(room, claims.identity, claims.name, claims.grant, options, self.clock.now())
+        joined = Participant(room, claims, options, self.clock.now())
         chance = self.network.generator(room.name, claims.identity)
-        joined.link = Link(self.agenda, self.network, chance, client, joined.reroute)
+        joined.link = Link(self.agenda, self.network, chance, client, joined.reroute, lambda: self._rated(joined))
         room.participants[joined.identity] = joined
         self._tell(room.others(joined), ParticipantJoined(joined.info()))
-        self.notifier.notify(NotificationKind.PARTICIPANT_JOINED, room.name, joined.identity)
+        self.notifier.notify(NotificationKind.PARTICIPANT_JOINED, room.name, joined.identity, grant=joined.grant)
         return joined, [other.info() for other in room.others(joined)]
 
     def offer_all(self, participant: Participant) -> None:
@@ -188,6 +197,33 @@ class MockServer:
         for other in participant.room.others(participant):
             for track in other.tracks.values():
                 self._offer(track, participant)
+
+    def tell_conditions(self, participant: Participant) -> None:
+        """What somebody who has just come in cannot know: who speaks, and how those who publish are connected."""
+        room = participant.room
+        if room.ears.speakers:
+            participant.link.signal(SpeakersChanged(room.ears.speakers))
+        for other in room.others(participant):
+            if other.quality is not None and other.tracks:
+                participant.link.signal(QualityChanged(other.identity, other.quality))
+        participant.link.after(_FIRST_RATING, lambda: self.rate(participant))
+
+    def rate(self, participant: Participant) -> None:
+        """Look at how somebody is connected, and tell if that is another way now: itself, unless it cannot be told and
+        has to notice, and everybody if it publishes."""
+        quality = participant.link.quality
+        if quality is participant.quality or not participant.connected:
+            return
+        participant.quality = quality
+        told = QualityChanged(participant.identity, quality)
+        if participant.tracks:
+            self._tell(participant.room.others(participant), told)
+        if quality is not ConnectionQuality.LOST:
+            participant.link.signal(told)
+
+    def _rated(self, participant: Participant) -> None:
+        if participant.quality is not None:
+            self.rate(participant)
 
     def disconnect(self, participant: Participant, reason: DisconnectReason) -> None:
         """End a connection from the server's side; the client is told."""
@@ -209,6 +245,7 @@ class MockServer:
         if room.participants.get(participant.identity) is participant:
             del room.participants[participant.identity]
         self._tell(room.others(participant), ParticipantLeft(participant.identity, reason))
+        room.ears.forget(participant.identity)
         self.notifier.notify(NotificationKind.PARTICIPANT_LEFT, room.name, participant.identity, reason=reason)
 
     def apply_grant(self, participant: Participant, grant: Grant) -> None:
@@ -223,6 +260,20 @@ class MockServer:
                 self._end_track(track)
                 participant.link.signal(LocalTrackEnded(track.info))
         self._match_subscriptions(participant)
+
+    def update_profile(
+        self, participant: Participant, name: str | None, metadata: str | None, changes: Mapping[str, str] | None
+    ) -> None:
+        """Describe a participant in other words, and tell everybody. Raises `TooLarge`."""
+        attributes = participant.attributes.merged(changes or {})
+        arguments.check_attributes(attributes)
+        before = participant.info()
+        participant.name = participant.name if name is None else name
+        participant.metadata = participant.metadata if metadata is None else metadata
+        participant.attributes = attributes
+        now = participant.info()
+        if now != before:
+            participant.room.tell(ParticipantUpdated(now))
 
     def publish(self, participant: Participant, options: PublishOptions) -> PublishedTrack:
         """Publish, in the place of an older track of the same source. Raises `PublishRefused`."""
@@ -240,8 +291,12 @@ class MockServer:
         if (older := participant.tracks.get(options.source)) is not None:
             self._end_track(older)
         track = PublishedTrack(f"TR_{next(self._track_numbers):06}", participant, options)
+        is_first = not participant.tracks
         participant.tracks[options.source] = track
         self._announce(track)
+        if is_first and participant.quality is not None:
+            others = participant.room.others(participant)
+            self._tell(others, QualityChanged(participant.identity, participant.quality))
         return track
 
     def unpublish(self, track: PublishedTrack) -> None:

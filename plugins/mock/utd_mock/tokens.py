@@ -8,9 +8,11 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from utd_core.errors import ConnectFailed
+from utd_core.media.attributes import NO_ATTRIBUTES, Attributes
 from utd_core.model.permission import Grant, TrackSource
 
 
@@ -23,6 +25,8 @@ class Claims:
     name: str
     grant: Grant
     expires_at: float
+    metadata: str = ""
+    attributes: Mapping[str, str] = NO_ATTRIBUTES
 
 
 class TokenSigner:
@@ -41,6 +45,8 @@ class TokenSigner:
                 claims.name,
                 [grant.subscribe, sorted(grant.publish), grant.publish_data],
                 claims.expires_at,
+                claims.metadata,
+                dict(claims.attributes),
             ]
         ).encode()
         return f"{_encode(body)}.{_encode(self._signature(body))}"
@@ -57,11 +63,11 @@ class TokenSigner:
                 "engine that made them: the mock's media is in its memory",
                 "bad_token",
             )
-        room, identity, name, (subscribe, publish, publish_data), expires_at = json.loads(body)
+        room, identity, name, (subscribe, publish, publish_data), expires_at, metadata, attributes = json.loads(body)
         if now >= expires_at:
             raise _refusal(f"the token expired {now - expires_at:.3f} s ago; ask for a new ticket", "token_expired")
         grant = Grant(subscribe, frozenset(TrackSource(source) for source in publish), publish_data)
-        return Claims(room, identity, name, grant, expires_at)
+        return Claims(room, identity, name, grant, expires_at, metadata, Attributes(attributes))
 
     def _signature(self, body: bytes) -> bytes:
         return hmac.digest(self._secret, body, hashlib.sha256)

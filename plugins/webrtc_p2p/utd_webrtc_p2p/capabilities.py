@@ -20,6 +20,7 @@ CAPABILITIES = Capabilities(
     sample_rates=frozenset({SAMPLE_RATE}),
     simulcast=False,
     exact_media=False,
+    profiles=True,
     signalling=True,
     virtual_time=False,
 )

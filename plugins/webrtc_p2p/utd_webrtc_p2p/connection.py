@@ -73,6 +73,10 @@ class P2PConnection(MediaConnection):
         return self._life.member.roster.people
 
     @property
+    def local_participant(self) -> ParticipantInfo:
+        return self._life.member.info()
+
+    @property
     def events(self) -> BoundedQueue[MediaEvent]:
         return self._life.events
 

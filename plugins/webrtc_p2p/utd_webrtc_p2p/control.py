@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from utd_core.errors import Closed, ErrorCode, MediaError, NotFound
 from utd_core.media import arguments
+from utd_core.media.attributes import NO_ATTRIBUTES, Attributes
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
 from utd_core.media.signalling import SignallingDesk
@@ -15,6 +16,7 @@ from utd_core.model.permission import Grant
 from .capabilities import MAX_DATA_BYTES
 from .line import Caller
 from .notifications import NotificationStream
+from .profiles import Profile
 from .protocol import Data
 from .rooms import Room, Stay
 from .switchboard import Desk, Switchboard
@@ -43,15 +45,39 @@ class P2PControl(MediaControl):
         return list(self._board.rooms)
 
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
         await self._begin()
         arguments.check_room(room)
         arguments.check_identity(identity)
         arguments.check_grant(grant)
-        arguments.check_label(name, "the name of a participant")
+        arguments.check_profile(name=name, metadata=metadata, attributes=attributes)
         arguments.check_ttl(ttl)
-        return self._board.issue(room, identity, grant, name, ttl)
+        return self._board.issue(room, identity, grant, Profile(name, metadata, Attributes(attributes)), ttl)
+
+    async def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        await self._begin()
+        arguments.check_profile(name=name, metadata=metadata, attributes=attributes)
+        place, stay = self._find(room, identity)
+        profile = stay.profile.changed(name, metadata, attributes)
+        arguments.check_attributes(profile.attributes)
+        place.describe(stay, profile)
 
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         await self._begin()

@@ -46,7 +46,7 @@ async def produce(
     if fault in _ENDINGS:
         place.end(stay, _ENDINGS[fault])
     elif fault is Fault.DUPLICATE_IDENTITY:
-        await backend.connect(backend.board.issue(room, identity, stay.grant, stay.name, _INTRUDER_TTL))
+        await backend.connect(backend.board.issue(room, identity, stay.grant, stay.profile, _INTRUDER_TTL))
     elif fault is Fault.GRANT_DELAY:
         stay.grant_delay = amount
     elif fault is Fault.GRANT_FAILURE:

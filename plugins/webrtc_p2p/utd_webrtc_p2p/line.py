@@ -124,8 +124,8 @@ class Line:
     def _hello(self, hello: Hello) -> None:
         if self._seat is not None:
             raise refusal("one hello is enough", "protocol")
-        if hello.version != VERSION:
-            raise refusal(f"this side speaks version {VERSION}, not {hello.version}", "version")
+        if not 1 <= hello.version <= VERSION:
+            raise refusal(f"this side speaks versions 1 to {VERSION}, not {hello.version}", "version")
         if hello.stay is not None:
             self._return(hello, hello.stay)
             return
@@ -133,7 +133,7 @@ class Line:
         if room.silences.get(claims.identity, 0):
             room.silences[claims.identity] -= 1
             return
-        self._seat = Seat(room, self._board.enter(claims, room, self._tell))
+        self._seat = Seat(room, self._board.enter(claims, room, hello.version, self._tell))
 
     def _return(self, hello: Hello, stay_id: str) -> None:
         """Somebody is back: only who was given the id of the stay knows it, and the token may have run out since."""
@@ -142,7 +142,7 @@ class Line:
             raise refusal("this stay is over; ask for a new ticket", "stay_over")
         self._seat = seat
         room, stay = seat.room, seat.stay
-        stay.tell = self._tell
+        stay.tell, stay.version = self._tell, hello.version
         stay.heard_at = self._board.clock.monotonic()
         room.welcome(stay)
         if hello.generation != room.generation:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from utd_core.concurrency import BoundedQueue
-from utd_core.media.events import DisconnectReason, GrantChanged, MediaEvent
+from utd_core.media.events import DisconnectReason, GrantChanged, MediaEvent, ParticipantInfo, ParticipantUpdated
 from utd_core.model.permission import Grant
 
 from .path import Path
+from .profiles import Profile
 from .protocol import (
     FromControl,
     Granted,
@@ -18,6 +19,7 @@ from .protocol import (
     PersonBody,
     Published,
     Unpublished,
+    Updated,
     Welcome,
 )
 from .publishing import Publishing
@@ -34,16 +36,31 @@ class Membership:
         self.stay: str | None = None
         self.room = self.identity = ""
         self.grant = Grant()
+        self.profile = Profile()
         self.roster = Roster()
         self._events = events
         self._path = path
         self._publishing = publishing
         self._receiving = receiving
 
+    def info(self) -> ParticipantInfo:
+        """This participant itself."""
+        profile, tracks = self.profile, tuple(track.info for track in self._publishing.tracks)
+        return ParticipantInfo(
+            self.identity,
+            profile.name,
+            self.grant,
+            tracks,
+            metadata=profile.metadata,
+            attributes=profile.attributes,
+        )
+
     def begin(self, welcome: Welcome) -> None:
         """Who is there already is known, and not told."""
         self.stay, self.room, self.identity = welcome.stay, welcome.room, welcome.identity
         self.grant = welcome.grant.grant()
+        if welcome.profile is not None:
+            self.profile = welcome.profile.profile()
         for body in welcome.participants:
             self.roster.join(body.person())
             self._path.expect()
@@ -52,6 +69,8 @@ class Membership:
     def catch_up(self, welcome: Welcome) -> None:
         """What happened while nothing was heard."""
         self._take_grant(welcome.grant.grant())
+        if welcome.profile is not None:
+            self._take_profile(welcome.profile.profile())
         there = [body.person() for body in welcome.participants]
         for identity in [known for known in self.roster.people if not any(one.identity == known for one in there)]:
             self._part(identity, DisconnectReason.UNKNOWN)
@@ -71,6 +90,10 @@ class Membership:
                 self._meet(body)
             case Left(identity=identity, reason=reason):
                 self._part(identity, reason)
+            case Updated(identity=identity, profile=body) if identity == self.identity:
+                self._take_profile(body.profile())
+            case Updated(identity=identity, profile=body):
+                self._tell(self.roster.describe(identity, body.profile()))
             case Published(identity=identity, track=track):
                 self._tell(self.roster.publish(identity, track.track()))
             case Granted(identity=identity, grant=body) if identity == self.identity:
@@ -106,6 +129,11 @@ class Membership:
         if grant != self.grant:
             self.grant = grant
             self._events.put(GrantChanged(grant))
+
+    def _take_profile(self, profile: Profile) -> None:
+        if profile != self.profile:
+            self.profile = profile
+            self._events.put(ParticipantUpdated(self.info()))
 
     def _tell(self, events: Iterable[MediaEvent]) -> None:
         for event in events:

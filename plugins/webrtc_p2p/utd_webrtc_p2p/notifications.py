@@ -7,6 +7,7 @@ import weakref
 
 from utd_core.concurrency import BoundedQueue, Clock, Overflow
 from utd_core.media.events import DisconnectReason, Notification, NotificationKind, TrackInfo
+from utd_core.model.permission import Grant
 
 _CAPACITY = 10_000
 
@@ -45,10 +46,11 @@ class Notifier:
         identity: str | None = None,
         track: TrackInfo | None = None,
         reason: DisconnectReason | None = None,
+        grant: Grant | None = None,
     ) -> None:
         """Something happened in a room."""
         number = f"NT_{next(self._numbers):06}"
-        notification = Notification(number, kind, room, self._clock.now(), identity, track, reason)
+        notification = Notification(number, kind, room, self._clock.now(), identity, track, reason, grant)
         for stream in list(self._streams):
             stream.put(notification)
 

@@ -13,18 +13,24 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from utd_core.errors import InvalidInput
+from utd_core.media.arguments import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES
+from utd_core.media.attributes import Attributes
 from utd_core.media.events import DisconnectReason, ParticipantInfo, TrackInfo
 from utd_core.media.signalling import MAX_SIGNAL_BYTES
 from utd_core.model.identifiers import MAX_MEDIA_NAME
 from utd_core.model.permission import Grant, TrackSource
 
 from .capabilities import MAX_DATA_BYTES
+from .profiles import Profile
 
-VERSION = 1
+VERSION = 2
+"""Since 1: `profile` and `updated`, which nobody is told who says `hello` with 1."""
 MAX_SDP = 40_000
 """Characters; a browser's offer of five sections has about 12,000."""
 
 Name = Annotated[str, Field(max_length=MAX_MEDIA_NAME)]
+Label = Annotated[str, Field(max_length=1_000)]
+AttributeText = Annotated[str, Field(max_length=MAX_ATTRIBUTES_BYTES)]
 TrackId = Annotated[str, Field(pattern=r"^TR_[0-9a-f]{16}$")]
 Number = Annotated[int, Field(ge=0, lt=2**53)]
 Role = Literal["offerer", "answerer"]
@@ -65,7 +71,7 @@ class TrackBody(BaseModel):
     id: TrackId
     source: TrackSource
     muted: bool = False
-    name: Annotated[str, Field(max_length=1_000)] = ""
+    name: Label = ""
 
     @classmethod
     def of(cls, track: TrackInfo) -> TrackBody:
@@ -75,13 +81,31 @@ class TrackBody(BaseModel):
         return TrackInfo(self.id, self.source, self.muted, self.name)
 
 
+class ProfileBody(BaseModel):
+    """Name, metadata and attributes on the wire."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Label = ""
+    metadata: Annotated[str, Field(max_length=MAX_METADATA_BYTES)] = ""
+    attributes: Annotated[dict[AttributeText, AttributeText], Field(max_length=MAX_ATTRIBUTES)] = {}
+
+    @classmethod
+    def of(cls, profile: Profile) -> ProfileBody:
+        return cls(name=profile.name, metadata=profile.metadata, attributes=dict(profile.attributes))
+
+    def profile(self) -> Profile:
+        return Profile(self.name, self.metadata, Attributes(self.attributes))
+
+
 class PersonBody(BaseModel):
-    """A participant on the wire."""
+    """A participant on the wire. `profile`: None where it says no more than `name`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     identity: Name
-    name: Annotated[str, Field(max_length=1_000)] = ""
+    name: Label = ""
+    profile: ProfileBody | None = None
     grant: GrantBody
     tracks: Annotated[tuple[TrackBody, ...], Field(max_length=len(TrackSource))] = ()
     joined_at: float
@@ -91,6 +115,7 @@ class PersonBody(BaseModel):
         return cls(
             identity=person.identity,
             name=person.name,
+            profile=_profile_of(person),
             grant=GrantBody.of(person.grant),
             tracks=tuple(TrackBody.of(track) for track in person.tracks),
             joined_at=person.joined_at,
@@ -103,7 +128,13 @@ class PersonBody(BaseModel):
             self.grant.grant(),
             tuple(body.track() for body in self.tracks),
             self.joined_at,
+            metadata="" if self.profile is None else self.profile.metadata,
+            attributes={} if self.profile is None else self.profile.attributes,
         )
+
+    def plain(self) -> PersonBody:
+        """As version 1 of the protocol has it."""
+        return self.model_copy(update={"profile": None})
 
 
 class IceServerBody(BaseModel):
@@ -159,7 +190,7 @@ class Hello(Message):
 
     type: Literal["hello"] = "hello"
     version: Number = VERSION
-    token: Annotated[str, Field(max_length=8_192)]
+    token: Annotated[str, Field(max_length=32_768)]
     stay: Annotated[str, Field(max_length=64)] | None = None
     generation: Number = 0
 
@@ -193,7 +224,7 @@ class Rebuild(Message):
 
     type: Literal["rebuild"] = "rebuild"
     generation: Number
-    why: Annotated[str, Field(max_length=1_000)] = ""
+    why: Label = ""
 
 
 class Bye(Message):
@@ -217,13 +248,15 @@ class Pairing(Message):
 
 
 class Welcome(Message):
-    """The answer to `hello`: who you are and who is there. `tracks`: your own that are still published."""
+    """The answer to `hello`: who you are and who is there. `profile`: your own; `tracks`: your own that are still
+    published."""
 
     type: Literal["welcome"] = "welcome"
     version: Number = VERSION
     stay: str
     room: Name
     identity: Name
+    profile: ProfileBody | None = None
     grant: GrantBody
     participants: Annotated[tuple[PersonBody, ...], Field(max_length=1)] = ()
     tracks: tuple[TrackBody, ...] = ()
@@ -246,6 +279,14 @@ class Left(Message):
     type: Literal["left"] = "left"
     identity: Name
     reason: DisconnectReason
+
+
+class Updated(Message):
+    """A participant is described like this now; with one's own identity: oneself."""
+
+    type: Literal["updated"] = "updated"
+    identity: Name
+    profile: ProfileBody
 
 
 class Published(Message):
@@ -303,7 +344,7 @@ class Data(Message):
 
     type: Literal["data"] = "data"
     payload: Annotated[str, Field(max_length=MAX_DATA_BYTES * 4 // 3 + 4)]
-    topic: Annotated[str, Field(max_length=1_000)] = ""
+    topic: Label = ""
     reliable: bool = True
 
     @classmethod
@@ -331,6 +372,7 @@ FromControl = (
     | Refused
     | Joined
     | Left
+    | Updated
     | Published
     | Unpublished
     | Muted
@@ -360,6 +402,27 @@ def read_from_participant(message: bytes) -> FromParticipant:
 def read_from_control(message: bytes) -> FromControl:
     """What the control half says. Raises `InvalidInput`."""
     return _read(_FROM_CONTROL, message)
+
+
+def in_version(message: Message, version: int) -> Message | None:
+    """What somebody who speaks that version is told in the place of a message; None for nothing."""
+    if version >= VERSION:
+        return message
+    match message:
+        case Updated():
+            return None
+        case Joined(participant=person):
+            return message.model_copy(update={"participant": person.plain()})
+        case Welcome():
+            people = tuple(person.plain() for person in message.participants)
+            return message.model_copy(update={"version": version, "profile": None, "participants": people})
+    return message
+
+
+def _profile_of(person: ParticipantInfo) -> ProfileBody | None:
+    if not (person.metadata or person.attributes):
+        return None
+    return ProfileBody(name=person.name, metadata=person.metadata, attributes=dict(person.attributes))
 
 
 def _read(adapter: TypeAdapter[M], message: Any) -> M:

@@ -50,6 +50,11 @@ class Publishing(Publisher):
     def is_broken(self) -> bool:
         return self._is_broken()
 
+    @property
+    def tracks(self) -> tuple[P2PLocalTrack, ...]:
+        """Those that are published now."""
+        return tuple(self._tracks.values())
+
     def way_of(self, track: P2PLocalTrack) -> Way:
         return self._way(track)
 

@@ -15,6 +15,7 @@ from utd_core.model.permission import Grant, TrackSource
 
 from .capabilities import MAX_PARTICIPANTS
 from .notifications import Notifier
+from .profiles import Profile
 from .protocol import (
     Ended,
     GrantBody,
@@ -26,10 +27,13 @@ from .protocol import (
     Muted,
     Pairing,
     PersonBody,
+    ProfileBody,
     Published,
     TrackBody,
     Unpublished,
+    Updated,
     Welcome,
+    in_version,
 )
 
 
@@ -37,15 +41,17 @@ from .protocol import (
 class Stay:
     """One participant from its coming to its leaving, over as many lines as that takes.
 
-    `tell` is None while it is away. `heard_at` (monotonic): its last word, or when its line broke. `grant_delay`
-    (seconds) and `grant_failures` (times) belong to the faults of the same name.
+    `version` is of the protocol that it speaks. `tell` is None while it is away. `heard_at` (monotonic): its last
+    word, or when its line broke. `grant_delay` (seconds) and `grant_failures` (times) belong to the faults of the same
+    name.
     """
 
     id: str
     identity: str
-    name: str
+    profile: Profile
     grant: Grant
     joined_at: float
+    version: int
     tell: Callable[[Message], None] | None
     heard_at: float
     tracks: dict[TrackSource, TrackInfo] = field(default_factory=dict)
@@ -53,12 +59,21 @@ class Stay:
     grant_failures: int = 0
 
     def info(self) -> ParticipantInfo:
-        return ParticipantInfo(self.identity, self.name, self.grant, tuple(self.tracks.values()), self.joined_at)
+        profile, tracks = self.profile, tuple(self.tracks.values())
+        return ParticipantInfo(
+            self.identity,
+            profile.name,
+            self.grant,
+            tracks,
+            self.joined_at,
+            metadata=profile.metadata,
+            attributes=profile.attributes,
+        )
 
     def say(self, message: Message) -> None:
-        """Tell it, if it is there."""
-        if self.tell is not None:
-            self.tell(message)
+        """Tell it, if it is there, in words that it knows."""
+        if self.tell is not None and (known := in_version(message, self.version)) is not None:
+            self.tell(known)
 
     def track(self, track_id: str) -> TrackInfo | None:
         """Its track of that id."""
@@ -108,7 +123,7 @@ class Room:
         self.welcome(stay)
         if (other := self.other(stay)) is not None:
             other.say(Joined(participant=PersonBody.of(stay.info())))
-        self._notifier.notify(NotificationKind.PARTICIPANT_JOINED, self.name, stay.identity)
+        self._notifier.notify(NotificationKind.PARTICIPANT_JOINED, self.name, stay.identity, grant=stay.grant)
         self.pair(now)
 
     def welcome(self, stay: Stay) -> None:
@@ -119,6 +134,7 @@ class Room:
                 stay=stay.id,
                 room=self.name,
                 identity=stay.identity,
+                profile=ProfileBody.of(stay.profile),
                 grant=GrantBody.of(stay.grant),
                 participants=() if other is None else (PersonBody.of(other.info()),),
                 tracks=tuple(TrackBody.of(track) for track in stay.tracks.values()),
@@ -182,6 +198,14 @@ class Room:
             if track.source not in grant.publish:
                 self.unpublish(stay, track)
                 stay.say(Unpublished(identity=stay.identity, track=track.id))
+
+    def describe(self, stay: Stay, profile: Profile) -> None:
+        """Describe somebody in other words."""
+        if stay.profile == profile or not self.holds(stay):
+            return
+        stay.profile = profile
+        for one in self.stays.values():
+            one.say(Updated(identity=stay.identity, profile=ProfileBody.of(profile)))
 
     def publish(self, stay: Stay, track: TrackInfo) -> None:
         """A granted track begins, in the place of an older one of its source; told again, it stays as it is."""

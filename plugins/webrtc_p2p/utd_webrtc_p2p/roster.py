@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from utd_core.media.attributes import Attributes
 from utd_core.media.events import (
     DisconnectReason,
     MediaEvent,
     ParticipantInfo,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
     TrackInfo,
     TrackMuted,
     TrackPublished,
@@ -19,6 +21,8 @@ from utd_core.media.events import (
     TrackUnpublished,
 )
 from utd_core.model.permission import Grant
+
+from .profiles import Profile
 
 
 class Roster:
@@ -59,6 +63,13 @@ class Roster:
         if (person := self._people.get(identity)) is not None:
             self._people[identity] = replace(person, grant=grant)
 
+    def describe(self, identity: str, profile: Profile) -> Iterator[MediaEvent]:
+        person = self._people.get(identity)
+        if person is not None and profile != Profile(person.name, person.metadata, Attributes(person.attributes)):
+            now = replace(person, name=profile.name, metadata=profile.metadata, attributes=profile.attributes)
+            self._people[identity] = now
+            yield ParticipantUpdated(now)
+
     def publish(self, identity: str, track: TrackInfo) -> Iterator[MediaEvent]:
         if (person := self._people.get(identity)) is not None:
             self._people[identity] = replace(person, tracks=(*person.tracks, track))
@@ -89,6 +100,7 @@ class Roster:
     def match(self, person: ParticipantInfo) -> Iterator[MediaEvent]:
         """Somebody known is now as told: what happened while nothing was heard."""
         self.grant(person.identity, person.grant)
+        yield from self.describe(person.identity, Profile(person.name, person.metadata, Attributes(person.attributes)))
         told = {track.id: track for track in person.tracks}
         for track in self._people[person.identity].tracks:
             if track.id not in told:

@@ -20,6 +20,7 @@ from . import registry
 from .capabilities import MAX_PARTICIPANTS
 from .line import Caller, Line, Seat
 from .notifications import Notifier
+from .profiles import Profile
 from .protocol import IceServerBody, Message, Ping
 from .rooms import Room, Stay
 from .settings import Settings
@@ -79,10 +80,10 @@ class Switchboard(SignallingDesk):
         if (room := self.rooms.pop(name, None)) is not None:
             room.close()
 
-    def issue(self, room: str, identity: str, grant: Grant, name: str, ttl: float) -> JoinTicket:
+    def issue(self, room: str, identity: str, grant: Grant, profile: Profile, ttl: float) -> JoinTicket:
         """A ticket for a participant."""
         expires_at = self.clock.now() + ttl
-        return JoinTicket(self.url, self._tokens.sign(Claims(room, identity, name, grant, expires_at)), expires_at)
+        return JoinTicket(self.url, self._tokens.sign(Claims(room, identity, profile, grant, expires_at)), expires_at)
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
         """Do something after a time, unless this is closed by then."""
@@ -128,8 +129,10 @@ class Switchboard(SignallingDesk):
                 f"room {claims.room!r} does not exist (closed, or never made); create it first", "room_not_found"
             )
         if room.is_full_for(claims.identity):
+            more = "; for rooms of more, use a backend with a media server" if room.limit == MAX_PARTICIPANTS else ""
             raise refusal(
-                f"room {room.name!r} is full with {room.limit} participants; wait until somebody leaves", "room_full"
+                f"room {room.name!r} is full with {room.limit} participants; wait until somebody leaves{more}",
+                "room_full",
             )
         return claims, room
 
@@ -141,11 +144,19 @@ class Switchboard(SignallingDesk):
         stay = None if room is None else room.stays.get(claims.identity)
         return None if room is None or stay is None else Seat(room, stay)
 
-    def enter(self, claims: Claims, room: Room, tell: Callable[[Message], None]) -> Stay:
-        """Let a participant in."""
-        now = self.clock
-        stay = Stay(secrets.token_hex(16), claims.identity, claims.name, claims.grant, now.now(), tell, now.monotonic())
-        room.enter(stay, now.monotonic())
+    def enter(self, claims: Claims, room: Room, version: int, tell: Callable[[Message], None]) -> Stay:
+        """Let a participant in who speaks that version."""
+        stay = Stay(
+            secrets.token_hex(16),
+            claims.identity,
+            claims.profile,
+            claims.grant,
+            self.clock.now(),
+            version,
+            tell,
+            self.clock.monotonic(),
+        )
+        room.enter(stay, stay.heard_at)
         return stay
 
     def _read(self, token: str, caller: Caller | None, now: float | None) -> Claims:

@@ -10,7 +10,10 @@ import json
 from dataclasses import dataclass
 
 from utd_core.errors import ConnectFailed
+from utd_core.media.attributes import Attributes
 from utd_core.model.permission import Grant, TrackSource
+
+from .profiles import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Claims:
 
     room: str
     identity: str
-    name: str
+    profile: Profile
     grant: Grant
     expires_at: float
 
@@ -37,9 +40,11 @@ class TokenSigner:
             [
                 claims.room,
                 claims.identity,
-                claims.name,
+                claims.profile.name,
                 [grant.subscribe, sorted(grant.publish), grant.publish_data],
                 claims.expires_at,
+                claims.profile.metadata,
+                dict(claims.profile.attributes),
             ],
             ensure_ascii=False,
         ).encode()
@@ -53,11 +58,11 @@ class TokenSigner:
             raise refusal("this is not a token of webrtc_p2p; use the one of issue_join", "bad_token") from None
         if not hmac.compare_digest(signature, self._signature(body)):
             raise refusal("the token was not signed here; use the ticket's own url and token", "bad_token")
-        room, identity, name, (subscribe, publish, publish_data), expires_at = json.loads(body)
+        room, identity, name, (subscribe, publish, publish_data), expires_at, metadata, attributes = json.loads(body)
         if now is not None and now >= expires_at:
             raise refusal(f"the token expired {now - expires_at:.3f} s ago; ask for a new ticket", "token_expired")
         grant = Grant(subscribe, frozenset(TrackSource(source) for source in publish), publish_data)
-        return Claims(room, identity, name, grant, expires_at)
+        return Claims(room, identity, Profile(name, metadata, Attributes(attributes)), grant, expires_at)
 
     def _signature(self, body: bytes) -> bytes:
         return hmac.digest(self._secret, body, hashlib.sha256)

@@ -17,6 +17,7 @@ from math import inf
 from ...media.events import DisconnectReason, Notification, NotificationKind
 from ...model.call import Call, media_room
 from ...model.commands.internal import Departed, PartyConnected, PartyDisconnected
+from ...model.permission import Grant
 from ..core import Core, States
 from ..kinds import CALL, ROOM
 from ..timing.alarms import TICK
@@ -59,7 +60,7 @@ class Attendance:
         elif media_identity is None:
             return
         elif notification.kind is NotificationKind.PARTICIPANT_JOINED:
-            self._joined(room, media_identity, notification.at)
+            self._joined(room, media_identity, notification.at, notification.grant)
         elif notification.kind is NotificationKind.PARTICIPANT_LEFT:
             self._left(room, media_identity, notification.at, notification.reason)
 
@@ -99,7 +100,7 @@ class Attendance:
             if state is None or not presence or state.concerns(identity):
                 self._states.tell(ROOM, room, Departed(identity, reason))
 
-    def _joined(self, room: str, media_identity: str, at: float) -> None:
+    def _joined(self, room: str, media_identity: str, at: float, brought: Grant | None) -> None:
         presence = self._core.presences.get(room)
         if presence is None:
             self.surveys.ask(room)
@@ -120,7 +121,11 @@ class Attendance:
         if kind is CALL:
             self._states.tell(kind, key, PartyConnected(identity))
         state = self._states.peek(kind, key)
-        if state is None or place.granted != grant_in(state, identity):
+        wanted = None if state is None else grant_in(state, identity)
+        # One that is as it should be proves nothing: it may be told late.
+        if brought is not None and wanted is not None and brought != wanted:
+            place.granted = brought
+        if place.granted != wanted:
             self._reconciler.touch(room, media_identity)
 
     def _left(self, room: str, media_identity: str, at: float, reason: DisconnectReason | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 
+from ...media.attributes import NO_ATTRIBUTES
 from ...media.backend import JoinTicket, MediaControl
 from ...media.events import Notification, ParticipantInfo
 from ...media.signalling import SignallingDesk
@@ -52,9 +53,38 @@ class ProjectControl(MediaControl):
         return [own for room in await self._control.list_rooms() if (own := self.own(room)) is not None]
 
     async def issue_join(
-        self, room: str, identity: str, *, grant: Grant, name: str = "", ttl: float = 600.0
+        self,
+        room: str,
+        identity: str,
+        *,
+        grant: Grant,
+        name: str = "",
+        ttl: float = 600.0,
+        metadata: str = "",
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> JoinTicket:
-        return await self._control.issue_join(self._prefix + room, identity, grant=grant, name=name, ttl=ttl)
+        return await self._control.issue_join(
+            self._prefix + room,
+            identity,
+            grant=grant,
+            name=name,
+            ttl=ttl,
+            metadata=metadata,
+            attributes=attributes,
+        )
+
+    async def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        await self._control.update_participant(
+            self._prefix + room, identity, name=name, metadata=metadata, attributes=attributes
+        )
 
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         await self._control.apply_grant(self._prefix + room, identity, grant)

@@ -183,6 +183,15 @@ class Hosting(Closeable):
         }
 
     @property
+    def cannot_write(self) -> bool:
+        """Whether the database took nothing of what this node wanted to write last."""
+        return self._tenure.is_kept_out or any(each.engine.is_refused for each in self.running.values())
+
+    async def is_alone_in_that(self) -> bool:
+        """Whether this node can write nothing, and another one can. Raises `StoreFailed`."""
+        return await self._tenure.is_alone_kept_out()
+
+    @property
     def has_webhooks(self) -> bool:
         """Whether anything that is at work here is told to somebody."""
         return any(place.hosted is not None and place.hosted.project.webhooks for place in self._places.values())
