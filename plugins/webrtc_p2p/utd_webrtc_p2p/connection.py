@@ -29,7 +29,7 @@ from utd_core.media.quality import VideoQuality
 from utd_core.media.signalling import Signalling
 from utd_core.model.permission import Grant
 
-from .capabilities import MAX_DATA_BYTES
+from .capabilities import CAPABILITIES, MAX_DATA_BYTES
 from .figures import with_wire
 from .participation import Participation
 from .path import Path
@@ -96,7 +96,7 @@ class P2PConnection(MediaConnection):
 
     async def publish(self, options: PublishOptions) -> LocalTrack:
         self._life.check_alive()
-        arguments.check_publish(options)
+        arguments.check_publish(options, "webrtc_p2p", CAPABILITIES)
         if options.source not in self._life.member.grant.publish:
             raise PublishRefused(
                 f"the grant of {self.identity!r} does not hold {options.source.value!r}; "
