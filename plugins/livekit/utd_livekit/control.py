@@ -65,6 +65,11 @@ class LiveKitControl(MediaControl, Closeable):
         self._closings: dict[str, asyncio.Task[None]] = {}
         self._vigil = Vigil(clock, self._rooms_on_server, self._lost)
 
+    @property
+    def is_busy(self) -> bool:
+        """The server is being asked for something."""
+        return bool(self._requests.under_way) or self._errands.is_busy
+
     async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
         check_room(room)
         check_limit(max_participants)
@@ -127,8 +132,8 @@ class LiveKitControl(MediaControl, Closeable):
         check_identity(identity)
         check_grant(grant)
         self._requests.check_open()
-        await self.grant_troubles.meet(room, identity)
-        await self._update(room, identity, permission=permission_of(grant))
+        permission = permission_of(grant)
+        await self.grant_troubles.meet(room, identity, lambda: self._update(room, identity, permission=permission))
 
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
         check_room(room)
@@ -192,6 +197,7 @@ class LiveKitControl(MediaControl, Closeable):
     async def aclose(self) -> None:
         await self._vigil.aclose()
         await self._requests.aclose()
+        await self.grant_troubles.aclose()
         await self.notification_troubles.aclose()
         await self._notifier.aclose()
         await self._errands.finish()
