@@ -9,7 +9,13 @@ MAX_DATA_BYTES = 15_000
 """What LiveKit recommends at most for one packet."""
 
 CAPABILITIES = Capabilities(
-    webhooks=True, simulcast=True, max_data_bytes=MAX_DATA_BYTES, sample_rates=frozenset({48_000})
+    webhooks=True,
+    active_speakers=True,
+    connection_quality=True,
+    profiles=True,
+    simulcast=True,
+    max_data_bytes=MAX_DATA_BYTES,
+    sample_rates=frozenset({48_000}),
 )
 
 FAULTS = frozenset(
