@@ -1,7 +1,7 @@
 """LiveKit: 300 times somebody joins, takes a seat, is heard and leaves, and 20 times the server dies meanwhile.
 
-Engine, host and guests are in this process; the server is one of its own on loopback. Where it has died, everybody
-comes back by themselves, and the next guest is heard again.
+Engine, host and guest are in this process; the server is one of its own on loopback. After its death both come back by
+themselves, and the guest is heard again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from utd_core import Engine, UTDStreamClient
 from utd_core.client import UTDAudioRoomSession
+from utd_core.media.frames import AudioFrame
 from utd_core.media.pcm import unpack
 from utd_core.media.sources.synthetic import ToneAudioSource
 from utd_livekit.backend import LiveKitBackend
@@ -38,36 +39,45 @@ BACK_WITHIN = 120.0
 
 
 async def soak(watch: Watch) -> None:
+    await go_through(watch.rounds(CYCLES), CYCLES // DEATHS, watch)
+
+
+async def go_through(cycles: int, deadly: int, watch: Watch) -> None:
+    """So many cycles; in the last of each `deadly` the server dies."""
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
-    cycles = watch.rounds(CYCLES)
     async with house() as (server, host, guest):
-        for number in range(cycles):
-            own = await come_and_go(host, guest)
-            if number % (CYCLES // DEATHS) == CYCLES // DEATHS // 2:
-                own["back"] = await die(server, host)
+        for number in range(1, cycles + 1):
+            own = await come_and_go(host, guest, server if number % deadly == 0 else None)
             watch.look(**{"native threads": float(native_threads())}, **own)
 
 
-async def come_and_go(host: UTDAudioRoomSession, guest: UTDStreamClient) -> dict[str, float]:
-    """Somebody joins, is heard, and leaves."""
+async def come_and_go(
+    host: UTDAudioRoomSession, guest: UTDStreamClient, mortal: LocalServer | None = None
+) -> dict[str, float]:
+    """Somebody joins, is heard, and leaves. `mortal`: the server that dies meanwhile."""
     began = time.monotonic()
-    async with await guest.join_audio_room(host.room_name) as session, host.frames(guest.identity) as frames:
+    async with await guest.join_audio_room(host.room_name) as session, host.frames("guest") as frames:
         joined = time.monotonic()
         await session.take_seat()
-        async with asyncio.timeout(HEARD_WITHIN):
-            async for frame in frames:
-                if max(unpack(frame.data)) > LOUD:
-                    break
-        return {"join": 1e3 * (joined - began), "heard": 1e3 * (time.monotonic() - joined)}
+        await until_loud(frames)
+        own = {"join": 1e3 * (joined - began), "heard": 1e3 * (time.monotonic() - joined)}
+        if mortal is not None:
+            died = time.monotonic()
+            await asyncio.to_thread(mortal.kill)
+            await host.connected.wait_for(lambda connected: not connected, BACK_WITHIN, what="that the loss is seen")
+            await asyncio.to_thread(mortal.start)
+            await host.connected.wait_for(timeout=BACK_WITHIN, what="that the host is back")
+            await until_loud(frames)
+            own["back"] = time.monotonic() - died
+    return own
 
 
-async def die(server: LocalServer, host: UTDAudioRoomSession) -> float:
-    """The server is killed, and starts again; seconds until the host is back."""
-    began = time.monotonic()
-    await asyncio.to_thread(server.restart)
-    await host.connected.wait_for(lambda connected: not connected, BACK_WITHIN, what="that the loss is seen")
-    await host.connected.wait_for(timeout=BACK_WITHIN, what="that the host is back")
-    return time.monotonic() - began
+async def until_loud(frames: AsyncIterator[AudioFrame]) -> None:
+    """Read until something is heard. Raises `TimeoutError`."""
+    async with asyncio.timeout(HEARD_WITHIN):
+        async for frame in frames:
+            if max(unpack(frame.data)) > LOUD:
+                return
 
 
 @asynccontextmanager

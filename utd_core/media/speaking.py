@@ -1,7 +1,7 @@
 """Who speaks, from how loud everybody is: for backends whose media server does not tell it.
 
 - Whoever has `Speaking` looks at it each `LOOK` seconds, with the level of each microphone since the look before.
-- Somebody speaks who is at `LOUD` in two looks one after the other: a click is no word.
+- Somebody speaks who is at `LOUD` in three of the last five looks: a click is no word.
 - Somebody has ceased who was under `QUIET` for `PAUSE` seconds: a breath is no end.
 - Changes of who speaks are told at once; changes of levels and order at most each `REFRESH` seconds.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import log10
+from operator import mul
 
 from .events import Speaker
 from .frames import AudioFrame
@@ -26,30 +27,31 @@ QUIET = -55.0
 PAUSE = 0.5
 REFRESH = 0.3
 
-_LOOKS = 2
+_WORD, _MEMORY = 3, 0b11111
+"""Loud looks that make a word, among those that a bit each is kept of."""
 _FALL = 30.0
 """dB/s by which a told level falls at most, so that a pause between words is no loss of the first place."""
 _NOTABLE = 2.0
 """dB."""
 _EARLY = LOOK / 4
 """Seconds by which a timer may be early."""
-_STEP = 5
-"""One of so many samples is enough to know how loud speech is."""
+_STEP = 11
+"""One of so many samples is enough to know how loud speech is; odd, so that both channels count."""
 
 
 def level_of(frames: Iterable[AudioFrame]) -> float:
-    """RMS of several frames together, in dBFS from -120 to 0, from a fifth of their samples."""
+    """RMS of several frames together, in dBFS from -120 to 0, from some of their samples."""
     power, count = 0, 0
     for frame in frames:
         samples = unpack(frame.data)[::_STEP]
-        power += sum(sample * sample for sample in samples)
+        power += sum(map(mul, samples, samples))
         count += len(samples)
     return max(FLOOR_DBFS, 10 * log10(power / count / 32_768**2)) if power else FLOOR_DBFS
 
 
 @dataclass(slots=True)
 class _Voice:
-    """`level`: as it is told. `loud`: looks in a row that were loud. `heard_at`: the last look that was not quiet."""
+    """`level`: as it is told. `loud`: a bit for each of the last looks. `heard_at`: the last one that was not quiet."""
 
     level: float
     heard_at: float
@@ -111,11 +113,11 @@ class Speaking:
 def _hear(voice: _Voice, now: float, level: float, fallen: float) -> bool:
     """Whether the voice is to be remembered."""
     voice.level = max(level, voice.level - fallen, FLOOR_DBFS)
-    voice.loud = voice.loud + 1 if level >= LOUD else 0
+    voice.loud = (voice.loud << 1 | (level >= LOUD)) & _MEMORY
     if level >= QUIET:
         voice.heard_at = now
-    if voice.loud >= _LOOKS:
+    if voice.loud.bit_count() >= _WORD:
         voice.speaks = True
     elif now - voice.heard_at >= PAUSE - _EARLY:
         voice.speaks = False
-    return voice.speaks or level >= QUIET
+    return voice.speaks or voice.loud > 0 or level >= QUIET

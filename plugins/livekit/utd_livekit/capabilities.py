@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from utd_core.media.capabilities import Capabilities
+from utd_core.media.codec import VideoCodec
 from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
 
 MAX_DATA_BYTES = 15_000
@@ -14,8 +15,10 @@ CAPABILITIES = Capabilities(
     connection_quality=True,
     profiles=True,
     simulcast=True,
+    e2ee=True,
     max_data_bytes=MAX_DATA_BYTES,
     sample_rates=frozenset({48_000}),
+    video_codecs=frozenset(VideoCodec),
 )
 
 FAULTS = frozenset(

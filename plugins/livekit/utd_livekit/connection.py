@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from utd_core.media.backend import (
     LocalTrack,
     MediaConnection,
     PublishOptions,
+    WireStatistics,
 )
 from utd_core.media.events import (
     ConnectionQuality,
@@ -37,7 +39,7 @@ from utd_core.media.events import (
 from utd_core.media.quality import VideoQuality
 from utd_core.model.permission import Grant
 
-from .capabilities import MAX_DATA_BYTES
+from .capabilities import CAPABILITIES, MAX_DATA_BYTES
 from .errands import Errands
 from .feeds import FeedReader
 from .introduction import Introduction
@@ -50,7 +52,7 @@ from .roster import Roster
 from .sdk import let_go_of_room
 from .sources import FROM_CLIENT
 from .speakers import Speakers
-from .statistics import round_trip_ms
+from .statistics import round_trip_ms, wires_of
 
 _QUALITIES: Mapping[int, ConnectionQuality] = {
     rtc.ConnectionQuality.QUALITY_EXCELLENT: ConnectionQuality.EXCELLENT,
@@ -155,7 +157,7 @@ class LiveKitConnection(MediaConnection):
 
     async def publish(self, options: PublishOptions) -> LocalTrack:
         self._check_alive()
-        check_publish(options)
+        check_publish(options, "livekit", CAPABILITIES)
         return await self._publisher.publish(options)
 
     async def set_subscribed(self, track_id: str, subscribed: bool) -> None:
@@ -192,10 +194,17 @@ class LiveKitConnection(MediaConnection):
     async def statistics(self) -> ConnectionStatistics:
         if self._closed:
             raise self._gone()
-        round_trip = await round_trip_ms(self._room) if self._state is ConnectionState.CONNECTED else None
+        round_trip: float | None = None
+        wires: dict[str, WireStatistics | None] = {}
+        if self._state is ConnectionState.CONNECTED:
+            tracks: dict[str, rtc.Track | None] = {track.info.id: track.native for track in self._publisher.tracks}
+            tracks.update({track.info.id: track.native for track in self._roster.subscribed()})
+            round_trip, wires = await asyncio.gather(round_trip_ms(self._room), wires_of(tracks))
+        sent = [track.statistics() for track in self._publisher.tracks if track.publication is not None]
+        received = [track.statistics() for track in self._roster.subscribed()]
         return ConnectionStatistics(
-            sent=tuple(track.statistics() for track in self._publisher.tracks if track.publication is not None),
-            received=tuple(track.statistics() for track in self._roster.subscribed()),
+            sent=tuple(replace(each, wire=wires.get(each.track.id)) for each in sent),
+            received=tuple(replace(each, wire=wires.get(each.track.id)) for each in received),
             data_sent=self._data_sent,
             data_received=self._data_received,
             reconnects=self._reconnects,

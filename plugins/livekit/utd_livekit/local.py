@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from livekit import rtc
 
 from utd_core.errors import Closed, InvalidFrame, MediaError
 from utd_core.media.backend import LocalTrack, PublishOptions, TrackStatistics
+from utd_core.media.codec import VideoCodec
 from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.frames import BYTES_PER_SAMPLE, AudioFrame, Frame, PixelFormat, VideoFrame
 
@@ -188,7 +189,7 @@ class LiveKitVideoTrack(LiveKitLocalTrack):
         wanted = rtc.TrackPublishOptions(
             source=CLIENT_SOURCES[options.source],
             simulcast=options.simulcast,
-            video_codec=rtc.VideoCodec.VP8,
+            video_codec=_CODECS[options.codec or VideoCodec.VP8],
         )
         wanted.video_encoding.max_framerate = options.framerate
         wanted.video_encoding.max_bitrate = options.bitrate or _usual_bitrate(options)
@@ -219,6 +220,12 @@ def local_track(identity: str, options: PublishOptions, unpublish: Unpublish) ->
     return (LiveKitAudioTrack if is_audio else LiveKitVideoTrack)(identity, options, unpublish)
 
 
+_CODECS: Mapping[VideoCodec, rtc.VideoCodec.ValueType] = {
+    VideoCodec.VP8: rtc.VideoCodec.VP8,
+    VideoCodec.H264: rtc.VideoCodec.H264,
+    VideoCodec.VP9: rtc.VideoCodec.VP9,
+    VideoCodec.AV1: rtc.VideoCodec.AV1,
+}
 _FORMATS = {PixelFormat.I420: rtc.VideoBufferType.I420, PixelFormat.RGBA: rtc.VideoBufferType.RGBA}
 
 

@@ -44,9 +44,14 @@ class RemoteTrack:
         self.wish = VideoQuality.HIGH
         self._is_adaptive = is_adaptive and info.kind is TrackKind.VIDEO
         self._feed: Feed | None = None
-        self._native: object | None = None
+        self._native: rtc.RemoteAudioTrack | rtc.RemoteVideoTrack | None = None
         self.is_returning = False
         """It was subscribed before a reconnect, and will be again."""
+
+    @property
+    def native(self) -> rtc.Track | None:
+        """The SDK's track, while it is received."""
+        return self._native
 
     @property
     def is_subscribed(self) -> bool:

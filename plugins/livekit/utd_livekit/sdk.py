@@ -23,6 +23,7 @@ __all__ = [
     "capture",
     "drop",
     "intercept",
+    "is_let_go",
     "let_go",
     "let_go_of_room",
     "request",
@@ -118,6 +119,11 @@ def let_go(*held: Any) -> None:
         handle = getattr(each, "_ffi_handle", None)
         if handle is not None:
             handle.dispose()
+
+
+def is_let_go(held: Any) -> bool:
+    """Whether the native library keeps nothing for it any more."""
+    return bool(held._ffi_handle.disposed)
 
 
 def let_go_of_room(room: rtc.Room) -> None:

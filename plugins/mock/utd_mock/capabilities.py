@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from utd_core.media.capabilities import Capabilities
+from utd_core.media.codec import VideoCodec
 from utd_core.media.faults import Fault
 from utd_core.media.frames import SAMPLE_RATES
 
@@ -15,10 +16,12 @@ CAPABILITIES = Capabilities(
     profiles=True,
     exact_media=True,
     virtual_time=True,
+    video_codecs=frozenset(VideoCodec),
     max_data_bytes=MAX_DATA_BYTES,
     sample_rates=SAMPLE_RATES,
 )
 """`simulcast`: there is no codec, so the smaller layers are made by the server, of the frames that were written and
-only while somebody receives them; its snapshot counts them."""
+only while somebody receives them; its snapshot counts them. `video_codecs`: all are the same here, so that what asks
+for one runs unchanged."""
 
 FAULTS = frozenset(Fault)

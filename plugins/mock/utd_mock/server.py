@@ -39,6 +39,7 @@ from utd_core.model.permission import Grant
 
 from . import registry
 from .agenda import Agenda
+from .capabilities import CAPABILITIES
 from .link import Client, Link
 from .messages import GrantOf, Message, Subscribed, Unsubscribed
 from .network import Network
@@ -277,7 +278,7 @@ class MockServer:
 
     def publish(self, participant: Participant, options: PublishOptions) -> PublishedTrack:
         """Publish, in the place of an older track of the same source. Raises `PublishRefused`."""
-        arguments.check_publish(options)
+        arguments.check_publish(options, "mock", CAPABILITIES)
         if not participant.connected:
             raise PublishRefused(
                 f"{participant.identity!r} is not connected to room {participant.room.name!r} any more"

@@ -12,6 +12,7 @@ from ...concurrency import Clock, Closeable, SystemClock, TaskScope
 from ...errors import Closed, ConnectionLost, ErrorCode, InvalidInput, NotFound
 from ...media.backend import ConnectOptions, MediaBackend, PublishOptions
 from ...media.checks import check_choice
+from ...media.encryption import EncryptionKey
 from ...media.events import DisconnectReason
 from ...media.quality import VideoQuality
 from ...media.sources.base import AudioSource, VideoSource
@@ -54,7 +55,8 @@ class UTDRoom(Receiving, Closeable):
     It never raises its own permissions: what may be published is what the server side grants, and opening a device
     without that is `Forbidden`. `adaptive_stream`: a subscribed video that nobody reads is not sent. `simulcast`: the
     camera is published in several sizes, of which each viewer wishes one (`set_video_quality`), where the backend can.
-    `dynacast`: layers that nobody receives are not encoded. `deadline`: seconds for a connect.
+    `dynacast`: layers that nobody receives are not encoded. `e2ee`: sound, pictures and data are encrypted from end to
+    end, for those with the same key. `deadline`: seconds for a connect.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class UTDRoom(Receiving, Closeable):
         *,
         adaptive_stream: bool = True,
         simulcast: bool = False,
+        e2ee: EncryptionKey | None = None,
         dynacast: bool = True,
         deadline: float = 10.0,
         devices: Devices | None = None,
@@ -72,6 +75,7 @@ class UTDRoom(Receiving, Closeable):
     ) -> None:
         self._link = BackendLink(media, clock or SystemClock()) if isinstance(media, MediaBackend) else media
         self._adaptive_stream = adaptive_stream
+        self._e2ee = e2ee
         self._dynacast = dynacast
         self._deadline = deadline
         self._devices = devices or Devices()
@@ -160,7 +164,7 @@ class UTDRoom(Receiving, Closeable):
 
     async def connect_with(self, ticket: UTDTokenResponse, *, auto_subscribe: bool = True) -> None:
         """Connect with a ticket of the engine; otherwise as `connect`."""
-        options = ConnectOptions(auto_subscribe, self._adaptive_stream, self._dynacast, self._deadline)
+        options = ConnectOptions(auto_subscribe, self._adaptive_stream, self._dynacast, self._deadline, e2ee=self._e2ee)
         await self._connection.connect(ticket, options)
 
     async def disconnect(self) -> None:

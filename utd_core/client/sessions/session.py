@@ -84,6 +84,7 @@ class UTDSession(Receiving, SessionLifecycle):
             context.link,
             adaptive_stream=context.adaptive_stream,
             simulcast=context.simulcast,
+            e2ee=context.e2ee,
             dynacast=context.dynacast,
             deadline=context.connect_deadline,
             devices=context.devices,

@@ -63,6 +63,7 @@ class Node:
         self._database = open_store(settings.store)
         self._own_bus = _bus_of(settings) if bus is None else None
         self._bus = bus or self._own_bus or LocalMessages()
+        rates = Rates(settings.http.max_buckets)
         self.host = Hosting(
             directory_of(settings, self._database),
             self._database,
@@ -74,12 +75,12 @@ class Node:
             instrument=self._instrument(),
             bus=self._bus,
             idle=settings.project_idle,
+            rates=rates,
         )
         self.readiness = Readiness(
             self._clock,
             {"engine": self._check_engines, "store": self._check_store, "bus": self._check_bus},
         )
-        rates = Rates(settings.http.max_buckets)
         self._sockets = PusherMount(self.host, settings=settings.sockets, bus=self._bus, rates=rates)
         self._app = App(
             self.host,

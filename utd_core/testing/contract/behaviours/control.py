@@ -136,6 +136,8 @@ def declare(registry: Registry) -> None:
 
     signalling = section("Signalling over the engine", "signalling")
     signalling.declare(71, "At a desk only tickets of its own participant are good, and of its own room.")
-    signalling.declare(72, "Over a line that broke and came back the connection learns what happened meanwhile.")
+    signalling.declare(
+        72, "Over a line that broke and came back the connection learns what happened meanwhile.", "grants_live"
+    )
     signalling.declare(73, "Signalling is closed with its connection, and where a connect fails.")
     signalling.declare(74, "Who has a line and says what makes no sense is hung up on, and nobody else notices.")
