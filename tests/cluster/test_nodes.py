@@ -24,6 +24,7 @@ from utd_core.model.seats import SeatLeft
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.model.wire import PLACE_HEADER
 from utd_core.server.hosting.host import INTERVAL
+from utd_core.server.projects import ProjectLimits
 from utd_core.server.pusher import CloseCode
 from utd_core.store.base import Head
 from utd_core.store.sql_store import SqlStore
@@ -117,6 +118,52 @@ class TestCommands:
             async with httpx.AsyncClient(transport=httpx.ASGITransport(node.app), base_url="http://utd") as http:
                 answer = await http.get("/api/v1/rooms", headers={"Authorization": f"Bearer {session.user_token}"})
                 assert answer.status_code == 200
+
+
+class TestLimits:
+    async def test_of_a_plan_count_the_commands_of_all_nodes_together(self) -> None:
+        async with World(limits=ProjectLimits(commands_per_second=1.0, burst=6)) as world:
+            nodes = first, second, third = [await world.start() for _ in range(3)]
+            for node in (first, second, third, third, second, first):
+                assert (await node.http.get("/api/v1/rooms")).status_code == 200
+            assert first.holds
+            for node in nodes:
+                refused = await node.http.get("/api/v1/rooms")
+                assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+                assert refused.headers["retry-after"]
+            await world.clock.advance(2.1)
+            answers = [await node.http.get("/api/v1/rooms") for node in nodes]
+            assert [answer.status_code for answer in answers] == [200, 200, 429]
+
+    async def test_of_one_identity_are_not_those_of_the_applications_server(self) -> None:
+        async with World(limits=ProjectLimits(identity_commands_per_second=1.0, identity_burst=3)) as world:
+            first, second = [await world.start() for _ in range(2)]
+            session = await (await first.relay()).execute(CreateSession(identity="ann"))
+            ann = {"Authorization": f"Bearer {session.user_token}"}
+            said = []
+            for node in (first, second, first, second):
+                transport = httpx.ASGITransport(node.app)
+                async with httpx.AsyncClient(transport=transport, base_url="http://utd", headers=ann) as http:
+                    said.append((await http.get("/api/v1/rooms")).status_code)
+            assert said == [200, 200, 200, 429]
+            assert (await second.http.get("/api/v1/rooms")).status_code == 200
+
+    async def test_do_not_refuse_what_may_be_done_already(self) -> None:
+        async with World(limits=ProjectLimits(commands_per_second=0.01, burst=1)) as world:
+            first, second = [await world.start() for _ in range(2)]
+            await (await first.relay()).find()
+            lost: list[bytes] = []
+
+            def lose_one(topic: str, message: bytes) -> bool:
+                if topic.startswith("answers/") and not lost and b"done" in message:
+                    lost.append(message)
+                    return True
+                return False
+
+            second.cable.drop = lose_one
+            made = await world.run(second.http.post("/api/v1/rooms", json={"room": "lobby", "type": "audio_room"}))
+            assert lost
+            assert made.status_code == 201
 
 
 class TestSockets:

@@ -23,7 +23,8 @@ from utd_core.server.app import App
 from utd_core.server.cluster import ClusterSettings, Relay
 from utd_core.server.hosting.directory import OneProject
 from utd_core.server.hosting.host import Hosting
-from utd_core.server.projects import Project, ProjectFlags
+from utd_core.server.http.rates import Rates
+from utd_core.server.projects import Project, ProjectFlags, ProjectLimits
 from utd_core.server.pusher import PusherMount, PusherSettings
 from utd_core.store import open_store
 from utd_core.store.leases import Lease
@@ -118,6 +119,9 @@ class Unreachable:
     async def wanted_of(self, holder: str) -> Sequence[Lease]:
         raise StoreFailed("no way to the database")
 
+    async def others_hold(self, holder: str) -> bool:
+        raise StoreFailed("no way to the database")
+
     async def held_by(self, holder: str) -> Sequence[Lease]:
         raise StoreFailed("no way to the database")
 
@@ -128,8 +132,9 @@ class Node:
     def __init__(self, world: World) -> None:
         self.cable = Cable(world.bus, world.clock)
         self.clock = world.clock
+        rates = Rates(1_000)
         self.host = Hosting(
-            OneProject(PROJECT),
+            OneProject(replace(PROJECT, limits=world.limits)),
             world.store,
             world.media_name,
             media_settings=world.media_settings,
@@ -137,9 +142,10 @@ class Node:
             clock=world.clock,
             bus=self.cable,
             cluster=ClusterSettings(),
+            rates=rates,
         )
         self.mount = PusherMount(self.host, settings=PusherSettings(), bus=self.cable)
-        self.app = App(self.host, mounts=[self.mount])
+        self.app = App(self.host, mounts=[self.mount], rates=rates)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://utd", headers=SECRET)
         self._stack = AsyncExitStack()
 
@@ -197,7 +203,7 @@ class Node:
 
 class World:
     """`async with` opens database and bus; `start` a node. `media_name`, `media_settings`: of another backend than the
-    mock's, with a control half on each node."""
+    mock's, with a control half on each node. `limits`: of the project."""
 
     def __init__(
         self,
@@ -205,7 +211,9 @@ class World:
         *,
         media_name: str = "mock",
         media_settings: Mapping[str, Any] | None = None,
+        limits: ProjectLimits | None = None,
     ) -> None:
+        self.limits = limits or ProjectLimits(identity_commands_per_second=None)
         self.clock = VirtualClock()
         self.store = store or open_store(None)
         self.media = MockServer(self.clock)

@@ -20,6 +20,7 @@ from utd_core.errors import StoreFailed
 from utd_core.store import Commit, open_store
 from utd_core.store.faults import DUPLICATE, SQLITE, explain
 from utd_core.store.file import FileStore
+from utd_core.store.sql_store import SqlStore
 
 from .rows import CHANNEL, ROOM, envelopes, put, state
 
@@ -199,7 +200,7 @@ def test_every_fault_has_words_of_its_own(name: str) -> None:
     assert explained.status_code in (409, 503)
 
 
-async def execute(store: FileStore, sql: str) -> Any:
+async def execute(store: SqlStore, sql: str) -> Any:
     async def run(session: Any) -> Any:
         return session.connection.execute(sql).fetchone()
 

@@ -289,6 +289,11 @@ class Engine(Closeable):
         """Whether something is being decided, or mended at the media backend, or to be tried again. Raises `Closed`."""
         return self._running().is_busy
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the store did not take the last transaction that was tried. Raises `Closed`."""
+        return self._running().pipeline.refused_for > 0
+
     def statistics(self) -> EngineStatistics:
         """Gauges and counters of this moment. Raises `Closed` before it was opened."""
         if self._machinery is None:

@@ -151,6 +151,7 @@ class Machinery:
             commands=dict(self.pipeline.results),
             commits=self.pipeline.commits,
             events=self.pipeline.events,
+            refused_for=self.pipeline.refused_for,
             reconcile_waiting=upkeep.waiting,
             reconcile_lag=upkeep.lag,
             reconcile_lag_max=upkeep.lag_max,

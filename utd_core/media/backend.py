@@ -113,9 +113,7 @@ class TrackStatistics:
 @dataclass(frozen=True, slots=True)
 class ConnectionStatistics:
     """A snapshot. `sent` and `received` have one entry for each track that is published, or subscribed, now;
-    `data_sent` and `data_received` count messages. `round_trip_ms` is None where the backend cannot tell.
-    `active_speaker`: whose track is the loudest of those that carry speech now; None while nobody speaks, and where the
-    backend does not tell."""
+    `data_sent` and `data_received` count messages. `round_trip_ms` is None where the backend cannot tell."""
 
     sent: tuple[TrackStatistics, ...] = ()
     received: tuple[TrackStatistics, ...] = ()
@@ -123,7 +121,6 @@ class ConnectionStatistics:
     data_received: int = 0
     reconnects: int = 0
     round_trip_ms: float | None = None
-    active_speaker: str | None = None
     events: QueueStatistics | None = None
 
 

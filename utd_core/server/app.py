@@ -67,7 +67,7 @@ class App(Closeable):
         self._body_timeout = settings.body_timeout
         self._most_at_once = settings.connections_per_address
         self._under_way: Counter[str] = Counter()
-        rates = rates or Rates(settings.max_buckets)
+        rates = Rates(settings.max_buckets) if rates is None else rates
         self._api = Api(host, settings, rates, events=any(prefix == EVENTS for prefix, _ in self._mounts))
         self._opened: list[Mount] = []
         self._opening = asyncio.Lock()

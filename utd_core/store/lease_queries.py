@@ -73,6 +73,10 @@ async def wanted_of(session: Session, holder: str, now: float) -> list[Lease]:
     return [Lease(*row) for row in await session.read(sql.WANTED_OF, {"of_holder": holder, "now": now})]
 
 
+async def others_hold(session: Session, holder: str, now: float) -> bool:
+    return bool(await session.read(sql.OTHERS, {"of_holder": holder, "now": now}))
+
+
 def term_of(lease: Lease) -> Row:
     """The parameters that name a lease in its term."""
     return {"of_project": lease.project, "of_term": lease.term}

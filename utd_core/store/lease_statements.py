@@ -89,5 +89,7 @@ WANTED_OF = (
     .order_by(lease.c.project)
 )
 
+OTHERS = select(_ONE).where(lease.c.holder != bindparam("of_holder"), lease.c.until > _NOW).limit(_ONE)
+
 # Whoever claims the lease changes its term, and waits until this transaction has ended; and the other way round.
 HOLD = select(_ONE).where(*_OF_TERM).with_for_update(read=True, key_share=True)

@@ -68,6 +68,10 @@ class Leases(Protocol):
         """Everything that is the holder's, by project."""
         ...
 
+    async def others_hold(self, holder: str) -> bool:
+        """Whether somebody else holds anything, and has renewed it in time."""
+        ...
+
 
 class Fence:
     """Lets through what the holder of a lease writes; once shut, nothing ever again.

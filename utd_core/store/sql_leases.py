@@ -57,3 +57,6 @@ class SqlLeases:
 
     async def wanted_of(self, holder: str) -> Sequence[Lease]:
         return await self._driver.read(partial(self._queries.wanted_of, holder=holder, now=self._clock.now()))
+
+    async def others_hold(self, holder: str) -> bool:
+        return await self._driver.read(partial(self._queries.others_hold, holder=holder, now=self._clock.now()))

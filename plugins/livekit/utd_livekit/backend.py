@@ -95,6 +95,12 @@ class LiveKitBackend(MediaBackend):
             await super().inject(fault, room, identity, **parameters)
         await produce(self, self._settings.server, fault, room, identity, parameters)
 
+    @property
+    def is_busy(self) -> bool:
+        """Something is under way, here or at the server."""
+        control = self._control is not None and self._control.is_busy
+        return control or self._errands.is_busy or any(each.is_busy for each in self._connections)
+
     def connection_of(self, room: str, identity: str) -> LiveKitConnection | None:
         """The connection of a participant that was made here."""
         return next((each for each in self._connections if (each.room, each.identity) == (room, identity)), None)

@@ -124,6 +124,11 @@ class LiveKitConnection(MediaConnection):
         return self._events
 
     @property
+    def is_busy(self) -> bool:
+        """Something is under way, or it has ended and not let go of everything yet."""
+        return self._errands.is_busy or (self._clearing is not None and not self._clearing.done())
+
+    @property
     def native(self) -> rtc.Room:
         """The SDK's room."""
         return self._room

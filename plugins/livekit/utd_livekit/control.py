@@ -24,7 +24,7 @@ from utd_core.media.arguments import (
 )
 from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import JoinTicket, MediaControl
-from utd_core.media.events import Notification, ParticipantInfo, TrackInfo
+from utd_core.media.events import Notification, NotificationKind, ParticipantInfo, TrackInfo
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
@@ -37,6 +37,7 @@ from .requests import Requests
 from .settings import LiveKitSettings
 from .sources import FROM_SERVER
 from .troubles import GrantTroubles, NotificationTroubles
+from .vigil import Vigil
 
 T = TypeVar("T")
 
@@ -62,6 +63,12 @@ class LiveKitControl(MediaControl, Closeable):
         self.notification_troubles = NotificationTroubles(clock, self._notifier.notify)
         self._removals = Removals()
         self._closings: dict[str, asyncio.Task[None]] = {}
+        self._vigil = Vigil(clock, self._rooms_on_server, self._lost)
+
+    @property
+    def is_busy(self) -> bool:
+        """The server is being asked for something."""
+        return bool(self._requests.under_way) or self._errands.is_busy
 
     async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
         check_room(room)
@@ -76,17 +83,18 @@ class LiveKitControl(MediaControl, Closeable):
             # Whoever asked for its end may have been cancelled; the server would end the new one.
             await asyncio.wait([self._closings[room]])
         await self._ask(lambda service: service.create_room(wanted))
+        await self._vigil.begin(room)
 
     async def close_room(self, room: str) -> None:
         check_room(room)
         self._requests.check_open()
+        self._vigil.end(room)
         closing = self._closings[room] = self._errands.start(self._delete(room))
         closing.add_done_callback(lambda _: self._closed(room, closing))
         await self._errands.wait(closing)
 
     async def list_rooms(self) -> list[str]:
-        answer = await self._ask(lambda service: service.list_rooms(api.ListRoomsRequest()))
-        return [own for room in answer.rooms if (own := self._own(room.name)) is not None]
+        return await self._rooms_on_server()
 
     async def issue_join(
         self,
@@ -124,8 +132,8 @@ class LiveKitControl(MediaControl, Closeable):
         check_identity(identity)
         check_grant(grant)
         self._requests.check_open()
-        await self.grant_troubles.meet(room, identity)
-        await self._update(room, identity, permission=permission_of(grant))
+        permission = permission_of(grant)
+        await self.grant_troubles.meet(room, identity, lambda: self._update(room, identity, permission=permission))
 
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
         check_room(room)
@@ -187,7 +195,9 @@ class LiveKitControl(MediaControl, Closeable):
             self.notification_troubles.meet(notification)
 
     async def aclose(self) -> None:
+        await self._vigil.aclose()
         await self._requests.aclose()
+        await self.grant_troubles.aclose()
         await self.notification_troubles.aclose()
         await self._notifier.aclose()
         await self._errands.finish()
@@ -198,6 +208,17 @@ class LiveKitControl(MediaControl, Closeable):
         await self._notifier.open()
         await self._start()
         return await self._requests.make(call)
+
+    async def _rooms_on_server(self, among: Collection[str] | None = None) -> list[str]:
+        """Our rooms that the server has, of all or of these."""
+        wanted = api.ListRoomsRequest(names=[self._on_server(room) for room in among or ()])
+        answer = await self._ask(lambda service: service.list_rooms(wanted))
+        return [own for room in answer.rooms if (own := self._own(room.name)) is not None]
+
+    def _lost(self, room: str) -> None:
+        """The server has a room no more, and did not say so."""
+        number = f"LOST_{secrets.token_hex(8)}"
+        self._notifier.notify(Notification(number, NotificationKind.ROOM_CLOSED, room, self._clock.now()))
 
     async def _sid(self, room: str, identity: str, track_id: str) -> str:
         """What the server calls a track. Raises `NotFound`."""

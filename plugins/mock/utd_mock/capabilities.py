@@ -11,6 +11,8 @@ MAX_DATA_BYTES = 15_000
 
 CAPABILITIES = Capabilities(
     simulcast=True,
+    active_speakers=True,
+    connection_quality=True,
     profiles=True,
     exact_media=True,
     virtual_time=True,

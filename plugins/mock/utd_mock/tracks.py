@@ -17,6 +17,7 @@ from utd_core.media.backend import PublishOptions
 from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.frames import Frame
 from utd_core.media.quality import VideoQuality
+from utd_core.model.permission import TrackSource
 
 from .layers import Layer, Simulcast
 from .snapshots import LayerSnapshot, SubscriptionSnapshot, TrackSnapshot
@@ -31,6 +32,7 @@ class PublishedTrack:
 
     __slots__ = (
         "_away",
+        "_ear",
         "_ended",
         "_outlets",
         "_simulcast",
@@ -54,6 +56,9 @@ class PublishedTrack:
         self.frames = self.bytes = self.dropped = 0
         self._away = False
         self._ended = False
+        self._ear: Callable[[Frame], None] | None = None
+        if options.source is TrackSource.MICROPHONE:
+            self._ear = owner.room.ears.microphone(owner.identity)
         self._simulcast: Simulcast | None = None
         if options.simulcast and self.is_video:
             self._simulcast = Simulcast(options, dynacast=owner.options.dynacast)
@@ -95,7 +100,8 @@ class PublishedTrack:
     def _routed(self) -> tuple[Callable[[Frame], None], ...]:
         subscriptions = self.subscriptions.values()
         if self._simulcast is None:
-            return tuple([subscription.outlet() for subscription in subscriptions])
+            outlets = [subscription.outlet() for subscription in subscriptions]
+            return tuple(outlets if self._ear is None else [self._ear, *outlets])
         takers: dict[Layer, list[Callable[[Frame], None]]] = {}
         outlets = []
         for subscription in subscriptions:

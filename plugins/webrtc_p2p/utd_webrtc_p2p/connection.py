@@ -31,7 +31,6 @@ from utd_core.model.permission import Grant
 
 from .capabilities import CAPABILITIES, MAX_DATA_BYTES
 from .figures import with_wire
-from .loudness import loudest
 from .participation import Participation
 from .path import Path
 from .subscriptions import P2PFrameReader
@@ -150,11 +149,9 @@ class P2PConnection(MediaConnection):
         round_trip = self._life.path.round_trip
         sent = with_wire(self._life.publishing.statistics(), figures.sent)
         received = with_wire(self._life.receiving.statistics(), figures.received)
-        other = self._life.member.roster.other
         return ConnectionStatistics(
             sent=sent,
             received=received,
-            active_speaker=loudest({self.identity: sent, "" if other is None else other.identity: received}),
             data_sent=self._data_sent,
             data_received=self._life.data_received,
             reconnects=self._life.reconnects,

@@ -94,6 +94,9 @@ class Line:
     async def wanted_of(self, holder: str) -> Sequence[Lease]:
         return await self._ask("wanted_of", lambda: self._leases.wanted_of(holder))
 
+    async def others_hold(self, holder: str) -> bool:
+        return await self._ask("others_hold", lambda: self._leases.others_hold(holder))
+
     async def held_by(self, holder: str) -> Sequence[Lease]:
         return await self._ask("held_by", lambda: self._leases.held_by(holder))
 

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.server.operations.nodes import APP, KEY, SECRET, a_node
 from utd_core.errors import ErrorCode, RateLimited
 from utd_core.model.command import THE_SERVER, Actor
 from utd_core.server import Hosted, Project, ProjectLimits
 from utd_core.server.callers import Caller, Credential
 from utd_core.server.http.rates import Rates
+from utd_core.testing import VirtualClock
 
 from .world import World, done, refused
 
@@ -192,3 +194,14 @@ class TestOverHttp:
             done(await world.server().get("/rooms"))
         response = await world.server().send("POST", "/api/v1/rooms", content=b"{" * 1_000_000)
         refused(response, 429, ErrorCode.RATE_LIMITED)
+
+
+async def test_commands_and_what_is_signed_for_sockets_take_from_the_one_bucket_of_a_node(
+    utd_clock: VirtualClock,
+) -> None:
+    project = {"app_id": APP, "key": KEY, "secrets": [SECRET], "limits": {"commands_per_second": 1, "burst": 3}}
+    async with a_node(utd_clock, project=project) as node:
+        for _ in range(3):
+            assert (await node.http.get("/api/v1/rooms")).status_code == 200
+        wish = {"socket_id": "1.2", "channel_name": "private-x"}
+        assert (await node.http.post("/api/v1/channels/auth", json=wish)).status_code == 429

@@ -14,6 +14,8 @@ import pytest
 from tests.redis import RedisServer, _private_redis, redis_server
 from utd_core.bus import LocalMessages, MessageBus
 from utd_core.bus.redis import RedisMessages
+from utd_core.server.projects import ProjectLimits
+from utd_core.server.pusher import CloseCode
 from utd_core.server.pusher.app_channel import AppChannel
 from utd_core.server.pusher.peers import GREETING, SILENCE
 from utd_core.server.pusher.roster import RETURN_TIME
@@ -94,6 +96,49 @@ async def test_whoever_comes_is_told_who_is_on_other_nodes_and_they_are_told(nod
     await bob.leave()
     assert await told(ann, REMOVED) == await told(cid, REMOVED) == "bob"
     await ann.hear_nothing()
+
+
+class TestConnectionsOfAPlan:
+    async def test_count_on_all_nodes_together(self, nodes: Nodes) -> None:
+        for world in nodes.worlds:
+            world.place.change(limits=ProjectLimits(max_connections=4))
+        here = [await nodes[0].connect() for _ in range(2)]
+        await nodes.pass_time(1)
+        there = [await nodes[1].connect() for _ in range(2)]
+        await nodes.pass_time(2)
+        for world in nodes.worlds[:2]:
+            assert await (await world.connect()).closed() == CloseCode.OVER_QUOTA
+        await here[0].leave()
+        await nodes.pass_time(1)
+        assert (await nodes[1].connect()).socket_id
+        for client in there:
+            await client.leave()
+        await here[1].leave()
+        await nodes.pass_time(1)
+        assert (await nodes[0].connect()).socket_id, "none is left to be counted there"
+
+    async def test_are_known_to_a_node_that_comes_later_after_a_moment(self, nodes: Nodes) -> None:
+        for world in nodes.worlds:
+            world.place.change(limits=ProjectLimits(max_connections=2))
+        kept = [await nodes[0].connect() for _ in range(2)]
+        await nodes.pass_time(2)
+        assert (await nodes[2].connect()).socket_id, "it has heard of nobody yet"
+        await nodes.pass_time(2)
+        assert await (await nodes[2].connect()).closed() == CloseCode.OVER_QUOTA
+        assert all(client.code is None for client in kept)
+
+    async def test_of_a_node_that_dies_count_no_longer_than_it_may_be_silent(self, nodes: Nodes) -> None:
+        for world in nodes.worlds[:2]:
+            world.place.change(limits=ProjectLimits(max_connections=2))
+        assert (await nodes[0].connect()).socket_id
+        assert (await nodes[1].connect()).socket_id
+        await nodes.pass_time(1)
+        await nodes[1].hub._scope.aclose()
+        await nodes.buses[1].aclose()
+        await nodes.pass_time(1)
+        assert await (await nodes[0].connect()).closed() == CloseCode.OVER_QUOTA
+        await nodes.pass_time(SILENCE + 1)
+        assert (await nodes[0].connect()).socket_id
 
 
 async def test_a_user_on_two_nodes_is_one_member_until_gone_from_both(nodes: Nodes) -> None:

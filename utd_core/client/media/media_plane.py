@@ -114,9 +114,7 @@ class MediaPlane:
 
     async def statistics(self) -> ConnectionStatistics:
         with own_errors(self._backend, "statistics"):
-            figures = await self._connection.statistics()
-        speaker = figures.active_speaker
-        return figures if speaker is None else replace(figures, active_speaker=self._people.person(speaker))
+            return await self._connection.statistics()
 
     async def aclose(self) -> None:
         with own_errors(self._backend, "aclose"):

@@ -25,6 +25,7 @@ from ...model.commands import Internal, StartCall
 from ...store.base import Envelope
 from ..core import Core
 from ..kinds import Kind
+from ..timing.alarms import TICK
 from .aggregates import Aggregate, Batch, Job, Keyed, Residents
 from .decider import Broken, Decider
 from .idempotency import Idempotency, kept
@@ -158,6 +159,12 @@ class Pipeline:
     def events(self) -> int:
         """Events in them."""
         return self._transactions.events
+
+    @property
+    def refused_for(self) -> float:
+        """Seconds since the store refused the first transaction, without having taken one; 0 where it took the last."""
+        since = self._transactions.refused_since
+        return 0.0 if since is None else max(self._core.clock.monotonic() - since, TICK)
 
     @property
     def waiting(self) -> int:

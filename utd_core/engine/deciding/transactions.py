@@ -20,11 +20,13 @@ log = logging.getLogger("utd_core.engine")
 
 
 class Transactions:
-    """Writes batches. `commits` and `events` count what holds."""
+    """Writes batches. `commits` and `events` count what holds. `refused_since`: when the first of the transactions was
+    tried that the store refused since it took one, in monotonic seconds; None where it took the last one."""
 
     def __init__(self, core: Core, lines: Lines) -> None:
         self.commits = 0
         self.events = 0
+        self.refused_since: float | None = None
         self._core = core
         self._lines = lines
         self._journal = Journal(core.store, core.settings.resident_limit)
@@ -44,12 +46,16 @@ class Transactions:
             with self._shown(batches):
                 await self._core.store.commit(commit)
         except UTDStreamException as error:
+            if isinstance(error, StoreFailed):
+                self._refused()
             self.forget(batches, reload=isinstance(error, Conflict))
             raise
         except Exception as error:
             log.exception("the store failed in a way of its own")
+            self._refused()
             self.forget(batches)
             raise StoreFailed(f"the store failed, nothing was changed: {error}") from error
+        self.refused_since = None
         self._journal.keep(batches)
         self._lines.keep()
         for batch in batches:
@@ -68,6 +74,10 @@ class Transactions:
             batch.roll_back()
             batch.aggregate.forget()
         self._lines.roll_back(reload=reload)
+
+    def _refused(self) -> None:
+        if self.refused_since is None:
+            self.refused_since = self._core.clock.monotonic()
 
     def _shown(self, batches: Sequence[Batch]) -> AbstractContextManager[None]:
         """Around the commit: what an instrument sees of it."""

@@ -20,7 +20,7 @@ from ...store.leases import Fence, Lease
 from ..hosting.running import Running
 from . import messages
 from .far import FarEngine
-from .holding import Holding
+from .holding import Gate, Holding
 from .near import NearEngine
 from .relay import Relay
 from .settings import ClusterSettings
@@ -90,12 +90,12 @@ class Cluster(Closeable):
             self._bus.unsubscribe(ear)
         await self._questions.aclose()
 
-    def relay(self, app_id: str, store: Store, tokens: UserTokens, run: Run) -> Relay:
+    def relay(self, app_id: str, store: Store, tokens: UserTokens, run: Run, gate: Gate) -> Relay:
         """The engine of a project, to be opened and closed by whoever hosts it. `store`: the project's, open, to read
-        from; `run`: opens its engine here."""
+        from; `run`: opens its engine here; `gate`: lets in, or refuses, what other nodes ask of that."""
 
         async def seek(on_lost: OnLost) -> Way:
-            return await self._seek(app_id, store, run, on_lost)
+            return await self._seek(app_id, store, run, gate, on_lost)
 
         return Relay(app_id, seek, store=store, tokens=tokens, clock=self._clock, settings=self._settings)
 
@@ -109,12 +109,12 @@ class Cluster(Closeable):
             made_way=self._counts["made_way"],
         )
 
-    async def _seek(self, app_id: str, store: Store, run: Run, on_lost: OnLost) -> Way:
+    async def _seek(self, app_id: str, store: Store, run: Run, gate: Gate, on_lost: OnLost) -> Way:
         claimed = await self._tenure.claim(app_id)
         if claimed is None:
             raise Lost("nobody works for it, and the others come first, as they cannot ask this node")
         if isinstance(claimed, Fence):
-            return await self._hold(claimed, run, on_lost)
+            return await self._hold(claimed, run, gate, on_lost)
 
         def lost(way: Way) -> None:
             self._asked.pop(far.stream, None)
@@ -171,14 +171,16 @@ class Cluster(Closeable):
             far.give_up("its holder made way")
             return
 
-    async def _hold(self, fence: Fence, run: Run, on_lost: OnLost) -> Way:
+    async def _hold(self, fence: Fence, run: Run, gate: Gate, on_lost: OnLost) -> Way:
         lease = fence.lease
         running: Running | None = None
         holding: Holding | None = None
         try:
             running = await run(fence)
             tenancy = messages.Tenancy(lease.project, lease.holder, lease.term)
-            holding = Holding(tenancy, running.engine, bus=self._bus, clock=self._clock, settings=self._settings)
+            holding = Holding(
+                tenancy, running.engine, bus=self._bus, clock=self._clock, settings=self._settings, gate=gate
+            )
             await holding.open()
         except BaseException:
             with anyio.CancelScope(shield=True):

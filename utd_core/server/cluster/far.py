@@ -115,9 +115,11 @@ class FarEngine:
         """Take it for lost; whoever made it closes it. Idempotent."""
         self._lose(why)
 
-    async def execute(self, command: Command, actor: Actor, key: str | None, timeout: float) -> Any:
+    async def execute(
+        self, command: Command, actor: Actor, key: str | None, timeout: float, *, again: bool = False
+    ) -> Any:
         """Have a command carried out. Raises what the engine there raises, and `Lost` also when time runs out."""
-        answer = await self._ask(messages.execute(self.tenancy, command, actor, key), timeout)
+        answer = await self._ask(messages.execute(self.tenancy, command, actor, key, again=again), timeout)
         if isinstance(answer, messages.Refused):
             raise answer.refusal.as_error()
         if not isinstance(answer, messages.Done):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ...bus import MessageBus
@@ -14,12 +14,15 @@ from ...engine import Engine
 from ...engine.subscriptions import Admission
 from ...errors import Closed, Deposed, RateLimited, StoreFailed, Unavailable, UTDStreamException
 from ...media.signalling import SignallingLine
+from ...model.command import Actor
 from ...model.wire import channel_of
 from ...store.base import Envelope
 from . import messages
 from .settings import ClusterSettings
 
 log = logging.getLogger("utd_core.server")
+
+Gate = Callable[[Actor], None]
 
 _MOST_STREAMS = 1_000
 _MOST_LINES = 500
@@ -30,17 +33,27 @@ class Holding:
     """Answers other nodes about one engine, and streams to each of them the events that it follows; from `open()`
     until `aclose()`, which tells all of them that it is over.
 
+    `gate` is asked before a command is done, with its actor: it raises what refuses it.
+
     A stream ends when its node is silent, or too slow, or cannot be reached. Its node finds that out, and begins anew.
     """
 
     def __init__(
-        self, tenancy: messages.Tenancy, engine: Engine, *, bus: MessageBus, clock: Clock, settings: ClusterSettings
+        self,
+        tenancy: messages.Tenancy,
+        engine: Engine,
+        *,
+        bus: MessageBus,
+        clock: Clock,
+        settings: ClusterSettings,
+        gate: Gate,
     ) -> None:
         self.tenancy = tenancy
         self._engine = engine
         self._bus = bus
         self._clock = clock
         self._settings = settings
+        self._gate = gate
         self._scope = TaskScope(f"streams of {tenancy.app_id}")
         self._streams: dict[str, Stream] = {}
         self._followers: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
@@ -97,6 +110,9 @@ class Holding:
 
     async def _execute(self, question: messages.Execute) -> messages.Answer:
         command = messages.command_of(question)
+        if not question.again:
+            # What may be done already must not be refused: it would look as if it were not.
+            self._gate(question.actor)
         result = await self._engine.execute(command, actor=question.actor, idempotency_key=question.key)
         channel = channel_of(command)
         return messages.done(command, result, None if channel is None else self._engine.head(channel))

@@ -44,13 +44,15 @@ class Tenancy:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Do what a command says, as the actor. `fields` are those that were given, as JSON."""
+    """Do what a command says, as the actor. `fields` are those that were given, as JSON. `again`: it was asked before,
+    and may be done."""
 
     tenancy: Tenancy
     command: str
     fields: str
     actor: Actor
     key: str | None
+    again: bool = False
     kind: Literal["execute"] = "execute"
 
 
@@ -205,11 +207,11 @@ def read_answer(data: bytes) -> Answer:
     return _read(_ANSWER, data)  # type: ignore[no-any-return]  # the adapter is of a union, which it checks
 
 
-def execute(tenancy: Tenancy, command: Command, actor: Actor, key: str | None) -> Execute:
+def execute(tenancy: Tenancy, command: Command, actor: Actor, key: str | None, *, again: bool = False) -> Execute:
     """The question that a command is."""
     # What was not given is not sent: whether a field was given makes a difference to some commands.
     fields = command.model_dump_json(exclude_unset=True)
-    return Execute(tenancy, command.spec.name, fields, actor, key)
+    return Execute(tenancy, command.spec.name, fields, actor, key, again)
 
 
 def command_of(question: Execute) -> Command:

@@ -41,7 +41,9 @@ class NearEngine:
     def is_open(self) -> bool:
         return not self._is_lost and self.engine.is_open
 
-    async def execute(self, command: Command, actor: Actor, key: str | None, timeout: float) -> Any:
+    async def execute(
+        self, command: Command, actor: Actor, key: str | None, timeout: float, *, again: bool = False
+    ) -> Any:
         try:
             return await self.engine.execute(command, actor=actor, idempotency_key=key)
         except Deposed as error:

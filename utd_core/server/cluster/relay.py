@@ -111,11 +111,14 @@ class Relay:
         # Nothing is changed by it, and a key would be written down.
         may_repeat = command.spec.query or isinstance(command, CreateSession)
 
+        again = False
+
         def give(way: Way) -> Awaitable[Any]:
-            nonlocal key
+            nonlocal key, again
             if way.is_far and key is None and not may_repeat:
                 key = f"relay-{token_hex(_KEY_BYTES)}"
-            return way.execute(command, actor, key, min(self._left(until), self._settings.attempt))
+            asked, again = again, True
+            return way.execute(command, actor, key, min(self._left(until), self._settings.attempt), again=asked)
 
         return await self._by_any_way(give, until)
 

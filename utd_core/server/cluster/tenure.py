@@ -82,6 +82,7 @@ class Tenure(Closeable):
         self._claiming: dict[str, asyncio.Future[Fence | Lease | None]] = {}
         self._alarm = Alarm(self._clock, self._clock.monotonic)
         self._keeps = False
+        self._answered_at = self._clock.monotonic()
         self._closed = False
 
     @property
@@ -100,6 +101,7 @@ class Tenure(Closeable):
         await self._scope.open()
         if not self._keeps:
             self._keeps = True
+            self._answered_at = self._clock.monotonic()
             self._scope.start(self._keep, name="renewals")
             self._scope.start(self._give_up, name="ends")
 
@@ -139,6 +141,15 @@ class Tenure(Closeable):
         """Whose a project is, in the database; None where it is nobody's. Claims nothing. Raises `StoreFailed`."""
         self._check_open()
         return await self._leases.holder_of(project)
+
+    @property
+    def is_kept_out(self) -> bool:
+        """Whether for as long as a lease lasts nothing could be renewed, so that this node can hold nothing."""
+        return self._clock.monotonic() - self._answered_at > self._ttl
+
+    async def is_alone_kept_out(self) -> bool:
+        """Whether it is, and another node is not. Raises `StoreFailed`."""
+        return self.is_kept_out and await self._leases.others_hold(self.node)
 
     def on_wanted(self, fence: Fence, make_way: Callable[[], None]) -> None:
         """Have `make_way` called when others cannot ask this node, and want what it holds. It may be called more than
@@ -208,6 +219,7 @@ class Tenure(Closeable):
         asked = dict(self._held)
         sent = self._clock.monotonic()
         renewed = {lease.project: lease for lease in await self._leases.renew(self.node, self._ttl)}
+        self._answered_at = sent
         for project, held in asked.items():
             if self._held.get(project) is not held:
                 continue

@@ -31,8 +31,10 @@ class Way(Protocol):
         """Not lost yet."""
         ...
 
-    async def execute(self, command: Command, actor: Actor, key: str | None, timeout: float) -> Any:
-        """`timeout`: seconds, after which whoever asks has given up."""
+    async def execute(
+        self, command: Command, actor: Actor, key: str | None, timeout: float, *, again: bool = False
+    ) -> Any:
+        """`timeout`: seconds, after which whoever asks has given up. `again`: it was asked before under this key."""
         ...
 
     async def subscribe(

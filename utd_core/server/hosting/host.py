@@ -34,9 +34,11 @@ from ...engine.instruments import Instrument
 from ...errors import Closed, Unavailable, UTDStreamException
 from ...hooks import default_manager
 from ...media.backend import MediaBackend
+from ...model.command import Actor
 from ...store.leases import Fence
 from ...store.sql_store import SqlStore
 from ..cluster import Cluster, ClusterSettings, Reach, Relay, Tenure
+from ..http.rates import Rates
 from ..projects import Hosted, Project
 from ..webhooks import Webhooks, WebhookSettings
 from .directory import Directory, Entry, Tenant
@@ -72,7 +74,8 @@ class Hosting(Closeable):
     `async with`.
 
     `store` stays its owner's to close, and so does a backend that is handed in. `settings` are those of every engine,
-    or say what a project's are. Opening raises what the store and the media plugin raise.
+    or say what a project's are. `rates`: those of this node, which count the commands of the other nodes, too. Opening
+    raises what the store and the media plugin raise.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Hosting(Closeable):
         bus: MessageBus | None = None,
         cluster: ClusterSettings | None = None,
         idle: float | None = None,
+        rates: Rates | None = None,
     ) -> None:
         self._directory = directory
         self._store = store
@@ -101,6 +105,7 @@ class Hosting(Closeable):
         self._instrument = instrument
         self._interval = interval
         self._idle = idle
+        self._rates = rates
         self._own_bus: MessageBus | None = None
         if bus is None:
             bus = self._own_bus = LocalMessages()
@@ -183,6 +188,15 @@ class Hosting(Closeable):
         }
 
     @property
+    def cannot_write(self) -> bool:
+        """Whether the database took nothing of what this node wanted to write last."""
+        return self._tenure.is_kept_out or any(each.engine.is_refused for each in self.running.values())
+
+    async def is_alone_in_that(self) -> bool:
+        """Whether this node can write nothing, and another one can. Raises `StoreFailed`."""
+        return await self._tenure.is_alone_kept_out()
+
+    @property
     def has_webhooks(self) -> bool:
         """Whether anything that is at work here is told to somebody."""
         return any(place.hosted is not None and place.hosted.project.webhooks for place in self._places.values())
@@ -253,13 +267,20 @@ class Hosting(Closeable):
         async def run(fence: Fence) -> Running:
             return await self._run(self._tenant(place), fence)
 
-        relay = self.cluster.relay(app_id, store, tokens, run)
+        relay = self.cluster.relay(app_id, store, tokens, run, partial(self._admit_forwarded, place))
         self._relays.add(relay)
         await relay.open()
         if self._closed or self._places.get(app_id) is not place:
             await self._end(relay)
             raise Closed(f"project {app_id!r} is not hosted here any more")
         return relay
+
+    def _admit_forwarded(self, place: _Place, actor: Actor) -> None:
+        """Let in a command that another node was given. Raises `RateLimited`, and `Unavailable` as `find` does."""
+        if self._rates is None or place.relay is None:
+            return
+        # Nobody may have asked this node for the project since it was changed.
+        self._rates.admit_forwarded(place.hosted or self._renew(place, place.relay), actor)
 
     async def _run(self, tenant: Tenant, fence: Fence) -> Running:
         """Open the engine of a project, as its holder. Raises what that raises."""

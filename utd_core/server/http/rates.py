@@ -6,7 +6,8 @@
   subscription signed.
 - A bucket is one number: when it will be full again. One that is full is not kept, as it is like a new one; what is
   kept is bounded, and whoever was quiet for longest is forgotten first.
-- They are kept by each node for itself.
+- They are kept by each node for itself, and those of the node that holds a project count what is done for all: commands
+  that other nodes were given pass there as well.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from math import ceil
 from typing import NamedTuple
 
 from ...errors import RateLimited
+from ...model.command import THE_SERVER, Actor
 from ..callers import Caller, Credential
 from ..projects import Hosted, Project
 
@@ -41,22 +43,29 @@ class Rates:
 
     def admit(self, caller: Caller) -> None:
         """Take one command out of the caller's buckets. Raises `RateLimited`; `details.retry_after` is in seconds."""
-        project = caller.hosted.project
-        limits = project.limits
-        now = caller.hosted.engine.clock.monotonic()
-        taken = []
-        if limits.commands_per_second is not None:
-            taken.append(self._of_project(project, limits.commands_per_second, now))
-        if limits.identity_commands_per_second is not None and caller.credential is Credential.USER:
-            bucket = _Bucket(project.app_id, caller.actor.identity)
-            taken.append((bucket, self._take(bucket, limits.identity_commands_per_second, limits.identity_burst, now)))
-        self._keep(taken, now)
+        identity = caller.actor.identity if caller.credential is Credential.USER else None
+        self._admit(caller.hosted, identity)
+
+    def admit_forwarded(self, hosted: Hosted, actor: Actor) -> None:
+        """The same for a command that another node was given, by this actor."""
+        self._admit(hosted, None if actor == THE_SERVER else actor.identity)
 
     def admit_request(self, hosted: Hosted) -> None:
         """The same for a request that gives no command, but takes the project's time."""
         rate, now = hosted.project.limits.commands_per_second, hosted.engine.clock.monotonic()
         if rate is not None:
             self._keep([self._of_project(hosted.project, rate, now)], now)
+
+    def _admit(self, hosted: Hosted, identity: str | None) -> None:
+        project, now = hosted.project, hosted.engine.clock.monotonic()
+        limits = project.limits
+        taken = []
+        if limits.commands_per_second is not None:
+            taken.append(self._of_project(project, limits.commands_per_second, now))
+        if limits.identity_commands_per_second is not None and identity is not None:
+            bucket = _Bucket(project.app_id, identity)
+            taken.append((bucket, self._take(bucket, limits.identity_commands_per_second, limits.identity_burst, now)))
+        self._keep(taken, now)
 
     def __len__(self) -> int:
         return len(self._full_at)

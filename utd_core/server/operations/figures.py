@@ -19,7 +19,7 @@ T = TypeVar("T", EngineStatistics, HubStatistics, EndpointStatistics)
 OTHERS = "(others)"
 """The label of all projects that have none of their own. No app id is written so."""
 
-_GREATEST = frozenset({"reconcile_lag", "reconcile_lag_max", "age"})
+_GREATEST = frozenset({"reconcile_lag", "reconcile_lag_max", "refused_for", "age"})
 """Ages: of several, the greatest counts."""
 
 

@@ -3,7 +3,7 @@
 | path | answers |
 |---|---|
 | `/health` (in `http/api.py`) | 200 as long as the process answers at all; when it does not, start it again |
-| `/ready` | 200 where requests may come; 503 while it starts, ends, or a part that it needs fails |
+| `/ready` | 200 where requests may come; 503 while it starts, ends, or a part that it needs fails here |
 | `/metrics` | the figures; where there is a token, for those who send it as a bearer |
 """
 
@@ -26,11 +26,13 @@ from .metrics import CONTENT_TYPE, Metrics
 from .readings import Reading
 
 READY, METRICS = "/ready", "/metrics"
+OK, CANNOT_WRITE = "ok", "cannot_write"
 PATIENCE = 2.0
 """Seconds that a check may take."""
 
-Check = Callable[[], Awaitable[None]]
-"""Returns where a part works; raises a `UTDStreamException` where it does not."""
+Check = Callable[[], Awaitable[str | None]]
+"""Returns where a part works, or is no better on any other node: then a word for what is wrong with it. Raises a
+`UTDStreamException` where it does not."""
 
 
 class Readiness:
@@ -47,17 +49,18 @@ class Readiness:
             raise Unavailable("this node ends; ask another one")
         names = list(self._checks)
         said = dict(zip(names, await asyncio.gather(*map(self._ask, names)), strict=True))
-        if any(each != "ok" for each in said.values()):
-            raise Unavailable("this node is not ready; ask another one", details={"checks": said})
-        return said
+        if not all(is_fit for is_fit, _ in said.values()):
+            details = {"checks": {name: word for name, (_, word) in said.items()}}
+            raise Unavailable("this node is not ready; ask another one", details=details)
+        return {name: word for name, (_, word) in said.items()}
 
-    async def _ask(self, name: str) -> str:
+    async def _ask(self, name: str) -> tuple[bool, str]:
         try:
-            await within(self._clock, PATIENCE, self._checks[name](), f"{name} does not answer")
+            word = await within(self._clock, PATIENCE, self._checks[name](), f"{name} does not answer")
         except UTDStreamException as error:
             # The message may quote what the part is configured with.
-            return error.code
-        return "ok"
+            return False, error.code
+        return True, word or OK
 
 
 class OperationsMount:

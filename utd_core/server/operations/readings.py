@@ -96,6 +96,11 @@ _ENGINE: tuple[_Figure[EngineStatistics], ...] = (
     _Figure("utd_commits", "Transactions of the store.", lambda each: each.commits, counts=True),
     _Figure("utd_events", "Events in them.", lambda each: each.events, counts=True),
     _Figure(
+        "utd_store_refused_seconds",
+        "Since when the store has taken no transaction that was tried; 0 where it took the last one.",
+        lambda each: each.refused_for,
+    ),
+    _Figure(
         "utd_reconcile_waiting",
         "People whose permission at the media backend is not yet what it should be.",
         lambda each: each.reconcile_waiting,

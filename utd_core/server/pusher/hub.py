@@ -30,6 +30,7 @@ from .registry import Registry
 from .settings import PusherSettings
 from .socket import Socket, User, new_socket_id
 from .stack import Wire
+from .tally import Tally
 
 log = logging.getLogger("utd_core.server")
 
@@ -37,7 +38,7 @@ PULSE = 1.0
 """Seconds between two looks at what is due."""
 ORDERS = ""
 """No channel has this name: here the nodes tell each other what to do, and that they are there."""
-_END, _ALIVE, _GONE = "end ", "alive ", "gone "
+_END, _ALIVE, _GONE, _HAS, _HOW_MANY = "end ", "alive ", "gone ", "has ", "how many"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Hub:
         self._orders: Listener | None = None
         self._census: Answering | None = None
         self._greeted_at = self.clock.monotonic()
+        self._tally = Tally()
         self._draining = False
         self._is_troubled = False
         self._connected = 0
@@ -132,7 +134,7 @@ class Hub:
         if self._draining:
             raise Refusal(CloseCode.RECONNECT, "the server ends; come back")
         most = self.project.limits.max_connections
-        if most is not None and len(self.sockets) >= most:
+        if most is not None and len(self.sockets) + self._tally.elsewhere(self.clock.monotonic()) >= most:
             raise Refusal(CloseCode.OVER_QUOTA, f"this project has {most} connections, as many as it may")
 
         def closing(code: int) -> None:
@@ -209,10 +211,22 @@ class Hub:
         elif text.startswith(_GONE):
             node = text.removeprefix(_GONE)
             around.peers.gone(node)
+            self._tally.gone(node)
             self.channels.lose(node)
+        elif text.startswith(_HAS):
+            node, count = text.removeprefix(_HAS).rsplit(" ", 1)
+            if node != around.node:
+                self._tally.heard(node, int(count), self.clock.monotonic())
+        elif text == _HOW_MANY:
+            self._tally.asked()
 
     async def _interrupted(self) -> None:
-        self.channels.around.peers.forgive(self.clock.monotonic())
+        now = self.clock.monotonic()
+        self.channels.around.peers.forgive(now)
+        self._tally.forgive(now)
+        self._tally.asked()
+        if self.project.limits.max_connections is not None:
+            await self._order(_HOW_MANY)
 
     async def _count(self, question: bytes) -> bytes:
         return count_channels(self.channels, question)
@@ -223,6 +237,7 @@ class Hub:
         if not self._bus.statistics().connected:
             # Nobody can be heard, and who is gone will be seen when they can.
             around.peers.forgive(self.clock.monotonic())
+            self._tally.forgive(self.clock.monotonic())
             return
         for node in around.peers.give_up(self.clock.monotonic()):
             self.channels.lose(node)
@@ -230,10 +245,23 @@ class Hub:
             with suppress(Closed, Unavailable):
                 await self._order(_ALIVE + around.node)
 
+    async def _tell(self) -> None:
+        """Tell the other nodes how many sockets are here, where they have to know and do not."""
+        count, now = len(self.sockets), self.clock.monotonic()
+        if self.project.limits.max_connections is None or not self._tally.is_due(count, now):
+            return
+        with suppress(Closed, Unavailable):
+            await self._order(f"{_HAS}{self.channels.around.node} {count}")
+            self._tally.told(count, now)
+
     async def _live(self) -> None:
         """Look at what is due, as long as there is somebody."""
+        if self.project.limits.max_connections is not None:
+            with suppress(Closed, Unavailable):
+                await self._order(_HOW_MANY)
         inspected_at = self.clock.monotonic()
         while True:
+            await self._tell()
             if not self.sockets and self.channels.is_empty:
                 self._somebody.clear()
                 await self._somebody.wait()

@@ -59,7 +59,7 @@ class PusherMount:
         self._opening = asyncio.Lock()
         self._closed = False
         self._door = Door(host, self._settings, self._hub_of)
-        rates = rates or Rates(AppSettings().max_buckets)
+        rates = Rates(AppSettings().max_buckets) if rates is None else rates
         self._trigger = TriggerApi(host, self._settings, self._questions, rates)
         self._auth = AuthApi(host, self._settings, rates)
 

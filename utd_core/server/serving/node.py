@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from ...bus import LocalMessages, MessageBus
 from ...concurrency import Clock, SystemClock
 from ...engine.instruments import Instrument, Instruments
-from ...errors import Closed, InvalidInput, Unavailable
+from ...errors import Closed, InvalidInput, StoreFailed, Unavailable
 from ...hooks import default_manager
 from ...store import open_store
 from ...store.factory import MEMORY
@@ -25,7 +25,7 @@ from ..hosting.vault import Vault
 from ..http.rates import Rates
 from ..media_webhooks import MediaWebhooks
 from ..operations.figures import Figures
-from ..operations.health import METRICS, READY, OperationsMount, Readiness
+from ..operations.health import CANNOT_WRITE, METRICS, READY, OperationsMount, Readiness
 from ..operations.logs import Logs
 from ..operations.metrics import Metrics
 from ..operations.readings import Reading
@@ -63,6 +63,7 @@ class Node:
         self._database = open_store(settings.store)
         self._own_bus = _bus_of(settings) if bus is None else None
         self._bus = bus or self._own_bus or LocalMessages()
+        rates = Rates(settings.http.max_buckets)
         self.host = Hosting(
             directory_of(settings, self._database),
             self._database,
@@ -74,12 +75,12 @@ class Node:
             instrument=self._instrument(),
             bus=self._bus,
             idle=settings.project_idle,
+            rates=rates,
         )
         self.readiness = Readiness(
             self._clock,
             {"engine": self._check_engines, "store": self._check_store, "bus": self._check_bus},
         )
-        rates = Rates(settings.http.max_buckets)
         self._sockets = PusherMount(self.host, settings=settings.sockets, bus=self._bus, rates=rates)
         self._app = App(
             self.host,
@@ -183,11 +184,18 @@ class Node:
         if not self._bus.statistics().connected:
             raise Unavailable("the other nodes cannot be reached")
 
-    async def _check_store(self) -> None:
+    async def _check_store(self) -> str | None:
+        """A store that can be read and not written to is the same on all nodes, mostly. Were none of them ready, nobody
+        would be answered what can be; where another node can write, that one is better."""
         try:
             await self._database.next_deadline()
         except Closed:
             raise Unavailable("the store is not open") from None
+        if not self.host.cannot_write:
+            return None
+        if await self.host.is_alone_in_that():
+            raise StoreFailed("this node cannot write to the store, and another one can")
+        return CANNOT_WRITE
 
 
 def directory_of(settings: ServerSettings, database: SqlStore) -> Directory:
