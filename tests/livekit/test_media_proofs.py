@@ -80,6 +80,16 @@ async def test_a_film_arrives_in_order(backend: LiveKitBackend, width: int, heig
         assert share >= 0.7, f"{share:.0%} of the pictures"
 
 
+async def hears(frames: list[AudioFrame], pitch: float) -> None:
+    """Wait until a tone is what came last."""
+    await becomes(lambda: pitch_share(frames[-10:], pitch) > 0.6, f"{pitch} Hz")
+
+
+async def comes(frames: list[VideoFrame]) -> None:
+    """Wait until there are some pictures."""
+    await becomes(lambda: len(frames) > 5, "pictures")
+
+
 async def encoded(track: LocalTrack) -> dict[str, int]:
     """Pictures that were encoded of each size of a published video, by its name."""
     native: Any = track
@@ -161,7 +171,7 @@ async def test_a_video_nobody_reads_costs_nothing_down_nor_up(backend: LiveKitBa
         await CLOCK.sleep(LOOK)
         assert await comes_in() == before
         again = await bob.collect(track)
-        await becomes(lambda: len(again) > 5, "the video again")
+        await comes(again)
 
 
 @pytest.mark.parametrize("codec", list(VideoCodec))
@@ -193,12 +203,10 @@ async def test_every_source_is_a_track_of_its_own(backend: LiveKitBackend) -> No
         published = bob.connection.participants["ann"].tracks
         assert {track.source for track in published} == {*pitches, *pictures}
         for source, pitch in pitches.items():
-            frames: list[AudioFrame] = heard[source]
-            await becomes(lambda frames=frames, pitch=pitch: pitch_share(frames[-25:], pitch) > 0.6, f"{pitch} Hz")
+            await hears(heard[source], pitch)
         for source, size in pictures.items():
-            shown: list[VideoFrame] = seen[source]
-            await becomes(lambda shown=shown: len(shown) > 5, str(source))
-            assert {(frame.width, frame.height) for frame in shown} == {size}
+            await comes(seen[source])
+            assert {(frame.width, frame.height) for frame in seen[source]} == {size}
 
 
 async def sent(here: Stage, ann: Person, source: Any, **options: Any) -> tuple[int, int]:
@@ -247,7 +255,7 @@ async def test_another_microphone_speaks_in_the_same_track(backend: LiveKitBacke
         heard = await bob.collect(track)
         for pitch in (440.0, 880.0):
             playing = asyncio.create_task(pump_track(ToneAudioSource(pitch), track, CLOCK))
-            await becomes(lambda pitch=pitch: pitch_share(heard[-10:], pitch) > 0.6, f"{pitch} Hz")
+            await hears(heard, pitch)
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
         assert loud_seconds(heard) > 0
