@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -17,11 +18,18 @@ from utd_core.model.permission import Grant
 from utd_core.testing.contract.signals import pitch_share
 from utd_livekit.backend import LiveKitBackend
 from utd_mock.backend import MockBackend
+from utd_mock.capabilities import CAPABILITIES
 
 from .stage import CAMERA, EVERYTHING, MICROPHONE, becomes, stage
 
 SECRET = "a secret that is long enough"
 PITCH = 440.0
+
+
+class Keyless(MockBackend):
+    """A backend that declares nothing about encryption."""
+
+    capabilities = replace(CAPABILITIES, e2ee=False)
 
 
 @pytest.mark.heavy
@@ -87,7 +95,7 @@ def test_a_bad_key_is_refused_without_being_told(secret: object) -> None:
 
 
 async def test_a_backend_that_cannot_encrypt_says_so_instead_of_sending_in_the_clear() -> None:
-    async with MockBackend() as backend:
+    async with Keyless() as backend:
         await backend.control.create_room("room")
         ticket = await backend.control.issue_join("room", "ann", grant=Grant())
         with pytest.raises(Unsupported, match="e2ee"):
