@@ -6,17 +6,20 @@ import asyncio
 import time
 from abc import abstractmethod
 from array import array
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from itertools import count
 from typing import Any
 
 from utd_core.client import RemoteParticipant, UTDAudioRoomSession
 from utd_core.concurrency import Closeable
 from utd_core.engine import Engine
+from utd_core.engine.instruments import Work
 from utd_core.media.frames import AudioFrame, VideoFrame
 from utd_core.media.sources.base import AudioSourceBase, VideoSourceBase
 from utd_core.media.sources.pattern import TestPatternVideoSource
+from utd_core.model.command import Actor
+from utd_core.model.commands import LeaveSeat, TakeSeat
 from utd_core.model.permission import TrackSource
 from utd_core.testing.contract.signals import tone
 from utd_livekit.backend import LiveKitBackend
@@ -58,11 +61,15 @@ class Side(Closeable):
         """Publish a sound, and take it back; seconds until the listener hears it."""
 
     @abstractmethod
-    def sounding(self) -> Any:
+    async def allow(self) -> float:
+        """Let the speaker publish, and take it back; seconds until the server grants it."""
+
+    @abstractmethod
+    def sounding(self) -> AbstractAsyncContextManager[None]:
         """A context in which a sound is sent and read."""
 
     @abstractmethod
-    def filming(self, pictures: list[VideoFrame]) -> Any:
+    def filming(self, pictures: list[VideoFrame]) -> AbstractAsyncContextManager[None]:
         """A context in which a film is sent and read."""
 
 
@@ -109,8 +116,17 @@ class Raw(Side):
         await asyncio.wait_for(self._listener.wait_silent(), HEARD_WITHIN)
         return took
 
+    async def allow(self) -> float:
+        took = []
+        for may_publish in (True, False):
+            began = time.monotonic()
+            await self.server.allow("raw", "speaker", may_publish)
+            took.append(time.monotonic() - began)
+        return took[0]
+
     @asynccontextmanager
     async def sounding(self) -> AsyncIterator[None]:
+        await self.server.allow("raw", "speaker", True)
         await self._speaker.publish_sound(_hum, SOUND)
         yield
         await self._speaker.unpublish()
@@ -121,6 +137,7 @@ class Raw(Side):
             frame = pictures[number % len(pictures)]
             return VideoFrame(frame.data, WIDTH, HEIGHT, frame.format, round(number * PICTURE * 1e6))
 
+        await self.server.allow("raw", "speaker", True)
         await self._speaker.publish_pictures(picture, PICTURE, WIDTH, HEIGHT, BITRATE)
         yield
         await self._speaker.unpublish()
@@ -140,7 +157,8 @@ class Ours(Side):
 
     def __init__(self, server: LocalServer) -> None:
         self.backend = LiveKitBackend({**server.settings, "server": server})
-        self.engine = Engine(self.backend)
+        self._watch = Watch()
+        self.engine = Engine(self.backend, instrument=self._watch)
         self._numbers = count()
         self._stack = AsyncExitStack()
         self._speaker: UTDAudioRoomSession
@@ -184,6 +202,16 @@ class Ours(Side):
         await self._listener.remote_participants.wait_for(_nobody_speaks, HEARD_WITHIN)
         return took
 
+    async def allow(self) -> float:
+        took = []
+        for command in (TakeSeat(room="ours", index=1), LeaveSeat(room="ours")):
+            self._watch.applied.clear()
+            began = time.monotonic()
+            await self.engine.execute(command, actor=Actor("speaker"))
+            await asyncio.wait_for(self._watch.applied.wait(), HEARD_WITHIN)
+            took.append(time.monotonic() - began)
+        return took[0]
+
     @asynccontextmanager
     async def sounding(self) -> AsyncIterator[None]:
         async with self._read(TrackSource.MICROPHONE):
@@ -214,6 +242,30 @@ class Ours(Side):
             reading = asyncio.create_task(take())
             yield
         await reading
+
+
+class Watch:
+    """Notes when the server has taken a permission. An `Instrument`."""
+
+    def __init__(self) -> None:
+        self.applied = asyncio.Event()
+
+    def command(self, name: str, app_id: str) -> Work:
+        return nullcontext()
+
+    def origin(self) -> object:
+        return None
+
+    def commit(self, origins: Sequence[object]) -> Work:
+        return nullcontext()
+
+    def media(self, call: str) -> Work:
+        return self._applying() if call == "apply_grant" else nullcontext()
+
+    @contextmanager
+    def _applying(self) -> Iterator[None]:
+        yield
+        self.applied.set()
 
 
 class Hum(AudioSourceBase):

@@ -42,7 +42,7 @@ class Server:
             can_subscribe=True,
             can_publish=may_publish,
             can_publish_data=True,
-            can_publish_sources=[api.TrackSource.MICROPHONE] if may_publish else [],
+            can_publish_sources=[api.TrackSource.MICROPHONE, api.TrackSource.CAMERA] if may_publish else [],
         )
         change = api.UpdateParticipantRequest(room=room, identity=identity, permission=permission)
         await self._api.room.update_participant(change)

@@ -1,7 +1,7 @@
-"""LiveKit with engine and client beside LiveKit's SDK alone: how soon one is in and heard, and what media costs.
+"""LiveKit with engine and client beside its SDK alone: how soon one is in, seated and heard, and what media costs.
 
-Both run in this process, in turn, on one real server on loopback, with the same frames at the same pace; twenty rooms in
-a process are measured in processes of their own. The raw SDK has a ready ticket with every permission.
+Both run in this process, in turn, on one real server on loopback, with the same frames at the same pace. Rooms in a
+process are measured in processes of their own. The raw SDK has a ready ticket with every permission.
 """
 
 from __future__ import annotations
@@ -13,21 +13,110 @@ import statistics
 import subprocess
 import sys
 import time
-from array import array
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
-from utd_core.client import UTDAudioRoomSession, UTDLiveStreamSession
-from utd_core.concurrency.deadline import within
-from utd_core.engine import Engine
-from utd_core.media.frames import AudioFrame, Frame, VideoFrame
-from utd_core.media.sources.base import AudioSourceBase, VideoSourceBase
-from utd_core.media.sources.pattern import TestPatternVideoSource
-from utd_core.media.sources.synthetic import ToneAudioSource
-from utd_core.model.command import Actor
-from utd_core.model.commands import LeaveSeat, TakeSeat
-from utd_livekit.backend import LiveKitBackend
 from utd_livekit.server.local import LocalServer
 
 from . import AtMost, Baseline, Result
+from ._livekit_sides import Ours, Raw, film
+
+JOINS, SEATS, COMMANDS, ROUNDS = 20, 20, 200, 5
+QUIET = 0.3
+"""Seconds between two rounds: the server and the SDK collect changes that follow each other sooner."""
+SETTLING, MEASURED = 2.0, 5.0
+"""Seconds of media before, and while its cost is measured."""
+RAW = "LiveKit's SDK alone"
+
+Figures = tuple[list[float], list[float]]
+"""Of the raw SDK, and ours."""
+Measure = Callable[[], Awaitable[float]]
+
+
+def run() -> list[Result]:
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)
+    with LocalServer() as server:
+        return [*asyncio.run(_measure(server)), *_rooms(server)]
+
+
+async def _measure(server: LocalServer) -> list[Result]:
+    pictures = await film()
+    async with Raw(server) as raw, Ours(server) as ours:
+        await raw.open()
+        await ours.open()
+        join = await _in_turn(JOINS, raw.join, ours.join)
+        found = await _in_turn(JOINS, raw.found, ours.found)
+        speak = await _in_turn(SEATS, raw.speak, ours.speak)
+        allow = await _in_turn(COMMANDS, raw.allow, ours.allow, pause=0.0)
+        voice = await _in_turn(ROUNDS, _cost_of(raw.sounding), _cost_of(ours.sounding))
+        video = await _in_turn(
+            ROUNDS, _cost_of(lambda: raw.filming(pictures)), _cost_of(lambda: ours.filming(pictures))
+        )
+    return [
+        *_compare("join to connected", "ms", 1e3, join, statistics.median, AtMost(1.15)),
+        *_compare("a host's join, which makes the room", "ms", 1e3, found, statistics.median, AtMost(1.15)),
+        *_compare("taking a seat to its first sound at a listener", "ms", 1e3, speak, statistics.median, AtMost(1.2)),
+        *_compare("seat command to its permission at LiveKit, p50", "ms", 1e3, allow, statistics.median),
+        *_compare("seat command to its permission at LiveKit, p99", "ms", 1e3, allow, _p99),
+        *_compare("CPU per minute of a voice, sent and read", "s", 60, voice, min, AtMost(1.05)),
+        *_compare("CPU per minute of 720p30, sent and read", "s", 60, video, min, AtMost(1.05)),
+    ]
+
+
+def _rooms(server: LocalServer) -> list[Result]:
+    raw, ours = (_in_rooms(kind, server) for kind in ("raw", "ours"))
+    threads, memory = (([raw[what]], [ours[what]]) for what in ("threads", "memory"))
+    return [
+        *_compare("threads of a process in 20 rooms", "", 1, threads, max, AtMost(1.1)),
+        *_compare("memory of a process in 20 rooms", "MB", 1e-6, memory, max, AtMost(1.1)),
+    ]
+
+
+def _in_rooms(kind: str, server: LocalServer) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks._livekit_rooms", kind, server.url, server.api_key, server.api_secret]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    figures: dict[str, float] = json.loads(ran.stdout)
+    return figures
+
+
+def _compare(
+    what: str,
+    unit: str,
+    scale: float,
+    figures: Figures,
+    one_of: Callable[[Sequence[float]], float],
+    target: AtMost | None = None,
+) -> list[Result]:
+    """The figure beside that of the SDK alone, and how many times it is that."""
+    raw, ours = (scale * one_of(each) for each in figures)
+    return [
+        Result(what, ours, unit, None, Baseline(RAW, raw)),
+        Result(f"  as a multiple of {RAW}", ours / raw, "x", target),
+    ]
+
+
+def _p99(figures: Sequence[float]) -> float:
+    return statistics.quantiles(figures, n=100)[98]
+
+
+async def _in_turn(rounds: int, raw: Measure, ours: Measure, *, pause: float = QUIET) -> Figures:
+    """Each as often as the other, one after the other, after a round that does not count."""
+    figures: Figures = ([], [])
+    for _ in range(rounds + 1):
+        for measure, measured in zip((raw, ours), figures, strict=True):
+            measured.append(await measure())
+            await asyncio.sleep(pause)
+    return figures[0][1:], figures[1][1:]
+
+
+def _cost_of(media: Callable[[], AbstractAsyncContextManager[None]]) -> Measure:
+    """CPU seconds of this process per second of what flows meanwhile."""
+
+    async def cost() -> float:
+        async with media():
+            await asyncio.sleep(SETTLING)
+            wall, cpu = time.monotonic(), time.process_time()
+            await asyncio.sleep(MEASURED)
+            return (time.process_time() - cpu) / (time.monotonic() - wall)
+
+    return cost

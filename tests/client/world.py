@@ -24,6 +24,7 @@ from utd_core.client.remote import ASGITransport, RemoteLink
 from utd_core.concurrency import Clock
 from utd_core.engine import Engine, EngineSettings
 from utd_core.media.backend import MediaBackend
+from utd_core.media.events import TrackInfo
 from utd_core.media.faults import Fault
 from utd_core.media.sources.pattern import TestPatternVideoSource
 from utd_core.media.sources.synthetic import ToneAudioSource
@@ -147,6 +148,11 @@ class WorldOf(ABC, Generic[ClockT, BackendT]):
     @abstractmethod
     async def settle(self) -> None:
         """Let everything that is under way arrive."""
+
+    async def published(self, identity: str, room: str = ROOM) -> tuple[TrackInfo, ...]:
+        """What somebody publishes, as the media backend itself has it; nothing of who is not there."""
+        there = await self.run(self.backend.control.list_participants(room))
+        return next((who.tracks for who in there if who.identity == identity), ())
 
     async def fault(self, fault: Fault, room: str, identity: str, **parameters: float) -> None:
         await self.backend.inject(fault, room, identity, **parameters)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import _private_server, postgres_server  # noqa: F401  # fixtures
 from utd_core.concurrency import SystemClock
 from utd_livekit.backend import LiveKitBackend
 from utd_livekit.server.binary import ensure_binary

@@ -4,14 +4,11 @@ at the SFU, which hears whoever is heard."""
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 
-import aiohttp
 from livekit import rtc
-from livekit.protocol.rtc import SignalResponse
 
 from utd_core.concurrency import TaskScope
 from utd_core.testing.contract import signals
@@ -122,22 +119,3 @@ class Rebel:
 async def _leave(room: rtc.Room) -> None:
     await room.disconnect()
     let_go_of_room(room)
-
-
-async def refreshed(url: str, token: str, wanted: asyncio.Event) -> str:
-    """What the server sends to somebody with this ticket as a newer one, once more was `wanted` than to come in."""
-    address = f"{url}/rtc?access_token={token}&protocol=15&auto_subscribe=1"
-    async with aiohttp.ClientSession() as session, session.ws_connect(address) as socket:
-        async for message in socket:
-            response = SignalResponse.FromString(message.data)
-            kind = response.WhichOneof("message")
-            if kind == "join":
-                wanted.set()
-            if kind == "refresh_token" and b"canPublishSources" in _claims(response.refresh_token):
-                return str(response.refresh_token)
-    raise AssertionError("the server sent no newer ticket")
-
-
-def _claims(token: str) -> bytes:
-    body = token.split(".")[1]
-    return base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))

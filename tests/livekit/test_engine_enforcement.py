@@ -21,7 +21,8 @@ from utd_core.testing.wait import eventually
 from utd_livekit.server.local import LocalServer
 from utd_livekit.testing import OpenLiveKit
 
-from .rebel import Ear, Rebel, refreshed
+from .rebel import Ear, Rebel
+from .signalling import Signalling
 
 pytestmark = pytest.mark.heavy
 
@@ -67,12 +68,12 @@ async def test_who_lost_a_seat_is_silent_within_a_second_though_he_goes_on_and_c
     async with ear.listening(spectator.url, spectator.token), AsyncExitStack() as stack:
         rebels = {who: Rebel(spectator.url) for who in ACTS}
         for who, rebel in rebels.items():
-            first, is_in = await join(engine, who), asyncio.Event()
-            newer = asyncio.create_task(refreshed(first.url, first.token, is_in))
-            await is_in.wait()
-            seats[who] = await sit(engine, who)
+            first = await join(engine, who)
+            async with Signalling.open(first.url, first.token) as signalling:
+                seats[who] = await sit(engine, who)
+                newer = await signalling.ticket_for("microphone")
             seated = await join(engine, who)
-            tickets[who] = [first.token, await newer, seated.token]
+            tickets[who] = [first.token, newer, seated.token]
             await stack.enter_async_context(rebel.at_work(seated.token))
         await eventually(lambda: len(ear.heard) == len(rebels), PATIENCE, what="everybody on a seat is heard")
 

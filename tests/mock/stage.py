@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from utd_core.media.backend import ConnectOptions, FrameReader, PublishOptions
-from utd_core.media.events import ConnectionState, MediaEvent, Notification
+from utd_core.media.events import ConnectionState, MediaEvent, Notification, QualityChanged, SpeakersChanged
 from utd_core.media.faults import Fault
 from utd_core.media.frames import AudioFrame, Frame, PixelFormat, VideoFrame, frame_size
 from utd_core.model.permission import Grant, TrackSource
@@ -104,7 +104,12 @@ def picture(number: int = 0) -> VideoFrame:
 
 
 def seen(connection: MockConnection) -> list[MediaEvent]:
-    """The events that wait; they are taken."""
+    """The events that wait, but for those about how things are meanwhile; all are taken."""
+    return [event for event in taken(connection) if not isinstance(event, SpeakersChanged | QualityChanged)]
+
+
+def taken(connection: MockConnection) -> list[MediaEvent]:
+    """The events that wait, all of them."""
     events: list[MediaEvent] = []
     while (event := connection.events.get_nowait()) is not None:
         events.append(event)

@@ -46,13 +46,8 @@ def test_every_sentence_is_one() -> None:
 
 def test_every_capability_and_every_fault_is_worth_a_behaviour() -> None:
     needed = {need for behaviour in BEHAVIOURS for need in behaviour.needs}
-    # A size and a set of rates are tested by their value (C73, C51), not by being there. Signalling is how participants
-    # reach the control half: every behaviour of a backend with it goes that way, none is about it. What a webhook looks
-    # like is the media server's business, so a plugin that takes them tests that itself.
-    untold = {"max_data_bytes", "sample_rates", "signalling", "webhooks"}
-    # The behaviours of these come with the backends that declare them.
-    untold |= {"active_speakers", "connection_quality", "profiles"}
-    assert {field.name for field in fields(Capabilities)} - needed == untold
+    # A size and a set of rates are tested by their value (C73, C51), not by being there.
+    assert {field.name for field in fields(Capabilities)} - needed == {"max_data_bytes", "sample_rates"}
     assert {fault for behaviour in BEHAVIOURS for fault in behaviour.faults} == set(Fault)
 
 

@@ -34,7 +34,9 @@ class LeapingClock(SystemClock):
         await asyncio.sleep(0)
         while (left := until - self.monotonic()) > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._leap.wait(), left)
+                # In this task, not in one of its own: who looks for tasks that were left behind would find that.
+                async with asyncio.timeout(left):
+                    await self._leap.wait()
 
     async def advance(self, seconds: float) -> None:
         self._ahead += seconds

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +11,7 @@ from tests.client.test_calls import talk
 from tests.client.world import STEADY, now
 from tests.remote.world import FaultyTransport
 from utd_core.client import UTDCallSession, UTDCallStatus
-from utd_core.errors import Conflict, ConnectFailed, Unavailable
+from utd_core.errors import ConnectFailed, Unavailable
 from utd_core.media.backend import ConnectOptions, JoinTicket
 from utd_core.model.commands import GetCall
 from utd_core.model.permission import TrackSource
@@ -146,21 +144,6 @@ async def test_video_comes_and_goes_in_a_call_without_building_it_anew(world: Hu
     async with bob.frames("alice", TrackSource.CAMERA) as pictures:
         await world.run(anext(pictures))
     assert world.generation(alice) == generation
-
-
-async def test_a_connect_that_is_cancelled_anywhere_leaves_no_line(world: HurtWorld) -> None:
-    alice = await world.caller("alice")
-    await world.client("bob")
-    for steps in range(0, 120, 7):
-        starting = asyncio.ensure_future(alice.start("bob"))
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        starting.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Conflict):
-            await starting
-        await world.run(alice.end())
-        await world.settle()
-        assert not any(room.stays for room in world.backend.board.rooms.values())
 
 
 async def test_a_line_that_breaks_at_once_is_tried_again_with_pauses(world: HurtWorld) -> None:

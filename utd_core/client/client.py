@@ -9,6 +9,7 @@ import anyio
 
 from ..concurrency import Closeable, TaskScope
 from ..errors import Closed, Conflict, Forbidden, InvalidInput, Unauthenticated
+from ..media.encryption import EncryptionKey
 from ..media.extras import needs_extra
 from ..model.identifiers import check_device, check_identity, check_room_name, check_text
 from ..model.results import UTDCall
@@ -55,7 +56,8 @@ class UTDStreamClient(Closeable):
     sources that sessions open when no other is named; without more the microphone is silent and there is no camera.
     `simulcast` publishes the camera in several sizes, of which each viewer wishes one (`set_video_quality`), where the
     backend can; `dynacast` makes only those that somebody receives, and `adaptive_stream` has no video sent to this
-    client that it does not read.
+    client that it does not read. With `e2ee`, a key that its participants share, sound, pictures and data are encrypted
+    from end to end, where the backend can.
     `retry` rules how a lost connection is had again, `grant_timeout` (seconds) how long an operation waits for its
     permission on the media connection.
 
@@ -120,6 +122,7 @@ class UTDStreamClient(Closeable):
         adaptive_stream: bool = True,
         simulcast: bool = False,
         dynacast: bool = True,
+        e2ee: EncryptionKey | None = None,
         retry: RetryPolicy | None = None,
         grant_timeout: float = 10.0,
         connect_deadline: float = 10.0,
@@ -139,6 +142,7 @@ class UTDStreamClient(Closeable):
         self._adaptive_stream = adaptive_stream
         self._simulcast = simulcast
         self._dynacast = dynacast
+        self._e2ee = e2ee
         if not (retry is None or isinstance(retry, RetryPolicy)):
             raise InvalidInput(f"retry is a RetryPolicy, got {type(retry).__name__}")
         check_seconds(grant_timeout, "grant_timeout")
@@ -334,6 +338,7 @@ class UTDStreamClient(Closeable):
             adaptive_stream=self._adaptive_stream,
             simulcast=self._simulcast,
             dynacast=self._dynacast,
+            e2ee=self._e2ee,
             retry=self._retry,
             grant_timeout=self._grant_timeout,
             connect_deadline=self._connect_deadline,

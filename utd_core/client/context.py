@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from ..concurrency import Clock
+from ..media.encryption import EncryptionKey
 from .link import EngineLink
 from .media.devices import Devices
 from .policy import RetryPolicy
@@ -29,6 +30,7 @@ class ClientContext:
     adaptive_stream: bool = True
     simulcast: bool = False
     dynacast: bool = True
+    e2ee: EncryptionKey | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     grant_timeout: float = 10.0
     connect_deadline: float = 10.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from ..media.encryption import EncryptionKey
 from .media.devices import CameraFactory, MicrophoneFactory
 from .policy import RetryPolicy
 
@@ -16,6 +17,7 @@ class ClientOptions(TypedDict, total=False):
     adaptive_stream: bool
     simulcast: bool
     dynacast: bool
+    e2ee: EncryptionKey | None
     retry: RetryPolicy | None
     grant_timeout: float
     connect_deadline: float

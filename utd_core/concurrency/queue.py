@@ -87,6 +87,14 @@ class BoundedQueue(Generic[T]):
         self._wake_one()
         return kept
 
+    def supersede(self, item: T) -> bool:
+        """Add an item in the place of the newest that waits, if that is of its class: for states, of which only the
+        last one counts, so that who does not read is not overrun by them. Otherwise as `put`."""
+        if not self._closed and self._items and type(self._items[-1]) is type(item):
+            self._items[-1] = item
+            return True
+        return self.put(item)
+
     def get_nowait(self) -> T | None:
         """The oldest item, or None when there is none."""
         if not self._items:

@@ -4,7 +4,8 @@
 |---|---|
 | `backend`, `events`, `capabilities`, `faults` | the contract of a media plugin |
 | `frames`, `formats`, `options` | the unit of media, the shape of a stream of them, how it is published |
-| `quality` | the sizes in which a simulcast video can be had |
+| `quality`, `codec` | the sizes in which a simulcast video can be had, and what it is coded in |
+| `encryption` | the key of those who hear and see each other, and that the server does not have |
 | `sources` | where frames come from: files, tones, patterns, the application |
 | `pump`, `pacing` | from a source into a track, in real time |
 | `sinks` | where frames end: WAV, Ogg, MP4, level meters, memory; `record` drains a reader into them |
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
         WireStatistics,
     )
     from .capabilities import Capabilities
+    from .codec import VideoCodec
     from .convert import to_i420, to_mono, to_rgba, to_stereo
+    from .encryption import EncryptionKey
     from .faults import Fault
     from .formats import AudioFormat, VideoFormat
     from .frames import AudioFrame, Frame, PixelFormat, VideoFrame
@@ -81,7 +84,9 @@ _MODULES = {
         "WireStatistics",
     ),
     "capabilities": ("Capabilities",),
+    "codec": ("VideoCodec",),
     "convert": ("to_i420", "to_mono", "to_rgba", "to_stereo"),
+    "encryption": ("EncryptionKey",),
     "faults": ("Fault",),
     "formats": ("AudioFormat", "VideoFormat"),
     "frames": ("AudioFrame", "Frame", "PixelFormat", "VideoFrame"),
@@ -121,6 +126,7 @@ __all__ = [
     "ConnectOptions",
     "ConnectionStatistics",
     "Correlation",
+    "EncryptionKey",
     "Fault",
     "FileAudioSource",
     "FileVideoSource",
@@ -160,6 +166,7 @@ __all__ = [
     "TestPatternVideoSource",
     "ToneAudioSource",
     "TrackStatistics",
+    "VideoCodec",
     "VideoFormat",
     "VideoFrame",
     "VideoQuality",

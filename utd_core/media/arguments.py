@@ -10,11 +10,14 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..errors import ErrorCode, InvalidInput, TooLarge
+from ..errors import ErrorCode, InvalidInput, TooLarge, Unsupported
 from ..model.identifiers import check_media_name
 from ..model.permission import Grant, TrackSource
 from .backend import ConnectOptions, PublishOptions
+from .capabilities import Capabilities
 from .checks import is_number
+from .codec import VideoCodec
+from .encryption import EncryptionKey
 from .events import TrackKind
 from .formats import AudioFormat, VideoFormat
 from .quality import VideoQuality
@@ -94,13 +97,20 @@ def check_ttl(value: Any) -> None:
         raise InvalidInput(f"ttl must be seconds above 0 and up to {MAX_TTL}, got {value!r}")
 
 
-def check_connect(options: Any) -> None:
-    """Raise `InvalidInput` unless a participant can connect with these options."""
+def check_connect(options: Any, backend: str, capabilities: Capabilities) -> None:
+    """Raise `InvalidInput` unless a participant can connect with these options, and `Unsupported` for what this backend
+    denies."""
     if not isinstance(options, ConnectOptions):
         raise InvalidInput(f"connect takes ConnectOptions, got {type(options).__name__}")
     check_capacity(options.event_capacity, "event_capacity")
     if not 0 < options.deadline < math.inf:
         raise InvalidInput(f"deadline must be seconds above 0, got {options.deadline!r}")
+    if options.e2ee is None:
+        return
+    if not isinstance(options.e2ee, EncryptionKey):
+        raise InvalidInput(f"e2ee takes an EncryptionKey, not {type(options.e2ee).__name__}")
+    if not capabilities.e2ee:
+        raise Unsupported(f"backend {backend!r} declares no `e2ee`: it cannot encrypt from end to end")
 
 
 def check_capacity(value: Any, what: str = "capacity") -> None:
@@ -126,8 +136,9 @@ def check_payload(payload: Any, to: Collection[str] | None, topic: Any, *, limit
         raise InvalidInput(f"'to' is a collection of identities; write [{to!r}]")
 
 
-def check_publish(options: Any) -> None:
-    """Raise `InvalidInput` unless a track can be published with these options."""
+def check_publish(options: Any, backend: str, capabilities: Capabilities) -> None:
+    """Raise `InvalidInput` unless a track can be published with these options, and `Unsupported` for what this backend
+    denies."""
     if not isinstance(options, PublishOptions):
         raise InvalidInput(f"publish takes PublishOptions, got {type(options).__name__}")
     if not isinstance(options.source, TrackSource):
@@ -139,6 +150,16 @@ def check_publish(options: Any) -> None:
         VideoFormat(options.width, options.height, options.framerate)
     if options.bitrate is not None and (type(options.bitrate) is not int or options.bitrate < 1):
         raise InvalidInput(f"bitrate must be a whole number of bit/s above 0, got {options.bitrate!r}")
+    codec = options.codec
+    if codec is None:
+        return
+    if not isinstance(codec, VideoCodec):
+        raise InvalidInput(f"codec must be a VideoCodec, got {codec!r}")
+    if TrackKind.of(options.source) is TrackKind.AUDIO:
+        raise InvalidInput(f"{options.source} is sound, which has no video codec")
+    if codec not in capabilities.video_codecs:
+        known = ", ".join(sorted(each.name for each in capabilities.video_codecs)) or "no choice of codecs"
+        raise Unsupported(f"backend {backend!r} has no {codec.name} among its `video_codecs`: {known}")
 
 
 def _text_size(value: Any, what: str) -> int:

@@ -26,6 +26,8 @@ from ..errors import Unsupported
 from ..model.permission import Grant, TrackSource
 from .attributes import NO_ATTRIBUTES
 from .capabilities import Capabilities
+from .codec import VideoCodec
+from .encryption import EncryptionKey
 from .events import ConnectionState, MediaEvent, Notification, ParticipantInfo, TrackInfo
 from .faults import Fault
 from .frames import Frame
@@ -50,7 +52,8 @@ class ConnectOptions:
     simulcast tracks that nobody receives are not made. `deadline`: seconds for the whole connect. `event_capacity`:
     events held for a slow reader, then the connection's event stream ends with `Closed`. `signalling`: the way to the
     control half, for a backend without a server of its own; it is the backend's to close from then on, also where the
-    connect fails. None where the ticket's url is enough."""
+    connect fails. None where the ticket's url is enough. `e2ee`: sound, pictures and data are encrypted for those who
+    have the same key; needs the capability `e2ee`."""
 
     auto_subscribe: bool = True
     adaptive_stream: bool = True
@@ -58,12 +61,15 @@ class ConnectOptions:
     deadline: float = 10.0
     event_capacity: int = 1_000
     signalling: Signalling | None = None
+    e2ee: EncryptionKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PublishOptions:
-    """How a track is published. Audio: `sample_rate` (Hz), `channels`, `dtx`, `red`, `bitrate` (bit/s).
-    Video: `width`, `height`, `framerate` (1/s), `simulcast`, `bitrate`. A backend uses what it knows."""
+    """How a track is published. Audio: `sample_rate` (Hz), `channels`, `dtx` (send little while nothing is
+    heard), `red` (send everything twice, against loss), `bitrate` (bit/s). Video: `width`, `height`, `framerate` (1/s),
+    `simulcast`, `bitrate` (of the largest size), `codec` (None is the backend's own choice; another one must be among
+    the capability `video_codecs`). A backend uses what it knows."""
 
     source: TrackSource
     name: str = ""
@@ -76,6 +82,7 @@ class PublishOptions:
     dtx: bool = True
     red: bool = True
     simulcast: bool = False
+    codec: VideoCodec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +113,7 @@ class TrackStatistics:
 @dataclass(frozen=True, slots=True)
 class ConnectionStatistics:
     """A snapshot. `sent` and `received` have one entry for each track that is published, or subscribed, now;
-    `data_sent` and `data_received` count messages. `round_trip_ms` is None where the backend cannot tell.
-    `active_speaker`: whose track is the loudest of those that carry speech now; None while nobody speaks, and where the
-    backend does not tell."""
+    `data_sent` and `data_received` count messages. `round_trip_ms` is None where the backend cannot tell."""
 
     sent: tuple[TrackStatistics, ...] = ()
     received: tuple[TrackStatistics, ...] = ()
@@ -116,7 +121,6 @@ class ConnectionStatistics:
     data_received: int = 0
     reconnects: int = 0
     round_trip_ms: float | None = None
-    active_speaker: str | None = None
     events: QueueStatistics | None = None
 
 

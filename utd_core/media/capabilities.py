@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
+from .codec import VideoCodec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
@@ -57,6 +59,8 @@ class Capabilities:
     """Carries metadata and attributes of participants, which the server side can change while they are connected."""
     resumes: bool = True
     """A lost signal connection is resumed without the application rejoining."""
+    e2ee: bool = False
+    """Encrypts sound, pictures and data from end to end, with a key that its server does not have."""
     signalling: bool = False
     """Has no media server: participants signal over the engine, which `ConnectOptions.signalling` carries."""
     virtual_time: bool = False
@@ -67,11 +71,14 @@ class Capabilities:
     """Largest data message, bytes."""
     sample_rates: frozenset[int] = frozenset({48_000})
     """Audio rates (Hz) that are carried without resampling."""
+    video_codecs: frozenset[VideoCodec] = frozenset()
+    """Codecs in which a video can be asked to be published; none where there is nothing to choose."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for `utd plugins` and reports."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         plain["sample_rates"] = sorted(self.sample_rates)
+        plain["video_codecs"] = sorted(codec.value for codec in self.video_codecs)
         return plain
 
     @staticmethod

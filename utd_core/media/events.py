@@ -201,8 +201,9 @@ class Speaker:
 class SpeakersChanged:
     """Who speaks now, loudest first, this participant itself included; nobody while it is quiet.
 
-    Told within 0.3 s when somebody begins to speak, about half a second after the last word, and a few times a second
-    meanwhile if levels change. Only microphones count. Who joins while somebody speaks is told that first.
+    Told within a second when somebody begins to speak, up to two after the last word, and a few times a second
+    meanwhile if levels change; of those that nobody has read yet only the last one is kept. Only microphones count. Who
+    joins while somebody speaks is told at once.
     """
 
     speakers: tuple[Speaker, ...] = ()
@@ -210,8 +211,8 @@ class SpeakersChanged:
 
 @dataclass(frozen=True, slots=True)
 class QualityChanged:
-    """The connection of a participant, perhaps of this one itself, is as good as this now. Until the first word it is
-    not known, and told again only when it is another."""
+    """The connection of a participant, perhaps of this one itself, is as good as this now. Told of oneself and of those
+    who publish; for the first time after a few seconds, and then when it is another."""
 
     identity: str
     quality: ConnectionQuality

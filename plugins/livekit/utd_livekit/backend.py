@@ -21,6 +21,7 @@ from utd_core.media.faults import Fault
 from .capabilities import CAPABILITIES, FAULTS
 from .connection import LiveKitConnection
 from .control import LiveKitControl
+from .encryption import encryption_of
 from .errands import Errands
 from .faults import Silences, produce
 from .sdk import warm_up
@@ -64,7 +65,7 @@ class LiveKitBackend(MediaBackend):
     async def connect(self, ticket: JoinTicket, options: ConnectOptions | None = None) -> LiveKitConnection:
         options = ConnectOptions() if options is None else options
         self._check_open()
-        check_connect(options)
+        check_connect(options, self.name, self.capabilities)
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_future()
         silent = self.silences.take(ticket, self._settings.prefix)
@@ -93,6 +94,12 @@ class LiveKitBackend(MediaBackend):
         if fault not in self.faults:
             await super().inject(fault, room, identity, **parameters)
         await produce(self, self._settings.server, fault, room, identity, parameters)
+
+    @property
+    def is_busy(self) -> bool:
+        """Something is under way, here or at the server."""
+        control = self._control is not None and self._control.is_busy
+        return control or self._errands.is_busy or any(each.is_busy for each in self._connections)
 
     def connection_of(self, room: str, identity: str) -> LiveKitConnection | None:
         """The connection of a participant that was made here."""
@@ -128,9 +135,11 @@ class LiveKitBackend(MediaBackend):
         await asyncio.to_thread(warm_up)
         room = rtc.Room()
         connection = LiveKitConnection(room, options, self._connections.discard, prefix=self._settings.prefix)
-        await connection.open()
         wanted = rtc.RoomOptions(
-            auto_subscribe=options.auto_subscribe, dynacast=options.dynacast, connect_timeout=options.deadline
+            auto_subscribe=options.auto_subscribe,
+            dynacast=options.dynacast,
+            encryption=None if options.e2ee is None else encryption_of(options.e2ee),
+            connect_timeout=options.deadline,
         )
         try:
             await room.connect(url, token, wanted)

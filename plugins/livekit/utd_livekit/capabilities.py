@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from utd_core.media.capabilities import Capabilities
+from utd_core.media.codec import VideoCodec
 from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
 
 MAX_DATA_BYTES = 15_000
 """What LiveKit recommends at most for one packet."""
 
 CAPABILITIES = Capabilities(
-    webhooks=True, simulcast=True, max_data_bytes=MAX_DATA_BYTES, sample_rates=frozenset({48_000})
+    webhooks=True,
+    active_speakers=True,
+    connection_quality=True,
+    profiles=True,
+    simulcast=True,
+    e2ee=True,
+    max_data_bytes=MAX_DATA_BYTES,
+    sample_rates=frozenset({48_000}),
+    video_codecs=frozenset(VideoCodec),
 )
 
 FAULTS = frozenset(

@@ -12,19 +12,20 @@ from typing import Any, TypeVar
 from livekit import api
 
 from utd_core.concurrency import BoundedQueue, Clock, Closeable
-from utd_core.errors import ErrorCode, NotFound, Unsupported, UTDStreamException
+from utd_core.errors import ErrorCode, NotFound, UTDStreamException
 from utd_core.media.arguments import (
+    check_attributes,
     check_grant,
     check_identity,
-    check_label,
     check_limit,
     check_payload,
+    check_profile,
     check_room,
     check_ttl,
 )
 from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import JoinTicket, MediaControl
-from utd_core.media.events import Notification, ParticipantInfo, TrackInfo
+from utd_core.media.events import Notification, NotificationKind, ParticipantInfo, TrackInfo
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
@@ -33,10 +34,12 @@ from .moderation import Removals, mute_attribute
 from .names import read_wire_name
 from .notifications import Notifier, notification_of, read_delivery
 from .permissions import claims_of, grant_of, permission_of
+from .profiles import attributes_of, changes_of, text_of
 from .requests import Requests
 from .settings import LiveKitSettings
 from .sources import FROM_SERVER
 from .troubles import GrantTroubles, NotificationTroubles
+from .vigil import Vigil
 
 T = TypeVar("T")
 
@@ -62,6 +65,12 @@ class LiveKitControl(MediaControl, Closeable):
         self.notification_troubles = NotificationTroubles(clock, self._notifier.notify)
         self._removals = Removals()
         self._closings: dict[str, asyncio.Task[None]] = {}
+        self._vigil = Vigil(clock, self._rooms_on_server, self._lost)
+
+    @property
+    def is_busy(self) -> bool:
+        """The server is being asked for something."""
+        return bool(self._requests.under_way) or self._errands.is_busy
 
     async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
         check_room(room)
@@ -76,17 +85,18 @@ class LiveKitControl(MediaControl, Closeable):
             # Whoever asked for its end may have been cancelled; the server would end the new one.
             await asyncio.wait([self._closings[room]])
         await self._ask(lambda service: service.create_room(wanted))
+        await self._vigil.begin(room)
 
     async def close_room(self, room: str) -> None:
         check_room(room)
         self._requests.check_open()
+        self._vigil.end(room)
         closing = self._closings[room] = self._errands.start(self._delete(room))
         closing.add_done_callback(lambda _: self._closed(room, closing))
         await self._errands.wait(closing)
 
     async def list_rooms(self) -> list[str]:
-        answer = await self._ask(lambda service: service.list_rooms(api.ListRoomsRequest()))
-        return [own for room in answer.rooms if (own := self._own(room.name)) is not None]
+        return await self._rooms_on_server()
 
     async def issue_join(
         self,
@@ -103,29 +113,49 @@ class LiveKitControl(MediaControl, Closeable):
         check_room(room)
         check_identity(identity)
         check_grant(grant)
-        check_label(name, "a name")
+        check_profile(name=name, metadata=metadata, attributes=attributes)
         check_ttl(ttl)
-        if metadata or attributes:
-            raise Unsupported("this backend declares no `profiles`: a participant is as its ticket says")
         settings = self._settings
         token = (
             api.AccessToken(settings.api_key, settings.api_secret)
             .with_identity(identity)
             .with_name(name)
+            .with_metadata(metadata)
             .with_grants(claims_of(self._on_server(room), grant))
-            .with_attributes(Removals.attributes(self._clock.now()))
+            .with_attributes({**attributes, **Removals.attributes(self._clock.now())})
             .with_ttl(timedelta(seconds=ttl))
             .to_jwt()
         )
         return JoinTicket(settings.public_url or settings.url, token, self._clock.now() + ttl)
+
+    async def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        check_room(room)
+        check_identity(identity)
+        check_profile(name=name, metadata=metadata, attributes=attributes)
+        wanted = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
+        with _Absence(room, identity):
+            present = await self._ask(lambda service: service.get_participant(wanted))
+        if attributes:
+            check_attributes(attributes_of(present).merged(attributes))
+        changes = changes_of(name, metadata, attributes)
+        if changes:
+            await self._update(room, identity, **changes)
 
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         check_room(room)
         check_identity(identity)
         check_grant(grant)
         self._requests.check_open()
-        await self.grant_troubles.meet(room, identity)
-        await self._update(room, identity, permission=permission_of(grant))
+        permission = permission_of(grant)
+        await self.grant_troubles.meet(room, identity, lambda: self._update(room, identity, permission=permission))
 
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
         check_room(room)
@@ -187,7 +217,9 @@ class LiveKitControl(MediaControl, Closeable):
             self.notification_troubles.meet(notification)
 
     async def aclose(self) -> None:
+        await self._vigil.aclose()
         await self._requests.aclose()
+        await self.grant_troubles.aclose()
         await self.notification_troubles.aclose()
         await self._notifier.aclose()
         await self._errands.finish()
@@ -198,6 +230,17 @@ class LiveKitControl(MediaControl, Closeable):
         await self._notifier.open()
         await self._start()
         return await self._requests.make(call)
+
+    async def _rooms_on_server(self, among: Collection[str] | None = None) -> list[str]:
+        """Our rooms that the server has, of all or of these."""
+        wanted = api.ListRoomsRequest(names=[self._on_server(room) for room in among or ()])
+        answer = await self._ask(lambda service: service.list_rooms(wanted))
+        return [own for room in answer.rooms if (own := self._own(room.name)) is not None]
+
+    def _lost(self, room: str) -> None:
+        """The server has a room no more, and did not say so."""
+        number = f"LOST_{secrets.token_hex(8)}"
+        self._notifier.notify(Notification(number, NotificationKind.ROOM_CLOSED, room, self._clock.now()))
 
     async def _sid(self, room: str, identity: str, track_id: str) -> str:
         """What the server calls a track. Raises `NotFound`."""
@@ -264,10 +307,12 @@ def participant_of(participant: api.ParticipantInfo) -> ParticipantInfo:
     joined_at = participant.joined_at_ms / 1_000 or float(participant.joined_at)
     return ParticipantInfo(
         identity,
-        participant.name,
+        text_of(participant.name),
         grant_of(participant.permission, FROM_SERVER),
         tuple(track for each in participant.tracks if (track := track_of(each, identity)) is not None),
         joined_at,
+        metadata=text_of(participant.metadata),
+        attributes=attributes_of(participant),
     )
 
 

@@ -22,6 +22,11 @@ class Errands:
         self._name = name
         self._under_way: set[asyncio.Task[Any]] = set()
 
+    @property
+    def is_busy(self) -> bool:
+        """Some are under way."""
+        return bool(self._under_way)
+
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin it; `wait` for it, or not. What it raises is nobody's loss when nobody waits."""
         task = asyncio.create_task(work, name=f"{self._name}:{getattr(work, '__name__', 'errand')}")

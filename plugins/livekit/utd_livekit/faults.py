@@ -121,9 +121,7 @@ async def produce(
             await _strike(backend, server, fault, room, identity)
 
 
-async def _strike(
-    backend: LiveKitBackend, server: LocalServer | None, fault: Fault, room: str, identity: str
-) -> None:
+async def _strike(backend: LiveKitBackend, server: LocalServer | None, fault: Fault, room: str, identity: str) -> None:
     """A fault of a participant who is connected."""
     connection = backend.connection_of(room, identity)
     if connection is None:

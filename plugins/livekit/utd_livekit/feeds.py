@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import anyio
-from livekit import rtc
-
-from utd_core.concurrency import BoundedQueue, Overflow, QueueStatistics, TaskScope
+from utd_core.concurrency import BoundedQueue, Overflow, QueueStatistics
 from utd_core.media.backend import FrameReader
 from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.frames import AudioFrame, Frame, PixelFormat, VideoFrame
 
-SDK_CAPACITY = 50
-"""Frames that the SDK may hold for us. We take them as they come, so this bounds what a stalled loop costs."""
+from .exchange import FrameStream, Received
+from .sdk import audio_stream, video_stream
+
+SOUNDS_WAITING, PICTURES_WAITING = 50, 15
+"""Frames that may wait for a busy event loop: a second of sound, half a second of pictures."""
+PICTURES_QUEUED = 3
+"""Pictures that may wait inside the native library. Unless it is told, it keeps one, and a moment's delay loses one."""
 SAMPLE_RATE = 48_000
 FRAME_MS = 20
 
 INAUDIBLE = 8
 """Of 32767 (-72 dBFS): sound below this is what the receiver makes up where nothing is sent."""
+COARSELY = 24
+"""Every so manieth sample tells whether sound is heard; only what is near silence is looked at closely."""
 SILENCE_HELD_MS = 500
 """Silence that is handed on, which the pauses of a sentence are; after that frames come again when there is something
 to hear."""
@@ -61,23 +66,22 @@ class Feed(ABC):
     first reader comes and when the last one goes.
     """
 
-    def __init__(self, info: TrackInfo, scope: TaskScope, wanted: Callable[[bool], None]) -> None:
+    def __init__(self, info: TrackInfo, wanted: Callable[[bool], None]) -> None:
         self.info = info
         self.count = self.bytes = 0
-        self._scope = scope
         self._wanted = wanted
         self._readers: list[FeedReader] = []
         self._track: Any = None
-        self._pump: anyio.CancelScope | None = None
+        self._stream: FrameStream | None = None
         self._began: float | None = None
         self._next_us = 0
 
     @staticmethod
-    def of(info: TrackInfo, is_stereo: bool, scope: TaskScope, wanted: Callable[[bool], None]) -> Feed:
-        """For a track of either kind, its work in `scope`."""
+    def of(info: TrackInfo, is_stereo: bool, wanted: Callable[[bool], None]) -> Feed:
+        """For a track of either kind."""
         if info.kind is TrackKind.AUDIO:
-            return AudioFeed(info, is_stereo, scope, wanted)
-        return VideoFeed(info, scope, wanted)
+            return AudioFeed(info, is_stereo, wanted)
+        return VideoFeed(info, wanted)
 
     @property
     def is_wanted(self) -> bool:
@@ -117,26 +121,13 @@ class Feed(ABC):
             reader.frames.close()
 
     def _start(self) -> None:
-        if self._track is not None and self._pump is None and self._scope.is_open:
-            self._pump = anyio.CancelScope()
-            self._scope.start(self._run, self._track, self._pump, name=f"frames:{self.info.id}")
+        if self._track is not None and self._stream is None:
+            self._stream = self._open(self._track)
 
     def _stop(self) -> None:
-        pump, self._pump = self._pump, None
-        if pump is not None:
-            pump.cancel()
-
-    async def _run(self, track: Any, pump: anyio.CancelScope) -> None:
-        with pump:
-            stream = self._open(track)
-            try:
-                async for event in stream:
-                    frame = self._take(event)
-                    if frame is not None and self._pump is pump:
-                        self._hand_out(frame)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await stream.aclose()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
     def _hand_out(self, frame: Frame) -> None:
         self.count += 1
@@ -152,86 +143,84 @@ class Feed(ABC):
         return int((now - self._began) * 1_000_000)
 
     @abstractmethod
-    def _open(self, track: Any) -> Any:
-        """The SDK's stream of frames."""
-
-    @abstractmethod
-    def _take(self, event: Any) -> Frame | None:
-        """Our frame for the SDK's; None for one that is not handed on."""
+    def _open(self, track: Any) -> FrameStream:
+        """The native library's frames of the SDK's track."""
 
 
 class AudioFeed(Feed):
     """Sound. Where nothing is sent the SDK makes up silence without end, which is not handed on."""
 
-    def __init__(self, info: TrackInfo, is_stereo: bool, scope: TaskScope, wanted: Callable[[bool], None]) -> None:
-        super().__init__(info, scope, wanted)
+    def __init__(self, info: TrackInfo, is_stereo: bool, wanted: Callable[[bool], None]) -> None:
+        super().__init__(info, wanted)
         self._channels = 2 if is_stereo else 1
         self._silent_ms = SILENCE_HELD_MS
 
-    def _open(self, track: rtc.RemoteAudioTrack) -> rtc.AudioStream:
+    def _open(self, track: Any) -> FrameStream:
         self._next_us = max(self._next_us, self._elapsed_us())
-        return rtc.AudioStream.from_track(
-            track=track,
-            capacity=SDK_CAPACITY,
-            sample_rate=SAMPLE_RATE,
-            num_channels=self._channels,
-            frame_size_ms=FRAME_MS,
-        )
+        return FrameStream(audio_stream(track, SAMPLE_RATE, self._channels, FRAME_MS), self._take, SOUNDS_WAITING)
 
-    def _take(self, event: rtc.AudioFrameEvent) -> AudioFrame | None:
-        heard = event.frame
-        data = bytes(heard.data.cast("b"))
+    def _take(self, received: Received) -> None:
+        heard = received.frame.info
+        rate, channels, samples = heard.sample_rate, heard.num_channels, heard.samples_per_channel
+        data = ctypes.string_at(heard.data_ptr, 2 * channels * samples)
         timestamp_us = self._next_us
-        self._next_us += heard.samples_per_channel * 1_000_000 // heard.sample_rate
+        self._next_us += samples * 1_000_000 // rate
         if _is_inaudible(data):
             self._silent_ms += FRAME_MS
             if self._silent_ms > SILENCE_HELD_MS:
-                return None
+                return
         else:
             self._silent_ms = 0
-        return AudioFrame(data, heard.sample_rate, heard.num_channels, timestamp_us)
+        self._hand_out(AudioFrame(data, rate, channels, timestamp_us))
 
 
 class VideoFeed(Feed):
     """Pictures."""
 
-    def __init__(self, info: TrackInfo, scope: TaskScope, wanted: Callable[[bool], None]) -> None:
-        super().__init__(info, scope, wanted)
+    def __init__(self, info: TrackInfo, wanted: Callable[[bool], None]) -> None:
+        super().__init__(info, wanted)
         self._offset_us: int | None = None
 
-    def _open(self, track: rtc.RemoteVideoTrack) -> rtc.VideoStream:
+    def _open(self, track: Any) -> FrameStream:
         self._offset_us = None
-        return rtc.VideoStream.from_track(track=track, capacity=SDK_CAPACITY, format=rtc.VideoBufferType.I420)
+        return FrameStream(video_stream(track, PICTURES_QUEUED), self._take, PICTURES_WAITING)
 
-    def _take(self, event: rtc.VideoFrameEvent) -> VideoFrame | None:
-        seen = event.frame
+    def _take(self, received: Received) -> None:
+        seen, taken_us = received.buffer.info, received.timestamp_us
         if self._offset_us is None:
-            self._offset_us = max(self._next_us, self._elapsed_us()) - event.timestamp_us
-        timestamp_us = max(self._next_us, event.timestamp_us + self._offset_us)
+            self._offset_us = max(self._next_us, self._elapsed_us()) - taken_us
+        timestamp_us = max(self._next_us, taken_us + self._offset_us)
         self._next_us = timestamp_us + 1
-        width, height = seen.width & ~1, seen.height & ~1
+        across, down = seen.width, seen.height
+        width, height = across & ~1, down & ~1
         if not width or not height:
-            return None
-        data = bytes(seen.data) if (width, height) == (seen.width, seen.height) else _cropped(seen, width, height)
-        return VideoFrame(data, width, height, PixelFormat.I420, timestamp_us)
+            return
+        data = ctypes.string_at(seen.data_ptr, across * down + 2 * ((across + 1) // 2) * ((down + 1) // 2))
+        if (width, height) != (across, down):
+            data = _cropped(data, across, down)
+        self._hand_out(VideoFrame(data, width, height, PixelFormat.I420, timestamp_us))
 
 
 def _is_inaudible(data: bytes) -> bool:
     samples = array("h", data)
+    coarse = samples[::COARSELY]
+    if max(coarse) >= INAUDIBLE or min(coarse) <= -INAUDIBLE:
+        return False
     return max(samples) < INAUDIBLE and min(samples) > -INAUDIBLE
 
 
-def _cropped(frame: rtc.VideoFrame, width: int, height: int) -> bytes:
+def _cropped(picture: bytes, across: int, down: int) -> bytes:
     """I420 without the last column or row, which an odd side has over: chroma planes stay as they are, luma loses."""
-    data, across = memoryview(frame.data), frame.width
-    chroma_across, chroma_down = (across + 1) // 2, (frame.height + 1) // 2
+    data = memoryview(picture)
+    width, height = across & ~1, down & ~1
+    chroma_across, chroma_down = (across + 1) // 2, (down + 1) // 2
     planes = [(0, across, width, height)]
-    start = across * frame.height
+    start = across * down
     for _ in range(2):
         planes.append((start, chroma_across, width // 2, height // 2))
         start += chroma_across * chroma_down
     return b"".join(
-        bytes(data[first + row * stride : first + row * stride + length])
+        data[first + row * stride : first + row * stride + length]
         for first, stride, length, rows in planes
         for row in range(rows)
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from livekit import rtc
 from livekit.rtc._proto.track_pb2 import AudioTrackFeature
 
-from utd_core.concurrency import Overflow, TaskScope
+from utd_core.concurrency import Overflow
 from utd_core.errors import ErrorCode, NotFound
 from utd_core.media.backend import TrackStatistics
 from utd_core.media.events import TrackInfo, TrackKind
@@ -34,7 +34,6 @@ class RemoteTrack:
         info: TrackInfo,
         publication: rtc.RemoteTrackPublication,
         attributes: Mapping[str, str],
-        scope: TaskScope,
         *,
         is_adaptive: bool,
     ) -> None:
@@ -43,12 +42,16 @@ class RemoteTrack:
         self.publication = publication
         self.mutes = MuteWords(info.id, attributes)
         self.wish = VideoQuality.HIGH
-        self._scope = scope
         self._is_adaptive = is_adaptive and info.kind is TrackKind.VIDEO
         self._feed: Feed | None = None
-        self._native: object | None = None
+        self._native: rtc.RemoteAudioTrack | rtc.RemoteVideoTrack | None = None
         self.is_returning = False
         """It was subscribed before a reconnect, and will be again."""
+
+    @property
+    def native(self) -> rtc.Track | None:
+        """The SDK's track, while it is received."""
+        return self._native
 
     @property
     def is_subscribed(self) -> bool:
@@ -71,7 +74,7 @@ class RemoteTrack:
         is_news = self._feed is None
         if self._feed is None:
             is_stereo = AudioTrackFeature.TF_STEREO in self.publication.audio_features
-            self._feed = Feed.of(self.info, is_stereo, self._scope, lambda _: self.apply_wishes())
+            self._feed = Feed.of(self.info, is_stereo, lambda _: self.apply_wishes())
         self._native = track
         self._feed.attach(track)
         self.apply_wishes()

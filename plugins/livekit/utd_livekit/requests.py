@@ -40,6 +40,7 @@ class Requests:
         self._settings = settings
         self._api: api.LiveKitAPI | None = None
         self._closed = False
+        self.under_way = 0
 
     @property
     def closed(self) -> bool:
@@ -60,6 +61,7 @@ class Requests:
                 settings.url, settings.api_key, settings.api_secret, session=session, failover=False
             )
             self._session = session
+        self.under_way += 1
         try:
             return await call(self._api.room)
         except api.TwirpError as error:
@@ -73,6 +75,8 @@ class Requests:
             # A RuntimeError is what a session says that was closed while it was asked.
             self.check_open()
             raise MediaError(f"the LiveKit server at {settings.url} cannot be reached: {error}") from error
+        finally:
+            self.under_way -= 1
 
     async def aclose(self) -> None:
         """End every request that is under way. Idempotent."""

@@ -6,11 +6,31 @@ Its private parts are touched here and nowhere else; `tests/livekit/test_sdk.py`
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient
-from livekit.rtc._proto import ffi_pb2
+from livekit.rtc._proto.audio_frame_pb2 import AUDIO_STREAM_NATIVE
+from livekit.rtc._proto.ffi_pb2 import FfiEvent, FfiRequest, FfiResponse
+from livekit.rtc._proto.video_frame_pb2 import VIDEO_STREAM_NATIVE
+from livekit.rtc._utils import get_address
+
+__all__ = [
+    "FfiEvent",
+    "FfiRequest",
+    "audio_stream",
+    "capture",
+    "drop",
+    "intercept",
+    "is_let_go",
+    "let_go",
+    "let_go_of_room",
+    "request",
+    "set_enabled",
+    "video_stream",
+    "warm_up",
+]
 
 # What the native library says goes where the application sends its log, and without one not to the terminal.
 logging.getLogger("livekit").addHandler(logging.NullHandler())
@@ -18,10 +38,71 @@ logging.getLogger("livekit").addHandler(logging.NullHandler())
 
 def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
     """Whether the server sends a subscribed track; one that is not enabled costs nothing downstream."""
-    request = ffi_pb2.FfiRequest()
-    request.enable_remote_track_publication.track_publication_handle = publication._ffi_handle.handle
-    request.enable_remote_track_publication.enabled = enabled
-    FfiClient.instance.request(request)
+    wanted = FfiRequest()
+    wanted.enable_remote_track_publication.track_publication_handle = publication._ffi_handle.handle
+    wanted.enable_remote_track_publication.enabled = enabled
+    request(wanted)
+
+
+def request(wanted: FfiRequest) -> FfiResponse:
+    """What the native library answers at once."""
+    answer: FfiResponse = FfiClient.instance.request(wanted)
+    return answer
+
+
+def drop(handle: int) -> None:
+    """Give back what the native library keeps under this number. From any thread."""
+    FfiClient.instance._ffi_lib.livekit_ffi_drop_handle(handle)
+
+
+def intercept(look: Callable[[FfiEvent], bool]) -> None:
+    """From now on `look` sees each event of the native library first, in its thread; where it answers True, the event
+    goes no further. It never raises."""
+    queue: Any = FfiClient.instance.queue
+    hand_on = queue.put
+
+    def put(event: FfiEvent) -> None:
+        if not look(event):
+            hand_on(event)
+
+    queue.put = put
+
+
+def audio_stream(track: rtc.RemoteAudioTrack, sample_rate: int, channels: int, frame_ms: int) -> FfiRequest:
+    """The request for a track's sound, decoded, in frames of this shape."""
+    wanted = FfiRequest()
+    stream = wanted.new_audio_stream
+    stream.track_handle = track._ffi_handle.handle
+    stream.type = AUDIO_STREAM_NATIVE
+    stream.sample_rate, stream.num_channels, stream.frame_size_ms = sample_rate, channels, frame_ms
+    # Without bound, as in the SDK: it hands each frame over as it comes, and the bound is where they wait.
+    stream.queue_size_frames = 0
+    return wanted
+
+
+def video_stream(track: rtc.RemoteVideoTrack, queued: int) -> FfiRequest:
+    """The request for a track's pictures, decoded, as I420 without padding. `queued`: those that may wait inside."""
+    wanted = FfiRequest()
+    stream = wanted.new_video_stream
+    stream.track_handle = track._ffi_handle.handle
+    stream.type = VIDEO_STREAM_NATIVE
+    stream.format = rtc.VideoBufferType.I420
+    stream.normalize_stride = True
+    stream.queue_size_frames = queued
+    return wanted
+
+
+def capture(source: rtc.AudioSource, data: bytes, samples: int, number: int) -> None:
+    """Hand over `samples` per channel, which stay where they are until the answer to `number` has come."""
+    wanted = FfiRequest()
+    captured = wanted.capture_audio_frame
+    captured.source_handle = source._ffi_handle.handle
+    captured.request_async_id = number
+    buffer = captured.buffer
+    buffer.data_ptr = get_address(data)
+    buffer.sample_rate, buffer.num_channels = source.sample_rate, source.num_channels
+    buffer.samples_per_channel = samples
+    request(wanted)
 
 
 def warm_up() -> None:
@@ -38,6 +119,11 @@ def let_go(*held: Any) -> None:
         handle = getattr(each, "_ffi_handle", None)
         if handle is not None:
             handle.dispose()
+
+
+def is_let_go(held: Any) -> bool:
+    """Whether the native library keeps nothing for it any more."""
+    return bool(held._ffi_handle.disposed)
 
 
 def let_go_of_room(room: rtc.Room) -> None:

@@ -22,6 +22,8 @@ CLIENT_SOURCES: Mapping[TrackSource, rtc.TrackSource.ValueType] = {
 }
 SOURCE_CLAIMS: Mapping[TrackSource, str] = {source: source.value for source in TrackSource}
 """As the token's claim `canPublishSources` spells them."""
+NO_SOURCE = "none"
+"""In that claim: a source of which there is no track. An empty list would let everything be published."""
 
 FROM_SERVER: Mapping[int, TrackSource] = {number: source for source, number in SERVER_SOURCES.items()}
 FROM_CLIENT: Mapping[int, TrackSource] = {number: source for source, number in CLIENT_SOURCES.items()}

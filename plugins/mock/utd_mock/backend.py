@@ -59,7 +59,7 @@ class MockBackend(MediaBackend):
     async def connect(self, ticket: JoinTicket, options: ConnectOptions | None = None) -> MockConnection:
         options = ConnectOptions() if options is None else options
         self._check_open()
-        arguments.check_connect(options)
+        arguments.check_connect(options, self.name, self.capabilities)
         server = registry.reach(ticket.url)
         await server.open()
         self._lobbies.append(server.lobby)

@@ -18,6 +18,7 @@ from utd_core.media.backend import (
     TrackStatistics,
 )
 from utd_core.media.events import (
+    ConnectionQuality,
     ConnectionState,
     DataReceived,
     DisconnectReason,
@@ -28,6 +29,8 @@ from utd_core.media.events import (
     ParticipantJoined,
     ParticipantLeft,
     ParticipantUpdated,
+    QualityChanged,
+    SpeakersChanged,
     StateChanged,
     TrackInfo,
     TrackMuted,
@@ -75,6 +78,7 @@ class MockConnection(MediaConnection):
         self._own = self._me.info()
         self._participants.update((other.identity, other) for other in others)
         server.offer_all(self._me)
+        server.tell_conditions(self._me)
 
     @property
     def room(self) -> str:
@@ -202,10 +206,15 @@ class MockConnection(MediaConnection):
                 self._set_track(identity, track.id, track)
             case TrackUnpublished(identity, track):
                 self._set_track(identity, track.id, None)
-        self._events.put(message)
+        if isinstance(message, SpeakersChanged):
+            self._events.supersede(message)
+        else:
+            self._events.put(message)
 
     def interrupted(self) -> None:
         """The signal connection is gone; requests wait until it is back."""
+        if self._state is ConnectionState.CONNECTED and self._me.quality is not None:
+            self._events.put(QualityChanged(self.identity, ConnectionQuality.LOST))
         self._set_state(ConnectionState.RECONNECTING)
 
     def resumed(self) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from utd_core.concurrency import Overflow
-from utd_core.media.events import DataReceived, DisconnectReason
+from utd_core.media.conditions import quality_of
+from utd_core.media.events import ConnectionQuality, DataReceived, DisconnectReason
 from utd_core.media.frames import Frame
 
 from .agenda import Agenda, Timer
@@ -55,10 +56,17 @@ class Impairment:
 
 
 class Link:
-    """`rerouted()` is called when frames must take another way from now on."""
+    """`rerouted()` is called when frames must take another way from now on, `rated()` when the way is better or worse
+    than before."""
 
     def __init__(
-        self, agenda: Agenda, network: Network, chance: random.Random, client: Client, rerouted: Callable[[], None]
+        self,
+        agenda: Agenda,
+        network: Network,
+        chance: random.Random,
+        client: Client,
+        rerouted: Callable[[], None],
+        rated: Callable[[], None],
     ) -> None:
         self.client = client
         self._agenda = agenda
@@ -67,6 +75,7 @@ class Link:
         self._impairment = Impairment(network.loss, network.jitter)
         self._chance = chance
         self._rerouted = rerouted
+        self._rated = rated
         self._cut = self._down = self._dead = self._ended = False
         self._outages = 0
         self._timers: list[Timer] = []
@@ -99,6 +108,14 @@ class Link:
     def is_direct(self) -> bool:
         """Frames arrive within the call that sends them."""
         return not self._latency and not self._impairment and self._frames.empty
+
+    @property
+    def quality(self) -> ConnectionQuality:
+        """How good the way is now."""
+        if self._cut or self._down:
+            return ConnectionQuality.LOST
+        wrong = self._impairment
+        return quality_of(loss=wrong.loss, round_trip=self.round_trip, jitter=max(wrong.jitter, wrong.burst))
 
     def signal(self, message: Message) -> None:
         """Send a message of the server; it arrives once, in order."""
@@ -142,6 +159,7 @@ class Link:
             self._impairment.burst = burst
             self._impairment.burst_from = self._agenda.clock.monotonic()
         self._rerouted()
+        self._rated()
 
     def interrupt(self, *, cut: bool) -> int:
         """Take the signal connection down, and with `cut` frames and data too; the number of this outage.
@@ -155,6 +173,7 @@ class Link:
             self._cut = True
             self._data.hold()
             self._rerouted()
+        self._rated()
         return self._outages
 
     def kill(self) -> None:
@@ -173,6 +192,7 @@ class Link:
         self._signals.release()
         self._data.release()
         self._rerouted()
+        self._rated()
 
     def after(self, seconds: float, fire: Callable[[], object]) -> None:
         """Call `fire` in `seconds`, unless the link has ended by then."""

@@ -6,11 +6,14 @@ from dataclasses import InitVar, dataclass, field
 
 from utd_core.media.attributes import Attributes
 from utd_core.media.backend import ConnectOptions
-from utd_core.media.events import ParticipantInfo, TrackInfo
+from utd_core.media.events import ConnectionQuality, ParticipantInfo, SpeakersChanged, TrackInfo
 from utd_core.media.quality import VideoQuality
 from utd_core.model.permission import Grant, TrackSource
 
+from .agenda import Agenda
+from .ears import Ears
 from .link import Link
+from .messages import Message
 from .snapshots import ParticipantSnapshot, RoomSnapshot
 from .tokens import Claims
 from .tracks import PublishedTrack, Subscription
@@ -20,8 +23,8 @@ from .tracks import PublishedTrack, Subscription
 class Participant:
     """One connected participant. A connection's `native` is this object.
 
-    `wishes` and `qualities`: what the client asked by `set_subscribed` and `set_quality`, by track id. `grant_delay`
-    (seconds) and `grant_failures` (times) belong to the faults of the same name.
+    `wishes` and `qualities`: what the client asked by `set_subscribed` and `set_quality`, by track id. `quality`: as it
+    was told last. `grant_delay` (seconds) and `grant_failures` (times) belong to the faults of the same name.
     """
 
     room: Room
@@ -38,6 +41,7 @@ class Participant:
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     wishes: dict[str, bool] = field(default_factory=dict)
     qualities: dict[str, VideoQuality] = field(default_factory=dict)
+    quality: ConnectionQuality | None = None
     grant_delay: float = 0.0
     grant_failures: int = 0
     connected: bool = True
@@ -62,6 +66,11 @@ class Participant:
 
     def visible_tracks(self) -> tuple[TrackInfo, ...]:
         return tuple(track.info for track in self.tracks.values() if not track.is_away)
+
+    def can_read(self, other: Participant) -> bool:
+        """Whether it has the key of what the other one sends."""
+        key = other.options.e2ee
+        return key is None or key == self.options.e2ee
 
     def wants(self, track: PublishedTrack) -> bool:
         """The track is to be delivered to this participant, by its grant and its own choice."""
@@ -97,10 +106,20 @@ class Room:
     will leave unanswered."""
 
     name: str
+    agenda: InitVar[Agenda]
     max_participants: int | None = None
     participants: dict[str, Participant] = field(default_factory=dict)
     tracks: dict[str, PublishedTrack] = field(default_factory=dict)
     silences: dict[str, int] = field(default_factory=dict)
+    ears: Ears = field(init=False)
+
+    def __post_init__(self, agenda: Agenda) -> None:
+        self.ears = Ears(agenda, lambda speakers: self.tell(SpeakersChanged(speakers)))
+
+    def tell(self, message: Message) -> None:
+        """Say something to everybody."""
+        for participant in list(self.participants.values()):
+            participant.link.signal(message)
 
     def others(self, participant: Participant) -> list[Participant]:
         return [other for other in self.participants.values() if other is not participant]

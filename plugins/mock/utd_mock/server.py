@@ -15,6 +15,7 @@ from utd_core.errors import ConnectFailed, ErrorCode, Forbidden, InvalidInput, N
 from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, PublishOptions
 from utd_core.media.events import (
+    ConnectionQuality,
     ConnectionState,
     DataReceived,
     DisconnectReason,
@@ -25,6 +26,8 @@ from utd_core.media.events import (
     ParticipantJoined,
     ParticipantLeft,
     ParticipantUpdated,
+    QualityChanged,
+    SpeakersChanged,
     StateChanged,
     TrackMuted,
     TrackPublished,
@@ -36,6 +39,7 @@ from utd_core.model.permission import Grant
 
 from . import registry
 from .agenda import Agenda
+from .capabilities import CAPABILITIES
 from .link import Client, Link
 from .messages import GrantOf, Message, Subscribed, Unsubscribed
 from .network import Network
@@ -47,6 +51,8 @@ from .tracks import PublishedTrack, Subscription
 from .waiting import Waiters
 
 _TRACE_LENGTH = 1_000
+_FIRST_RATING = 2.0
+"""Seconds that it takes to say how good a new connection is."""
 
 
 class MockServer:
@@ -98,6 +104,7 @@ class MockServer:
             self.is_closed = True
             registry.forget(self)
             for room in list(self._rooms.values()):
+                room.ears.close()
                 for participant in _taken_out_of(room):
                     participant.link.client.lost(DisconnectReason.SERVER_SHUTDOWN)
             self._rooms.clear()
@@ -107,7 +114,9 @@ class MockServer:
 
     def create_room(self, name: str, max_participants: int | None = None) -> None:
         """Make a room, or change the limit of one that exists."""
-        room = self._rooms.setdefault(name, Room(name))
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._rooms[name] = Room(name, self.agenda)
         if max_participants is not None:
             room.max_participants = max_participants
 
@@ -117,6 +126,7 @@ class MockServer:
         if room is None:
             return
         del self._rooms[name]
+        room.ears.close()
         for participant in _taken_out_of(room):
             self.disconnect(participant, DisconnectReason.ROOM_CLOSED)
         self.notifier.notify(NotificationKind.ROOM_CLOSED, name, reason=DisconnectReason.ROOM_CLOSED)
@@ -177,7 +187,7 @@ class MockServer:
             self.disconnect(older, DisconnectReason.DUPLICATE_IDENTITY)
         joined = Participant(room, claims, options, self.clock.now())
         chance = self.network.generator(room.name, claims.identity)
-        joined.link = Link(self.agenda, self.network, chance, client, joined.reroute)
+        joined.link = Link(self.agenda, self.network, chance, client, joined.reroute, lambda: self._rated(joined))
         room.participants[joined.identity] = joined
         self._tell(room.others(joined), ParticipantJoined(joined.info()))
         self.notifier.notify(NotificationKind.PARTICIPANT_JOINED, room.name, joined.identity, grant=joined.grant)
@@ -188,6 +198,33 @@ class MockServer:
         for other in participant.room.others(participant):
             for track in other.tracks.values():
                 self._offer(track, participant)
+
+    def tell_conditions(self, participant: Participant) -> None:
+        """What somebody who has just come in cannot know: who speaks, and how those who publish are connected."""
+        room = participant.room
+        if room.ears.speakers:
+            participant.link.signal(SpeakersChanged(room.ears.speakers))
+        for other in room.others(participant):
+            if other.quality is not None and other.tracks:
+                participant.link.signal(QualityChanged(other.identity, other.quality))
+        participant.link.after(_FIRST_RATING, lambda: self.rate(participant))
+
+    def rate(self, participant: Participant) -> None:
+        """Look at how somebody is connected, and tell if that is another way now: itself, unless it cannot be told and
+        has to notice, and everybody if it publishes."""
+        quality = participant.link.quality
+        if quality is participant.quality or not participant.connected:
+            return
+        participant.quality = quality
+        told = QualityChanged(participant.identity, quality)
+        if participant.tracks:
+            self._tell(participant.room.others(participant), told)
+        if quality is not ConnectionQuality.LOST:
+            participant.link.signal(told)
+
+    def _rated(self, participant: Participant) -> None:
+        if participant.quality is not None:
+            self.rate(participant)
 
     def disconnect(self, participant: Participant, reason: DisconnectReason) -> None:
         """End a connection from the server's side; the client is told."""
@@ -209,6 +246,7 @@ class MockServer:
         if room.participants.get(participant.identity) is participant:
             del room.participants[participant.identity]
         self._tell(room.others(participant), ParticipantLeft(participant.identity, reason))
+        room.ears.forget(participant.identity)
         self.notifier.notify(NotificationKind.PARTICIPANT_LEFT, room.name, participant.identity, reason=reason)
 
     def apply_grant(self, participant: Participant, grant: Grant) -> None:
@@ -236,11 +274,11 @@ class MockServer:
         participant.attributes = attributes
         now = participant.info()
         if now != before:
-            self._tell(self.participants(participant.room.name), ParticipantUpdated(now))
+            participant.room.tell(ParticipantUpdated(now))
 
     def publish(self, participant: Participant, options: PublishOptions) -> PublishedTrack:
         """Publish, in the place of an older track of the same source. Raises `PublishRefused`."""
-        arguments.check_publish(options)
+        arguments.check_publish(options, "mock", CAPABILITIES)
         if not participant.connected:
             raise PublishRefused(
                 f"{participant.identity!r} is not connected to room {participant.room.name!r} any more"
@@ -254,8 +292,12 @@ class MockServer:
         if (older := participant.tracks.get(options.source)) is not None:
             self._end_track(older)
         track = PublishedTrack(f"TR_{next(self._track_numbers):06}", participant, options)
+        is_first = not participant.tracks
         participant.tracks[options.source] = track
         self._announce(track)
+        if is_first and participant.quality is not None:
+            others = participant.room.others(participant)
+            self._tell(others, QualityChanged(participant.identity, participant.quality))
         return track
 
     def unpublish(self, track: PublishedTrack) -> None:
@@ -330,7 +372,7 @@ class MockServer:
             raise Forbidden(f"the grant of {sender.identity!r} does not allow to send data")
         message = DataReceived(payload, None if sender is None else sender.identity, topic, reliable)
         for recipient in recipients:
-            if to is None or recipient.identity in to:
+            if (to is None or recipient.identity in to) and (sender is None or recipient.can_read(sender)):
                 recipient.link.data(message)
 
     def _remote_track(self, participant: Participant, track_id: str) -> PublishedTrack:
@@ -383,6 +425,7 @@ class MockServer:
             track,
             participant.link,
             adaptive=participant.options.adaptive_stream,
+            is_readable=participant.can_read(track.owner),
             quality=participant.qualities.get(track.info.id, VideoQuality.HIGH),
         )
         participant.subscriptions[track.info.id] = subscription

@@ -17,6 +17,7 @@ from utd_core.media.backend import PublishOptions
 from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.frames import Frame
 from utd_core.media.quality import VideoQuality
+from utd_core.model.permission import TrackSource
 
 from .layers import Layer, Simulcast
 from .snapshots import LayerSnapshot, SubscriptionSnapshot, TrackSnapshot
@@ -31,6 +32,7 @@ class PublishedTrack:
 
     __slots__ = (
         "_away",
+        "_ear",
         "_ended",
         "_outlets",
         "_simulcast",
@@ -54,6 +56,9 @@ class PublishedTrack:
         self.frames = self.bytes = self.dropped = 0
         self._away = False
         self._ended = False
+        self._ear: Callable[[Frame], None] | None = None
+        if options.source is TrackSource.MICROPHONE:
+            self._ear = owner.room.ears.microphone(owner.identity)
         self._simulcast: Simulcast | None = None
         if options.simulcast and self.is_video:
             self._simulcast = Simulcast(options, dynacast=owner.options.dynacast)
@@ -95,7 +100,8 @@ class PublishedTrack:
     def _routed(self) -> tuple[Callable[[Frame], None], ...]:
         subscriptions = self.subscriptions.values()
         if self._simulcast is None:
-            return tuple([subscription.outlet() for subscription in subscriptions])
+            outlets = [subscription.outlet() for subscription in subscriptions]
+            return tuple(outlets if self._ear is None else [self._ear, *outlets])
         takers: dict[Layer, list[Callable[[Frame], None]]] = {}
         outlets = []
         for subscription in subscriptions:
@@ -128,11 +134,13 @@ class PublishedTrack:
 
 
 class Subscription:
-    """One track on its way to one participant. `quality`: the layer that it wishes."""
+    """One track on its way to one participant. `quality`: the layer that it wishes. `is_readable`: it has the
+    key that the frames are encrypted with; without it they come, and no reader gets them."""
 
     __slots__ = (
         "_adaptive",
         "_inlets",
+        "_is_readable",
         "_queues",
         "bytes",
         "delivered",
@@ -144,13 +152,20 @@ class Subscription:
     )
 
     def __init__(
-        self, track: PublishedTrack, link: Link, *, adaptive: bool, quality: VideoQuality = VideoQuality.HIGH
+        self,
+        track: PublishedTrack,
+        link: Link,
+        *,
+        adaptive: bool,
+        is_readable: bool = True,
+        quality: VideoQuality = VideoQuality.HIGH,
     ) -> None:
         self.track = track
         self.link = link
         self.quality = quality
         self.delivered = self.bytes = self.lost = self.withheld = 0
         self._adaptive = adaptive and track.is_video
+        self._is_readable = is_readable
         self._queues: list[BoundedQueue[Frame]] = []
         self._inlets: tuple[Callable[[Frame], bool], ...] = ()
 
@@ -216,7 +231,7 @@ class Subscription:
         )
 
     def _changed(self) -> None:
-        self._inlets = tuple(queue.put for queue in self._queues)
+        self._inlets = tuple(queue.put for queue in self._queues) if self._is_readable else ()
         self.track.reroute()
 
     def _withhold(self, _frame: Frame) -> None:

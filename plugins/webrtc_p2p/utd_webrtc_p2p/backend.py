@@ -49,7 +49,7 @@ class P2PBackend(MediaBackend):
         options = ConnectOptions() if options is None else options
         try:
             self.check_open()
-            arguments.check_connect(options)
+            arguments.check_connect(options, self.name, self.capabilities)
             await self.scope.open()
             self.check_open()
         except BaseException:

@@ -29,9 +29,8 @@ from utd_core.media.quality import VideoQuality
 from utd_core.media.signalling import Signalling
 from utd_core.model.permission import Grant
 
-from .capabilities import MAX_DATA_BYTES
+from .capabilities import CAPABILITIES, MAX_DATA_BYTES
 from .figures import with_wire
-from .loudness import loudest
 from .participation import Participation
 from .path import Path
 from .subscriptions import P2PFrameReader
@@ -97,7 +96,7 @@ class P2PConnection(MediaConnection):
 
     async def publish(self, options: PublishOptions) -> LocalTrack:
         self._life.check_alive()
-        arguments.check_publish(options)
+        arguments.check_publish(options, "webrtc_p2p", CAPABILITIES)
         if options.source not in self._life.member.grant.publish:
             raise PublishRefused(
                 f"the grant of {self.identity!r} does not hold {options.source.value!r}; "
@@ -150,11 +149,9 @@ class P2PConnection(MediaConnection):
         round_trip = self._life.path.round_trip
         sent = with_wire(self._life.publishing.statistics(), figures.sent)
         received = with_wire(self._life.receiving.statistics(), figures.received)
-        other = self._life.member.roster.other
         return ConnectionStatistics(
             sent=sent,
             received=received,
-            active_speaker=loudest({self.identity: sent, "" if other is None else other.identity: received}),
             data_sent=self._data_sent,
             data_received=self._life.data_received,
             reconnects=self._life.reconnects,

@@ -87,7 +87,8 @@ class P2PLocalTrack(LocalTrack):
             return  # the end of the connection has ended the track as well
 
     def statistics(self) -> TrackStatistics:
-        return TrackStatistics(self._info, self._frames, self._bytes, self._dropped, level=self._level())
+        level = None if self.loudness is None else self.loudness.level()
+        return TrackStatistics(self._info, self._frames, self._bytes, self._dropped, level=level)
 
     async def write(self, frame: Frame) -> None:
         if self._ended:
@@ -98,6 +99,7 @@ class P2PLocalTrack(LocalTrack):
             return
         self._frames += 1
         self._bytes += len(frame.data)
+        self._note(frame)
         feed = self._publisher.way_of(self)
         if feed is not None:
             self._dropped += self._pass_on(frame, feed)
@@ -109,9 +111,13 @@ class P2PLocalTrack(LocalTrack):
                 feed.finish()
         self._silenced = silent
 
-    def _level(self) -> float | None:
-        """How loud it is, in dBFS; None for pictures."""
+    @property
+    def loudness(self) -> Loudness | None:
+        """How loud it is; None for pictures."""
         return None
+
+    def _note(self, frame: Frame) -> None:
+        """A frame of it is out, whether somebody is there to hear it or not."""
 
     @abstractmethod
     def _check(self, frame: Frame) -> None:
@@ -133,8 +139,13 @@ class LocalSound(P2PLocalTrack):
         self._cutter = SoundCutter(options.sample_rate, options.channels)
         self._loudness = Loudness(publisher.clock)
 
-    def _level(self) -> float:
-        return self._loudness.level()
+    @property
+    def loudness(self) -> Loudness:
+        return self._loudness
+
+    def _note(self, frame: Frame) -> None:
+        assert isinstance(frame, AudioFrame)
+        self._loudness.note(frame)
 
     def _check(self, frame: Frame) -> None:
         rate, channels = self.options.sample_rate, self.options.channels
@@ -147,7 +158,6 @@ class LocalSound(P2PLocalTrack):
     def _pass_on(self, frame: Frame, feed: SoundFeed | PictureFeed) -> int:
         assert isinstance(frame, AudioFrame)
         assert isinstance(feed, SoundFeed)
-        self._loudness.note(frame)
         channels, bitrate = self.options.channels, self.options.bitrate
         return sum(not feed.put(Piece(data, channels, bitrate)) for data in self._cutter.cut(frame))
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
 from math import log10
 
 from utd_core.concurrency import Clock
-from utd_core.media.backend import TrackStatistics
 from utd_core.media.frames import AudioFrame
 from utd_core.media.sinks.level import FLOOR_DBFS, measure
-
-SPEAKING = -45.0
-"""dBFS from which on a track counts as speech."""
+from utd_core.media.speaking import level_of
 
 _WINDOW = 0.2
 """Seconds."""
@@ -36,9 +32,6 @@ class Loudness:
         powers = [10 ** (measure(frame).rms / 10) for at, frame in self._frames if at >= since]
         return max(FLOOR_DBFS, 10 * log10(sum(powers) / len(powers))) if powers else FLOOR_DBFS
 
-
-def loudest(tracks: Mapping[str, Sequence[TrackStatistics]]) -> str | None:
-    """Whose track is the loudest of those that speak; None while nobody does."""
-    levels = [(one.level, identity) for identity, of_one in tracks.items() for one in of_one if one.level is not None]
-    level, identity = max(levels, default=(FLOOR_DBFS, ""))
-    return identity if level >= SPEAKING else None
+    def since(self, then: float) -> float:
+        """The same of what there was since then (monotonic), about and at a small price."""
+        return level_of([frame for at, frame in self._frames if at > then])

@@ -31,6 +31,7 @@ from utd_core.media.events import (
 from utd_core.media.signalling import Signalling
 from utd_core.model.permission import TrackSource
 
+from .awareness import Awareness
 from .dialogue import Dialogue
 from .feeds import PictureFeed, SoundFeed
 from .local import P2PLocalTrack
@@ -100,6 +101,7 @@ class Participation:
         self.publishing = Publishing(self._dialogue, self._way_of, self.check_alive, lambda: self.path.is_broken, clock)
         self.receiving = Receiving(options, clock, self.path.tell_wants)
         self.member = Membership(self.events, self.path, self.publishing, self.receiving)
+        self._awareness = Awareness(clock, self.events, self.member, self.path, self.publishing, self.receiving)
 
     async def open(self) -> None:
         """Come in, and wait for the way to who is there. Raises `ConnectFailed`, `DeadlineExceeded`, `Closed`."""
@@ -211,6 +213,7 @@ class Participation:
         self._scope.start(self._dialogue.talk)
         self._scope.start(self._dialogue.listen)
         self._scope.start(self.path.watch)
+        self._scope.start(self._awareness.watch)
         self._dialogue.greet(Hello(token=self._token), again=False)
         await asyncio.shield(self._welcomed)
         await self.path.settled()

@@ -98,6 +98,11 @@ class Path:
         return self._expected and self._was_up and not self.is_up
 
     @property
+    def silent_for(self) -> float:
+        """Seconds since the other side gave its last sign of life."""
+        return self._clock.monotonic() - self._heard_at
+
+    @property
     def live_generation(self) -> int:
         """The generation of the way that is alive, 0 without one."""
         return self._peer.generation if self._peer is not None and self._peer.is_up else 0

@@ -32,6 +32,7 @@ from utd_core.media.events import TrackKind
 from utd_core.model.permission import TrackSource
 
 from .capabilities import SOURCES
+from .connecting import Connecting
 from .decoders import DecoderThreads
 from .feeds import PictureFeed, SoundFeed
 from .gathering import Gathering
@@ -88,6 +89,7 @@ class Peer:
         self._negotiated = asyncio.Event()
         self._negotiated.set()
         self._gathering = Gathering()
+        self._connecting = Connecting(self._failed)
         self._threads = DecoderThreads()
         self._connection: RTCPeerConnection | None = None
         self._channels: dict[str, Any] = {}
@@ -181,6 +183,7 @@ class Peer:
             if TrackKind.of(source) is TrackKind.AUDIO:
                 # What a feed gives is Opus, so nothing else may be agreed on.
                 transceiver.setCodecPreferences(_OPUS)
+        self._connecting.adopt(connection)
         self._threads.adopt(connection.getReceivers())
         shorten(connection.getReceivers())
         hush(connection.getSenders())
@@ -226,11 +229,14 @@ class Peer:
             with loopback(self._settings.loopback), self._gathering.watched():
                 await self._agree()
         except Exception as error:  # noqa: BLE001  # aiortc raises anything for a bad description
-            if not self._over:
-                log.info("the negotiation of generation %s failed: %r", self.generation, error)
-                self._lose(f"the negotiation failed: {error}")
+            self._failed(error)
         finally:
             self._negotiated.set()
+
+    def _failed(self, error: Exception) -> None:
+        if not self._over:
+            log.info("the negotiation of generation %s failed: %r", self.generation, error)
+            self._lose(f"the negotiation failed: {error}")
 
     async def _agree(self) -> None:
         if self._over:
@@ -295,6 +301,7 @@ class Peer:
         if connection is not None:
             ice = self._ice()
             self._gathering.stop()
+            await self._connecting.stop()
             await connection.close()
             # A gathering under way asks nobody any more, and is waited for: the sockets that it is opening, which a
             # cancellation would leave, are closed by the next line.

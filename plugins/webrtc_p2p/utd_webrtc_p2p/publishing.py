@@ -9,10 +9,12 @@ from utd_core.concurrency import Clock
 from utd_core.errors import PublishRefused
 from utd_core.media.backend import PublishOptions, TrackStatistics
 from utd_core.media.events import LocalTrackEnded, MediaEvent, TrackInfo, TrackMuted, TrackUnmuted
+from utd_core.model.permission import TrackSource
 
 from .dialogue import Dialogue
 from .feeds import PictureFeed, SoundFeed
 from .local import P2PLocalTrack, Publisher, local_track
+from .loudness import Loudness
 from .protocol import Mute, Muted, Publish, TrackBody, Unpublish
 
 _EARLY = 16
@@ -54,6 +56,10 @@ class Publishing(Publisher):
     def tracks(self) -> tuple[P2PLocalTrack, ...]:
         """Those that are published now."""
         return tuple(self._tracks.values())
+
+    def loudness(self, source: TrackSource) -> Loudness | None:
+        """How loud the track of a source is, if there is one."""
+        return next((track.loudness for track in self._tracks.values() if track.info.source is source), None)
 
     def way_of(self, track: P2PLocalTrack) -> Way:
         return self._way(track)

@@ -19,6 +19,7 @@ from utd_core.media.events import (
 )
 from utd_core.model.permission import Grant, TrackSource
 
+from .loudness import Loudness
 from .subscriptions import Subscription
 
 
@@ -45,6 +46,11 @@ class Receiving:
                 f"track {track_id!r} is not subscribed; wait for TrackSubscribed", code=ErrorCode.TRACK_NOT_FOUND
             )
         return self._subscriptions[track_id]
+
+    def loudness(self, source: TrackSource) -> Loudness | None:
+        """How loud the other's track of a source is, if it is received."""
+        subscription = self._by_source.get(source)
+        return None if subscription is None else subscription.loudness
 
     def arrive(self, source: TrackSource, frame: Decoded) -> None:
         """A frame of the other has come; one of a track that is muted or not subscribed goes no further."""

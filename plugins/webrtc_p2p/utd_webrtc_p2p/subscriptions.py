@@ -32,6 +32,11 @@ class Subscription:
         self._last_us = -1
 
     @property
+    def loudness(self) -> Loudness | None:
+        """How loud it is; None for pictures."""
+        return self._loudness
+
+    @property
     def is_read(self) -> bool:
         return bool(self._queues)
 

@@ -129,8 +129,10 @@ class Switchboard(SignallingDesk):
                 f"room {claims.room!r} does not exist (closed, or never made); create it first", "room_not_found"
             )
         if room.is_full_for(claims.identity):
+            more = "; for rooms of more, use a backend with a media server" if room.limit == MAX_PARTICIPANTS else ""
             raise refusal(
-                f"room {room.name!r} is full with {room.limit} participants; wait until somebody leaves", "room_full"
+                f"room {room.name!r} is full with {room.limit} participants; wait until somebody leaves{more}",
+                "room_full",
             )
         return claims, room
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import connecting, controlling, declaring, playing, sizing, staging, telling
+from . import connecting, controlling, declaring, describing, playing, signalling, sizing, staging, telling
 from .codec import LIKE_A_NETWORK
 from .covers import MUTANTS
 from .modest import MODEST
@@ -17,7 +17,9 @@ __all__ = [
     "connecting",
     "controlling",
     "declaring",
+    "describing",
     "playing",
+    "signalling",
     "sizing",
     "staging",
     "telling",

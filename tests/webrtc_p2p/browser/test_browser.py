@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import statistics
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -13,27 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.page import PUSHER, Page, browser, web_server
+from tests.browser.sound import hear_beeps, likeness
 from tests.server.serving.process import served
 from utd_core import UTDCallStatus, UTDStreamClient
 from utd_core.cli.demo.devices import Microphone, Voice, open_camera
 from utd_core.client import UTDCallSession
 from utd_core.concurrency import SystemClock
-from utd_core.media.analysis import correlate
-from utd_core.media.frames import BYTES_PER_SAMPLE, AudioFrame, VideoFrame
-from utd_core.media.pcm import unpack
-from utd_core.media.sinks.level import measure
+from utd_core.media.frames import VideoFrame
 from utd_core.model.permission import TrackSource
-
-from .page import Page, browser, web_server
 
 pytestmark = pytest.mark.heavy
 
 SETTINGS = {"loopback": "always"}
-BEEPS = 3
 PICTURES = 10
 PATIENCE = 30.0
-SECOND = 48_000 * BYTES_PER_SAMPLE
-PIECE, SLACK = SECOND // 5, SECOND // 2
 
 
 @dataclass(frozen=True)
@@ -48,8 +41,7 @@ class Server:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Server]:
-    (folder / "page").mkdir()
-    with web_server(folder / "page") as origin:
+    with web_server(folder / "page", "browser_call", PUSHER) as origin:
         listed = json.dumps([origin])
         options = ("--media", "webrtc_p2p", "--set", f"http.origins={listed}", "--set", f"sockets.origins={listed}")
         with served(folder, *options, UTD_MEDIA_SETTINGS=json.dumps(SETTINGS)) as running:
@@ -114,42 +106,13 @@ async def test_a_page_calls_and_is_called_and_both_hear_and_see_each_other(tmp_p
 async def converse(page: Page, bob: Bob, call: UTDCallSession) -> None:
     """Each hears and sees the other."""
     await page.until("#state", "connected")
-    await page.do("listen")
+    await page.do("listen", selector="#theirs")
     bob.microphone.speak()
     async with asyncio.timeout(PATIENCE):
-        await asyncio.gather(hear_beeps(call), see(call), bob.microphone.wait_finished())
+        await asyncio.gather(hear_beeps(call, "ann"), see(call), bob.microphone.wait_finished())
     heard = base64.b64decode(await page.do("heard", seconds=0.5))
     assert await asyncio.to_thread(likeness, bob.voice, heard) >= 0.8
     assert await page.do("pictures", count=PICTURES) == {"width": 320, "height": 240, "count": PICTURES}
-
-
-def likeness(voice: Voice, heard: bytes) -> float:
-    """Of the voice and what came out of a browser's loudspeaker: the median of its pieces of 0.2 s.
-
-    A browser squeezes and stretches sound by some milliseconds when its jitter buffer changes its mind: words stay the
-    same, and long stretches are no longer in step. The same voice backwards gives 0.35.
-    """
-    said = voice.pcm
-    later = correlate(said, heard).lag * BYTES_PER_SAMPLE
-    found = []
-    for begin in range(0, len(said) - PIECE + 1, PIECE):
-        piece = said[begin : begin + PIECE]
-        if max(unpack(piece)) > 1_000:
-            around = heard[max(0, begin + later - SLACK) : max(0, begin + later + PIECE + SLACK)]
-            found.append(correlate(piece, around).peak)
-    return statistics.median(found)
-
-
-async def hear_beeps(call: UTDCallSession) -> None:
-    """Listen until several beeps of a browser's made-up microphone were heard, with silence between them."""
-    beeps, was_loud = 0, False
-    async with call.frames("ann") as frames:
-        while beeps < BEEPS:
-            frame = await anext(frames)
-            assert isinstance(frame, AudioFrame)
-            is_loud = measure(frame).peak > -30.0
-            beeps += is_loud and not was_loud
-            was_loud = is_loud
 
 
 async def see(call: UTDCallSession) -> None:

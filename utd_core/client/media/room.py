@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...concurrency import Clock, Closeable, SystemClock, TaskScope
 from ...errors import Closed, ConnectionLost, ErrorCode, InvalidInput, NotFound
 from ...media.backend import ConnectOptions, MediaBackend, PublishOptions
 from ...media.checks import check_choice
-from ...media.events import DisconnectReason
+from ...media.encryption import EncryptionKey
+from ...media.events import DisconnectReason, Speaker
 from ...media.quality import VideoQuality
 from ...media.sources.base import AudioSource, VideoSource
 from ...model.identifiers import check_identity
@@ -54,7 +54,8 @@ class UTDRoom(Receiving, Closeable):
     It never raises its own permissions: what may be published is what the server side grants, and opening a device
     without that is `Forbidden`. `adaptive_stream`: a subscribed video that nobody reads is not sent. `simulcast`: the
     camera is published in several sizes, of which each viewer wishes one (`set_video_quality`), where the backend can.
-    `dynacast`: layers that nobody receives are not encoded. `deadline`: seconds for a connect.
+    `dynacast`: layers that nobody receives are not encoded. `e2ee`: sound, pictures and data are encrypted from end to
+    end, for those with the same key. `deadline`: seconds for a connect.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class UTDRoom(Receiving, Closeable):
         *,
         adaptive_stream: bool = True,
         simulcast: bool = False,
+        e2ee: EncryptionKey | None = None,
         dynacast: bool = True,
         deadline: float = 10.0,
         devices: Devices | None = None,
@@ -72,6 +74,7 @@ class UTDRoom(Receiving, Closeable):
     ) -> None:
         self._link = BackendLink(media, clock or SystemClock()) if isinstance(media, MediaBackend) else media
         self._adaptive_stream = adaptive_stream
+        self._e2ee = e2ee
         self._dynacast = dynacast
         self._deadline = deadline
         self._devices = devices or Devices()
@@ -120,14 +123,24 @@ class UTDRoom(Receiving, Closeable):
 
     @property
     def remote_participants(self) -> Observable[tuple[RemoteParticipant, ...]]:
-        """Everybody else, with their tracks."""
+        """Everybody else: their tracks, whether they speak and how loud, how well they are connected, and what the
+        application says of them."""
         return self._state.remote
 
     @property
+    def speakers(self) -> Observable[tuple[Speaker, ...]]:
+        """Who speaks now, loudest first, this participant itself included; where the backend tells."""
+        return self._state.speakers
+
+    @property
+    def dominant_speaker(self) -> Observable[str | None]:
+        """Who of them has the word: until silent, or until another is clearly louder. None while nobody speaks."""
+        return self._state.dominant_speaker
+
+    @property
     def participants(self) -> Mapping[str, RemoteParticipant]:
-        """Everybody else by identity; a live view."""
-        connection = self._connection.present
-        return MappingProxyType({}) if connection is None else connection.participants
+        """Everybody else by identity."""
+        return self._state.people
 
     @property
     def local_participant(self) -> LocalParticipant | None:
@@ -135,7 +148,7 @@ class UTDRoom(Receiving, Closeable):
         connection = self._connection.present
         if connection is None:
             return None
-        return LocalParticipant(connection.identity, grant=connection.grant, tracks=self._publishing.tracks)
+        return self._state.roster.describe(replace(connection.local_participant, tracks=self._publishing.tracks))
 
     @property
     def events(self) -> EventStream[RoomEvent]:
@@ -160,7 +173,7 @@ class UTDRoom(Receiving, Closeable):
 
     async def connect_with(self, ticket: UTDTokenResponse, *, auto_subscribe: bool = True) -> None:
         """Connect with a ticket of the engine; otherwise as `connect`."""
-        options = ConnectOptions(auto_subscribe, self._adaptive_stream, self._dynacast, self._deadline)
+        options = ConnectOptions(auto_subscribe, self._adaptive_stream, self._dynacast, self._deadline, e2ee=self._e2ee)
         await self._connection.connect(ticket, options)
 
     async def disconnect(self) -> None:

@@ -30,13 +30,15 @@ _AMPLITUDE = 0.4
 
 
 @lru_cache(maxsize=64)
-def tone(*frequencies: float, seconds: float, sample_rate: int = 48_000, start_us: int = 0) -> tuple[AudioFrame, ...]:
+def tone(
+    *frequencies: float, seconds: float, sample_rate: int = 48_000, start_us: int = 0, amplitude: float = _AMPLITUDE
+) -> tuple[AudioFrame, ...]:
     """Frames of 20 ms with one sine per channel: one frequency (Hz) is mono, two are stereo.
 
-    `start_us`: timestamp of the first frame. The level is -11 dBFS in each channel.
+    `start_us`: timestamp of the first frame. `amplitude`: of full scale; at 0.4 the level is -11 dBFS in each channel.
     """
     per_frame = sample_rate * FRAME_MS // 1_000
-    peak = _FULL_SCALE * _AMPLITUDE
+    peak = _FULL_SCALE * amplitude
     turns = [2 * math.pi * frequency / sample_rate for frequency in frequencies]
     count = round(seconds * 1_000 / FRAME_MS)
     frames = []

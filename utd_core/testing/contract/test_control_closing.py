@@ -30,6 +30,8 @@ def control_calls(harness: Harness, room: str, track_id: str = "no-such-track") 
         calls["apply_grant"] = lambda: control.apply_grant(room, "ann", SPEAKER)
     if can.server_mute and can.audio:
         calls["mute_track"] = lambda: control.mute_track(room, "ann", track_id)
+    if can.profiles:
+        calls["update_participant"] = lambda: control.update_participant(room, "ann", metadata="m")
     if can.data:
         calls["send_data"] = lambda: control.send_data(room, b"payload")
     return calls

@@ -32,8 +32,9 @@ _LONGEST_NAME = 1_024
 class LocalServer:
     """Started with `start` and ended with `stop`, or by `with`; these block, so on an event loop run them in a thread.
 
-    `webhooks`: the port of loopback that is told what happens; it may begin to listen later. `restart` keeps ports,
-    keys and rooms' names, and loses everything else, as a crash does.
+    `webhooks`: the port of loopback that is told what happens, by the path at which an engine serves; it may begin to
+    listen later. `redis`: host and port of the Redis that servers which share their keys are one cluster by. `restart`
+    keeps ports, keys and rooms' names, and loses everything else, as a crash does.
     """
 
     def __init__(self, binary: Path | None = None, *, redis: str | None = None) -> None:
@@ -172,11 +173,14 @@ class LocalServer:
                 "auto_create": False,
                 "enable_remote_unmute": True,
             },
+            # The quietest that counts as speech, in dB under full scale; with the usual 35 soft voices do not.
+            "audio": {"active_level": 45},
             "limit": {
                 "max_room_name_length": _LONGEST_NAME,
                 "max_participant_identity_length": _LONGEST_NAME,
+                "max_participant_name_length": _LONGEST_NAME,
             },
-            "webhook": {"api_key": self.api_key, "urls": [f"http://127.0.0.1:{self.webhooks}/"]},
+            "webhook": {"api_key": self.api_key, "urls": [f"http://127.0.0.1:{self.webhooks}/webhooks/media"]},
             "logging": {"level": "warn", "pion_level": "error"},
         }
         if self._redis is not None:

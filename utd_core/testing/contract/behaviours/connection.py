@@ -252,3 +252,34 @@ def declare(registry: Registry) -> None:
 
     state = section("State")
     state.declare(120, "A new connection is told no StateChanged: CONNECTED is the news that it is so again.")
+
+    speakers = section("Speakers", "active_speakers", "audio")
+    speakers.declare(121, "Who begins to speak is told as a speaker, to the others and to itself.")
+    speakers.declare(122, "Who falls silent, mutes or unpublishes is told as a speaker no more.")
+    speakers.declare(123, "A breath between words is no end: a speaker stays one.")
+    speakers.declare(124, "Of two who speak at once the louder one is told first.")
+    speakers.declare(125, "Silence, a faint hum and a click are no speech.")
+    speakers.declare(126, "Who joins while somebody speaks is told who it is.")
+    speakers.declare(127, "A speaker who leaves is one no more.")
+    speakers.declare(128, "Only a microphone makes a speaker, not the sound of a shared screen.", "screen_share")
+    speakers.declare(129, "Whoever reads no events is not overrun by those of speakers.")
+
+    conditions = section("Quality of connections", "connection_quality", "audio")
+    conditions.declare(130, "How well they are connected is told to a publisher and to those who hear it.")
+    conditions.declare(131, "The same quality is not told twice one after the other.")
+    conditions.declare(
+        132,
+        "A connection that loses packets is told as a worse one, and as a good one again.",
+        faults=(Fault.PACKET_LOSS,),
+    )
+
+    privacy = section("End-to-end encryption", "e2ee")
+    privacy.declare(133, "Who has the key of a publisher hears and sees what is published.", "audio", "video")
+    privacy.declare(
+        134, "Who has no key, or another one, hears and sees nothing of it.", "audio", "video", participants=4
+    )
+    privacy.declare(135, "Data is for those with the sender's key.", "data", participants=4)
+
+    codecs = section("Codecs", "video_codecs", "video")
+    codecs.declare(136, "A video arrives in each codec that is declared; in another one publishing is `Unsupported`.")
+    codecs.declare(137, "A codec for a track of sound is `InvalidInput`.", "audio")

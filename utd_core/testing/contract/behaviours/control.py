@@ -116,3 +116,28 @@ def declare(registry: Registry) -> None:
     closing.declare(61, "After the backend was closed, every control method raises `Closed`.", participants=1)
     closing.declare(62, "A control method cancelled at any await leaves nothing behind and the backend working.")
     closing.declare(63, "Closing the backend at any await of a control method ends that method.", participants=1)
+
+    profiles = section("Names, metadata and attributes", "profiles")
+    profiles.declare(
+        64, "What a ticket says of a participant is there when it joins: for the others, in the list, and for itself."
+    )
+    profiles.declare(65, "A change is told to everybody, the participant too, once it shows.")
+    profiles.declare(66, "Attributes are merged: those that are not named stay, and an empty value removes one.")
+    profiles.declare(67, "A change that changes nothing is told to nobody.")
+    profiles.declare(68, "Changing somebody who is not connected is `NotFound`.", participants=1)
+    profiles.declare(
+        69,
+        "Metadata or attributes over their limit are `TooLarge`, what is none is `InvalidInput`, and nothing changes.",
+        participants=1,
+    )
+    profiles.declare(
+        70, "What was changed while the signal was lost is known when it is back.", faults=(Fault.SIGNAL_DROP,)
+    )
+
+    signalling = section("Signalling over the engine", "signalling")
+    signalling.declare(71, "At a desk only tickets of its own participant are good, and of its own room.")
+    signalling.declare(
+        72, "Over a line that broke and came back the connection learns what happened meanwhile.", "grants_live"
+    )
+    signalling.declare(73, "Signalling is closed with its connection, and where a connect fails.")
+    signalling.declare(74, "Who has a line and says what makes no sense is hung up on, and nobody else notices.")

@@ -70,9 +70,9 @@ const commands = {
     await page.waitForFunction(() => call.lines > window.before.lines && call.theirTracks.size > 0, { timeout: PATIENCE });
     return [before, await page.evaluate(() => (call.up ? call.generation : 0))];
   },
-  /** Keep what its loudspeaker plays, from now on. */
-  async listen() {
-    await page.evaluate(async () => {
+  /** Keep what its loudspeaker plays of an element's sound, from now on. */
+  async listen({ selector }) {
+    await page.evaluate(async (selector) => {
       const context = new AudioContext({ sampleRate: 48_000 });
       const recorder =
         "registerProcessor('recorder', class extends AudioWorkletProcessor {" +
@@ -86,8 +86,8 @@ const commands = {
         heard.was_loud ||= isLoud;
         heard.quiet = isLoud ? 0 : heard.quiet + data.length;
       };
-      context.createMediaStreamSource(document.getElementById("theirs").srcObject).connect(node);
-    });
+      context.createMediaStreamSource(document.querySelector(selector).srcObject).connect(node);
+    }, selector);
     await page.waitForFunction(() => window.heard.blocks.length > 0, { timeout: PATIENCE });
   },
   /** All of it, once it has been quiet for `seconds` after something was said: 48 kHz, mono, int16, base64. */

@@ -1,4 +1,4 @@
-"""The page of examples/browser_call in a headless Chromium that nobody here wrote, on a web server of its own."""
+"""A page of examples/ in a headless Chromium that nobody here wrote, on a web server of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from typing import Any
 
 from tests.node import ROOT, node_process, packages
 
-PAGE = ROOT / "examples" / "browser_call"
+PUSHER = "pusher-js/dist/web/pusher.min.js"
+LIVEKIT = "livekit-client/dist/livekit-client.umd.js"
+EXAMPLES = ROOT / "examples"
 MAIN = Path(__file__).with_name("main.mjs")
 DEADLINE = 60.0
 
@@ -53,11 +55,12 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def web_server(folder: Path) -> Iterator[str]:
-    """The page, with the stock pusher-js beside it; its origin. `folder`: an empty one."""
-    for file in PAGE.iterdir():
-        shutil.copy(file, folder)
-    shutil.copy(packages() / "node_modules/pusher-js/dist/web/pusher.min.js", folder)
+def web_server(folder: Path, example: str, *scripts: str) -> Iterator[str]:
+    """The page of an example, with stock scripts of npm packages (`pusher-js/dist/web/pusher.min.js`) beside it; its
+    origin. `folder`: where they are laid out."""
+    shutil.copytree(EXAMPLES / example, folder)
+    for script in scripts:
+        shutil.copy(packages() / "node_modules" / script, folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         thread = Thread(target=server.serve_forever, name="web server")
         thread.start()

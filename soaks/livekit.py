@@ -1,0 +1,104 @@
+"""LiveKit: 300 times somebody joins, takes a seat, is heard and leaves, and 20 times the server dies meanwhile.
+
+Engine, host and guest are in this process; the server is one of its own on loopback. After its death both come back by
+themselves, and the guest is heard again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from utd_core import Engine, UTDStreamClient
+from utd_core.client import UTDAudioRoomSession
+from utd_core.media.frames import AudioFrame
+from utd_core.media.pcm import unpack
+from utd_core.media.sources.synthetic import ToneAudioSource
+from utd_livekit.backend import LiveKitBackend
+from utd_livekit.server.local import LocalServer
+
+from .watch import Figure, Watch
+
+FIGURES = {
+    # A connection has up to thirty sockets, and another number of them after it was repaired.
+    "descriptors": Figure(may_grow=40.0),
+    "native threads": Figure(may_grow=6.0),
+    "join": Figure("ms"),
+    "heard": Figure("ms after the seat"),
+    "back": Figure("s after the server's death"),
+}
+
+CYCLES = 300
+DEATHS = 20
+LOUD = 2_000
+HEARD_WITHIN = 30.0
+BACK_WITHIN = 120.0
+"""Seconds. The SDK itself tries for 22 s until it gives a connection up."""
+
+
+async def soak(watch: Watch) -> None:
+    await go_through(watch.rounds(CYCLES), CYCLES // DEATHS, watch)
+
+
+async def go_through(cycles: int, deadly: int, watch: Watch) -> None:
+    """So many cycles; in the last of each `deadly` the server dies."""
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)
+    async with house() as (server, host, guest):
+        for number in range(1, cycles + 1):
+            own = await come_and_go(host, guest, server if number % deadly == 0 else None)
+            watch.look(**{"native threads": float(native_threads())}, **own)
+
+
+async def come_and_go(
+    host: UTDAudioRoomSession, guest: UTDStreamClient, mortal: LocalServer | None = None
+) -> dict[str, float]:
+    """Somebody joins, is heard, and leaves. `mortal`: the server that dies meanwhile."""
+    began = time.monotonic()
+    async with await guest.join_audio_room(host.room_name) as session, host.frames("guest") as frames:
+        joined = time.monotonic()
+        await session.take_seat()
+        await until_loud(frames)
+        own = {"join": 1e3 * (joined - began), "heard": 1e3 * (time.monotonic() - joined)}
+        if mortal is not None:
+            died = time.monotonic()
+            await asyncio.to_thread(mortal.kill)
+            await host.connected.wait_for(lambda connected: not connected, BACK_WITHIN, what="that the loss is seen")
+            await asyncio.to_thread(mortal.start)
+            await host.connected.wait_for(timeout=BACK_WITHIN, what="that the host is back")
+            await until_loud(frames)
+            own["back"] = time.monotonic() - died
+    return own
+
+
+async def until_loud(frames: AsyncIterator[AudioFrame]) -> None:
+    """Read until something is heard. Raises `TimeoutError`."""
+    async with asyncio.timeout(HEARD_WITHIN):
+        async for frame in frames:
+            if max(unpack(frame.data)) > LOUD:
+                return
+
+
+@asynccontextmanager
+async def house() -> AsyncIterator[tuple[LocalServer, UTDAudioRoomSession, UTDStreamClient]]:
+    """A server, a room on it with its host, and somebody who may come."""
+    server = LocalServer()
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(server.start)
+        stack.push_async_callback(asyncio.to_thread, server.stop)
+        backend = await stack.enter_async_context(LiveKitBackend({**server.settings, "server": server}))
+        engine = await stack.enter_async_context(Engine(backend))
+        host, guest = [
+            await stack.enter_async_context(engine.client(name, microphone=lambda: ToneAudioSource(level=-8.0)))
+            for name in ("host", "guest")
+        ]
+        session = await stack.enter_async_context(await host.join_audio_room("soak", as_host=True))
+        yield server, session, guest
+
+
+def native_threads() -> int:
+    """All threads of this process, those of the native library too."""
+    return len(list(Path("/proc/self/task").iterdir()))

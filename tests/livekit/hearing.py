@@ -1,0 +1,37 @@
+"""People in sessions who hum, each at a pitch of his own, and whether that is heard."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from utd_core.client import UTDAudioRoomSession, UTDCallSession
+from utd_core.media.frames import AudioFrame
+from utd_core.media.sources.synthetic import ToneAudioSource
+from utd_core.testing.contract import signals
+
+PATIENCE = 60.0
+"""Seconds, on a machine that is busy."""
+PITCHES = {"ann": 440.0, "bob": 660.0, "cat": 880.0, "dan": 990.0}
+"""Hz."""
+
+
+def hum(identity: str) -> partial[ToneAudioSource]:
+    """Makes the microphone of somebody."""
+    return partial(ToneAudioSource, PITCHES[identity])
+
+
+async def hears(session: UTDAudioRoomSession | UTDCallSession, speaker: str) -> None:
+    """Wait until the speaker's own hum is heard."""
+    heard: list[AudioFrame] = []
+    async with asyncio.timeout(PATIENCE), session.frames(speaker) as frames:
+        async for frame in frames:
+            assert isinstance(frame, AudioFrame)
+            heard = [*heard[-9:], frame]
+            if signals.loud_seconds(heard) > 0 and signals.pitch_share(heard, PITCHES[speaker]) > 0.6:
+                return
+
+
+async def everybody_hears(rooms: list[UTDAudioRoomSession], calls: list[UTDCallSession]) -> None:
+    """Ann and bob hear each other in their room, cat and dan in their call."""
+    await asyncio.gather(hears(rooms[0], "bob"), hears(rooms[1], "ann"), hears(calls[0], "dan"), hears(calls[1], "cat"))
