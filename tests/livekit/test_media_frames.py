@@ -87,7 +87,9 @@ async def test_a_busy_loop_finds_the_newest_frames_and_no_more_than_fit() -> Non
     taken: list[float] = []
     with looped(lambda _: taken.append(time.monotonic()), CAPACITY) as (_, stream):
         await becomes(lambda: taken, "frames")
-        time.sleep(0.5)  # noqa: ASYNC251  # the loop is busy: 25 frames come meanwhile
+        begin = time.monotonic()
+        while time.monotonic() < begin + 0.5 or (len(stream._waiting) < CAPACITY and time.monotonic() < begin + 20.0):
+            time.sleep(0.05)  # noqa: ASYNC251  # the loop is busy, and frames come meanwhile
         before = len(taken)
         assert len(stream._waiting) == CAPACITY
         await becomes(lambda: len(taken) >= before + CAPACITY, "what waited")
