@@ -24,6 +24,8 @@ from utd_livekit.server.local import LocalServer
 from .watch import Figure, Watch
 
 FIGURES = {
+    # A connection has up to thirty sockets, and another number of them after it was repaired.
+    "descriptors": Figure(may_grow=40.0),
     "native threads": Figure(may_grow=6.0),
     "join": Figure("ms"),
     "heard": Figure("ms after the seat"),
