@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
+from ...concurrency.alarm import TICK
 from ...media.events import DisconnectReason, Notification, NotificationKind
 from ...model.call import Call, media_room
 from ...model.commands.internal import Departed, PartyConnected, PartyDisconnected
 from ...model.permission import Grant
 from ..core import Core, States
 from ..kinds import CALL, ROOM
-from ..timing.alarms import TICK
 from .media_rooms import MediaRooms, owner_of
 from .presence import Place, PlaceState, Presence
 from .reconciler import Reconciler, grant_in
