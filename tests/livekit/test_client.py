@@ -45,7 +45,6 @@ async def world(way: Way, server: LocalServer) -> AsyncIterator[LiveKitWorld]:  
     """One engine; afterwards no task, thread or descriptor is left."""
     await asyncio.to_thread(server.start)
     before = Snapshot.take()
-    async with Wire(server.port) as wire:
-        async with LiveKitWorld(way, server, await wire.open()) as world:
-            yield world
+    async with Wire(server.port) as wire, LiveKitWorld(way, server, await wire.open()) as world:
+        yield world
     await assert_no_leaks(before, grace=5.0)

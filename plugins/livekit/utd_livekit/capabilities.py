@@ -11,6 +11,9 @@ MAX_DATA_BYTES = 15_000
 
 CAPABILITIES = Capabilities(
     webhooks=True,
+    active_speakers=True,
+    connection_quality=True,
+    profiles=True,
     simulcast=True,
     e2ee=True,
     max_data_bytes=MAX_DATA_BYTES,

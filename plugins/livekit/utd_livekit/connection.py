@@ -14,6 +14,7 @@ from livekit.rtc.participant import PublishDataError
 from utd_core.concurrency import BoundedQueue, Overflow
 from utd_core.errors import Closed, ConnectionLost, Forbidden, InvalidInput, MediaError
 from utd_core.media.arguments import check_capacity, check_payload, check_publish, check_quality
+from utd_core.media.attributes import NO_ATTRIBUTES, Attributes
 from utd_core.media.backend import (
     ConnectionStatistics,
     ConnectOptions,
@@ -23,12 +24,15 @@ from utd_core.media.backend import (
     WireStatistics,
 )
 from utd_core.media.events import (
+    ConnectionQuality,
     ConnectionState,
     DataReceived,
     DisconnectReason,
     GrantChanged,
     MediaEvent,
     ParticipantInfo,
+    ParticipantUpdated,
+    QualityChanged,
     StateChanged,
     TrackKind,
 )
@@ -40,13 +44,22 @@ from .errands import Errands
 from .feeds import FeedReader
 from .introduction import Introduction
 from .permissions import grant_of
+from .profiles import attributes_of, text_of
 from .publishing import Publisher
 from .reasons import reason_of
 from .remote import RemoteTrack, not_published, not_subscribed
 from .roster import Roster
 from .sdk import let_go_of_room
 from .sources import FROM_CLIENT
+from .speakers import Speakers
 from .statistics import round_trip_ms, wires_of
+
+_QUALITIES: Mapping[int, ConnectionQuality] = {
+    rtc.ConnectionQuality.QUALITY_EXCELLENT: ConnectionQuality.EXCELLENT,
+    rtc.ConnectionQuality.QUALITY_GOOD: ConnectionQuality.GOOD,
+    rtc.ConnectionQuality.QUALITY_POOR: ConnectionQuality.POOR,
+    rtc.ConnectionQuality.QUALITY_LOST: ConnectionQuality.LOST,
+}
 
 _FAREWELL = 3.0
 """Seconds that the SDK has for leaving. It answers within milliseconds; where it does not, it is let go of, and the
@@ -74,12 +87,16 @@ class LiveKitConnection(MediaConnection):
         self._roster = Roster(room, self._events.put, is_adaptive=options.adaptive_stream)
         self._publisher = Publisher(room, self._errands, self._events.put, self._check_alive)
         self._introduction = Introduction(room, self._errands)
+        self._speakers = Speakers(self._events.supersede)
+        self._qualities: dict[str, ConnectionQuality] = {}
         self._state = ConnectionState.CONNECTED
         self._reason: DisconnectReason | None = None
         self._closed = False
         self._early: list[Callable[[], None]] | None = []
         self._data_sent = self._data_received = self._reconnects = 0
         self._name = self._identity = ""
+        self._joined_at = 0.0
+        self._profile = ("", "", NO_ATTRIBUTES)
         self._clearing: asyncio.Task[None] | None = None
         self._listen(room)
 
@@ -87,7 +104,9 @@ class LiveKitConnection(MediaConnection):
         """The room has connected: take over what is there, and tell what happens from now on."""
         me = self._room.local_participant
         self._name, self._identity = self._room.name.removeprefix(self._prefix), me.identity
+        self._joined_at = me.joined_at.timestamp() if me.joined_at is not None else 0.0
         self._publisher.grant = grant_of(me.permissions, FROM_CLIENT)
+        self._profile = self._own_profile()
         self._roster.begin()
         self._introduction.begin(may_send=self.grant.publish_data)
         early, self._early = self._early or [], None
@@ -116,8 +135,11 @@ class LiveKitConnection(MediaConnection):
 
     @property
     def local_participant(self) -> ParticipantInfo:
-        tracks = tuple(track.info for track in self._publisher.tracks)
-        return ParticipantInfo(self._identity, self._room.local_participant.name, self.grant, tracks)
+        tracks = tuple(track.info for track in self._publisher.tracks if track.publication is not None)
+        name, metadata, attributes = self._profile
+        return ParticipantInfo(
+            self._identity, name, self.grant, tracks, self._joined_at, metadata=metadata, attributes=attributes
+        )
 
     @property
     def events(self) -> BoundedQueue[MediaEvent]:
@@ -240,6 +262,7 @@ class LiveKitConnection(MediaConnection):
     async def _clear(self) -> None:
         """Disconnect, wait for what is under way, and let go of everything."""
         try:
+            await self._speakers.aclose()
             leaving = self._errands.start(self._room.disconnect())
             await asyncio.wait([leaving], timeout=_FAREWELL)
             await self._errands.finish(_LAST_WORDS)
@@ -252,7 +275,11 @@ class LiveKitConnection(MediaConnection):
         handlers: Mapping[str, Callable[..., None]] = {
             "participant_connected": lambda other: self._roster.look_at(other.identity),
             "participant_disconnected": lambda other: self._roster.look_soon(other.identity),
-            "participant_name_changed": lambda other, _old, _new: self._roster.look_at(other.identity),
+            "participant_name_changed": lambda who, _old, _new: self._described(who),
+            "participant_metadata_changed": lambda who, _old, _new: self._described(who),
+            "participant_attributes_changed": lambda _, who: self._described(who),
+            "active_speakers_changed": self._speakers.changed,
+            "connection_quality_changed": self._rated,
             "participant_permissions_changed": self._permissions_changed,
             "track_published": lambda _, other: self._roster.look_at(other.identity),
             "track_unpublished": lambda _, other: self._roster.look_soon(other.identity),
@@ -283,6 +310,24 @@ class LiveKitConnection(MediaConnection):
             self._publisher.muted(publication, muted)
         else:
             self._roster.look_at(whose.identity)
+
+    def _described(self, who: rtc.Participant) -> None:
+        if who is not self._room.local_participant:
+            self._roster.look_at(who.identity)
+        elif (profile := self._own_profile()) != self._profile:
+            self._profile = profile
+            self._events.put(ParticipantUpdated(self.local_participant))
+
+    def _own_profile(self) -> tuple[str, str, Attributes]:
+        """Name, metadata and attributes of this participant, as the SDK has them."""
+        me = self._room.local_participant
+        return text_of(me.name), text_of(me.metadata), attributes_of(me)
+
+    def _rated(self, who: rtc.Participant, number: int) -> None:
+        quality = _QUALITIES.get(number)
+        if quality is not None and self._qualities.get(who.identity) is not quality:
+            self._qualities[who.identity] = quality
+            self._events.put(QualityChanged(who.identity, quality))
 
     def _permissions_changed(self, whose: rtc.Participant, *_: Any) -> None:
         if whose is not self._room.local_participant:

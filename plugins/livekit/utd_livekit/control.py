@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 from livekit import api
 
 from utd_core.concurrency import BoundedQueue, Clock, Closeable
-from utd_core.errors import ErrorCode, NotFound, Unsupported, UTDStreamException
+from utd_core.errors import ErrorCode, NotFound, UTDStreamException
 from utd_core.media.arguments import (
+    check_attributes,
     check_grant,
     check_identity,
-    check_label,
     check_limit,
     check_payload,
+    check_profile,
     check_room,
     check_ttl,
 )
@@ -33,6 +34,7 @@ from .moderation import Removals, mute_attribute
 from .names import read_wire_name
 from .notifications import Notifier, notification_of, read_delivery
 from .permissions import claims_of, grant_of, permission_of
+from .profiles import attributes_of, changes_of, text_of
 from .requests import Requests
 from .settings import LiveKitSettings
 from .sources import FROM_SERVER
@@ -111,21 +113,41 @@ class LiveKitControl(MediaControl, Closeable):
         check_room(room)
         check_identity(identity)
         check_grant(grant)
-        check_label(name, "a name")
+        check_profile(name=name, metadata=metadata, attributes=attributes)
         check_ttl(ttl)
-        if metadata or attributes:
-            raise Unsupported("this backend declares no `profiles`: a participant is as its ticket says")
         settings = self._settings
         token = (
             api.AccessToken(settings.api_key, settings.api_secret)
             .with_identity(identity)
             .with_name(name)
+            .with_metadata(metadata)
             .with_grants(claims_of(self._on_server(room), grant))
-            .with_attributes(Removals.attributes(self._clock.now()))
+            .with_attributes({**attributes, **Removals.attributes(self._clock.now())})
             .with_ttl(timedelta(seconds=ttl))
             .to_jwt()
         )
         return JoinTicket(settings.public_url or settings.url, token, self._clock.now() + ttl)
+
+    async def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        check_room(room)
+        check_identity(identity)
+        check_profile(name=name, metadata=metadata, attributes=attributes)
+        wanted = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
+        with _Absence(room, identity):
+            present = await self._ask(lambda service: service.get_participant(wanted))
+        if attributes:
+            check_attributes(attributes_of(present).merged(attributes))
+        changes = changes_of(name, metadata, attributes)
+        if changes:
+            await self._update(room, identity, **changes)
 
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
         check_room(room)
@@ -285,10 +307,12 @@ def participant_of(participant: api.ParticipantInfo) -> ParticipantInfo:
     joined_at = participant.joined_at_ms / 1_000 or float(participant.joined_at)
     return ParticipantInfo(
         identity,
-        participant.name,
+        text_of(participant.name),
         grant_of(participant.permission, FROM_SERVER),
         tuple(track for each in participant.tracks if (track := track_of(each, identity)) is not None),
         joined_at,
+        metadata=text_of(participant.metadata),
+        attributes=attributes_of(participant),
     )
 
 

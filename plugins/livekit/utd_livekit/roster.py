@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from livekit import rtc
@@ -19,6 +19,7 @@ from utd_core.media.events import (
     ParticipantInfo,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
     TrackInfo,
     TrackMuted,
     TrackPublished,
@@ -31,6 +32,7 @@ from utd_core.media.quality import VideoQuality
 
 from .names import read_wire_name
 from .permissions import grant_of
+from .profiles import attributes_of, text_of
 from .reasons import reason_of
 from .remote import RemoteTrack
 from .sources import FROM_CLIENT
@@ -127,7 +129,11 @@ class Roster:
             other = self._others[identity] = _Other(participant)
             self._show(identity, other)
             self._tell(ParticipantJoined(self._infos[identity]))
+        before = self._infos[identity]
         self._show(identity, other)
+        now = self._infos[identity]
+        if (before.name, before.metadata, before.attributes) != (now.name, now.metadata, now.attributes):
+            self._tell(ParticipantUpdated(now))
         self._compare(identity, other)
 
     def end_subscriptions(self) -> None:
@@ -216,11 +222,15 @@ class Roster:
 
     def _show(self, identity: str, other: _Other) -> None:
         participant, before = other.participant, self._infos.get(identity)
-        tracks = tuple(track.info for track in other.tracks.values())
-        grant = grant_of(participant.permissions, FROM_CLIENT)
-        if before is not None and (before.name, before.grant) == (participant.name, grant):
-            if before.tracks != tracks:
-                self._infos[identity] = replace(before, tracks=tracks)
-            return
         joined_at = participant.joined_at.timestamp() if participant.joined_at is not None else 0.0
-        self._infos[identity] = ParticipantInfo(identity, participant.name, grant, tracks, joined_at)
+        now = ParticipantInfo(
+            identity,
+            text_of(participant.name),
+            grant_of(participant.permissions, FROM_CLIENT),
+            tuple(track.info for track in other.tracks.values()),
+            joined_at if before is None else before.joined_at,
+            metadata=text_of(participant.metadata),
+            attributes=attributes_of(participant),
+        )
+        if now != before:
+            self._infos[identity] = now

@@ -79,7 +79,8 @@ async def test_as_much_sound_arrives_as_was_written(harness: Harness) -> None:
     sound = tone(440.0, seconds=2 * LEAD_SECONDS)
     heard, _ = await carried(harness, tone(440.0, seconds=LEAD_SECONDS), sound)
     written = 3 * LEAD_SECONDS
-    assert SMALLEST_SHARE * written <= signals.loud_seconds(heard) <= written * 1.2
+    # A receiver on a busy machine fills the gaps with what it makes up of the tone before; twice as much is an echo.
+    assert SMALLEST_SHARE * written <= signals.loud_seconds(heard) <= written * 1.6
 
 
 @proves("C49")

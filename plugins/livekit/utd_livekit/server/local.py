@@ -173,9 +173,12 @@ class LocalServer:
                 "auto_create": False,
                 "enable_remote_unmute": True,
             },
+            # The quietest that counts as speech, in dB under full scale; with the usual 35 soft voices do not.
+            "audio": {"active_level": 45},
             "limit": {
                 "max_room_name_length": _LONGEST_NAME,
                 "max_participant_identity_length": _LONGEST_NAME,
+                "max_participant_name_length": _LONGEST_NAME,
             },
             "webhook": {"api_key": self.api_key, "urls": [f"http://127.0.0.1:{self.webhooks}/webhooks/media"]},
             "logging": {"level": "warn", "pion_level": "error"},
