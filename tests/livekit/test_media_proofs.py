@@ -115,6 +115,7 @@ async def shows(frames: list[VideoFrame], low: int, high: int) -> None:
     )
 
 
+@pytest.mark.parity("U21")
 async def test_the_size_follows_the_wish_and_what_nobody_wants_is_not_made(backend: LiveKitBackend) -> None:
     async with stage(backend) as here:
         ann, bob = await here.join("ann"), await here.join("bob")
@@ -148,6 +149,7 @@ async def every_second(condition: Any, what: str) -> None:
     await becomes(look, what)
 
 
+@pytest.mark.parity("U21")
 async def test_a_video_nobody_reads_costs_nothing_down_nor_up(backend: LiveKitBackend) -> None:
     async with stage(backend) as here:
         ann, bob = await here.join("ann"), await here.join("bob")
@@ -186,6 +188,7 @@ async def test_a_video_is_coded_as_it_was_asked_for(backend: LiveKitBackend, cod
         assert publication.mime_type.lower() == f"video/{codec}"
 
 
+@pytest.mark.parity("U24")
 async def test_every_source_is_a_track_of_its_own(backend: LiveKitBackend) -> None:
     async with stage(backend) as here:
         ann, bob = await here.join("ann"), await here.join("bob")
@@ -225,6 +228,7 @@ async def _flows(person: Person, track: LocalTrack) -> bool:
     return (await person.wire_out(track)).packets > 10
 
 
+@pytest.mark.parity("S12")
 async def test_red_doubles_what_is_sent_and_dtx_sends_little_of_silence(backend: LiveKitBackend) -> None:
     async with stage(backend) as here:
         ann = await here.join("ann")
@@ -248,6 +252,7 @@ async def test_the_bitrate_of_sound_is_the_one_that_was_asked_for(backend: LiveK
         assert sizes[1] > 3 * sizes[0]
 
 
+@pytest.mark.parity("U24")
 async def test_another_microphone_speaks_in_the_same_track(backend: LiveKitBackend) -> None:
     async with stage(backend) as here:
         ann, bob = await here.join("ann"), await here.join("bob")
