@@ -1,4 +1,7 @@
-"""Did they hear it? The likeness of two recordings, as they lie and piece by piece. Needs numpy (`pip install "utd-core[av]"`)."""
+"""Did they hear it? The likeness of two recordings, as they lie and piece by piece.
+
+Needs numpy (`pip install "utd-core[av]"`).
+"""
 
 from __future__ import annotations
 

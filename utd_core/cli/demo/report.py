@@ -13,8 +13,8 @@ from .devices import CAMERA, FRAME_MS, SAMPLE_RATE, Speech, Voice
 from .listener import Hearing, Stretch
 
 HEARD_CORRELATION = 0.6
-"""Without a codec it is 1; Opus keeps 0.9 of the voice at 8 kbit/s. Another sentence, another voice, noise or a tone stays
-under 0.3."""
+"""Without a codec it is 1; Opus keeps 0.9 of the voice at 8 kbit/s. Another sentence, another voice, noise or a tone
+stays under 0.3."""
 _PIECE = SAMPLE_RATE // 2
 _SLACK = 2 * SAMPLE_RATE
 """On a busy machine or network the voice comes with pauses between the words that were not there; so it is compared in
