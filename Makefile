@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(NEW_ENOUGH) >/dev/null 2>&1 &
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup livekit demo test check fuzz bench soak docs wheels lock clean
+.PHONY: help setup livekit demo test light check fuzz bench soak docs wheels lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -43,16 +43,20 @@ demo: setup ## a room hears a real voice; ARGS="--record out --json" are passed 
 # Half of the processors: each of those tests keeps about two busy.
 FEW = $(shell $(BIN)/python -c 'import os; print(max(1, os.cpu_count() // 2))')
 
-# All side by side, then few at a time, then those that need the machine for themselves. With ARGS: in one process, to
-# look at.
-test: livekit ## every test; ARGS="-k seats" chooses
+# All side by side, while the LiveKit server is built where it is not there yet; then few at a time, then those that need
+# the machine for themselves. With ARGS: in one process, to look at.
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not heavy and not alone"
+test: setup ## every test; ARGS="-k seats" chooses
+	@$(MAKE) --no-print-directory -j 2 livekit light
 	$(BIN)/python -m pytest -n $(FEW) --dist loadfile -m heavy
 	$(BIN)/python -m pytest -m alone
 else
+test: livekit
 	$(BIN)/python -m pytest $(ARGS)
 endif
+
+light: setup
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not heavy and not alone"
 
 check: setup ## lint, format, strict types, import layers
 	$(BIN)/ruff check

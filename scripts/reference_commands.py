@@ -86,7 +86,7 @@ def entry(command: type[Command]) -> Iterator[str]:
         definitions = command.model_json_schema().get("$defs", {})
         for name, schema in properties.items():
             field = command.model_fields[name]
-            default = "" if field.is_required() else f"`{plain(field.default)}`"
+            default = "" if field.is_required() else f"`{plain(field.get_default(call_default_factory=True))}`"
             yield f"| `{name}` | {value(schema, definitions)} | {default} |"
         yield ""
 

@@ -27,15 +27,23 @@ class AudioRoom {
   /** `asHost`: open the room where there is none. */
   async enter({ asHost = false } = {}) {
     this.become("entering");
+    try {
+      await this.goIn(asHost);
+      this.become("inside");
+    } catch (error) {
+      this.end(error.message);
+      throw error;
+    }
+  }
+
+  async goIn(asHost) {
     const credentials = { "X-App-Id": this.appId, "X-App-Key": this.key };
     const session = await this.ask("POST", "/auth/session", { identity: this.identity }, credentials);
     this.token = session.user_token;
-    const wanted = { room: this.name, type: "audio_room", as_host: asHost };
-    const ticket = await this.ask("POST", "/token", wanted);
+    const ticket = await this.ask("POST", "/token", { room: this.name, type: "audio_room", as_host: asHost });
     this.follow(session.ws_url);
     await this.listen(ticket);
     await this.look();
-    this.become("inside");
   }
 
   /** Any free seat; the microphone opens when the media server has been told that it may. */
@@ -48,8 +56,8 @@ class AudioRoom {
   }
 
   async leave() {
-    await this.ask("POST", `${this.path}/leave`);
     this.end("left");
+    await this.ask("POST", `${this.path}/leave`);
   }
 
   get path() {
@@ -110,7 +118,10 @@ class AudioRoom {
       })
       .on(RoomEvent.ParticipantPermissionsChanged, (_, whose) => whose === this.media.localParticipant && this.heed())
       .on(RoomEvent.Reconnecting, () => this.become("returning", "the media connection is being repaired"))
-      .on(RoomEvent.Reconnected, () => this.become("inside"))
+      .on(RoomEvent.Reconnected, () => {
+        this.become("inside");
+        this.heed();
+      })
       .on(RoomEvent.Disconnected, (reason) => this.end(`the media server ended it (${reason})`));
     await this.media.connect(url, token);
     await this.heed();

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from utd_core.concurrency import TaskScope
+from utd_core.concurrency.alarm import Alarm
 from utd_core.engine import EngineSettings
 from utd_core.engine.deciding.journal import new_call_id
 from utd_core.engine.deciding.lines import KEPT_CALLS, Lines
 from utd_core.engine.identity.tokens import UserTokens, token_key
 from utd_core.engine.media.media_rooms import MediaRooms, owner_of
-from utd_core.engine.timing.alarms import Agenda, Alarm, Backoff, within
+from utd_core.engine.timing.alarms import Agenda, Backoff, within
 from utd_core.engine.timing.upkeep import Upkeep
 from utd_core.errors import Closed, DeadlineExceeded, InvalidInput, Unauthenticated, Unsupported
 from utd_core.model.call import media_room

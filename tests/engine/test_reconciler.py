@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from utd_core.media.backend import PublishOptions
 from utd_core.media.faults import Fault
 from utd_core.model.commands import (
     ClearSeat,
@@ -22,7 +23,7 @@ from utd_core.model.commands import (
     TakeSeat,
     UnmuteSeat,
 )
-from utd_core.model.permission import Grant
+from utd_core.model.permission import Grant, TrackSource
 from utd_core.model.roles import Capability, Role
 from utd_core.model.stream_type import UTDStreamType
 
@@ -90,6 +91,21 @@ async def test_an_old_ticket_brings_no_seat_back_that_was_lost(world: World) -> 
     for ticket in (old, await guest.join(connect=False), old):
         await guest.connect(ticket)
         assert not guest.may_speak()
+
+
+async def test_somebody_whose_coming_was_not_told_is_looked_at_when_he_publishes_what_he_may_not(world: World) -> None:
+    await world.room()
+    guest = await world.guest("guest")
+    await guest.do(TakeSeat(room=ROOM, index=1))
+    old = await guest.join()
+    await guest.do(LeaveSeat(room=ROOM))
+    await world.settle()
+    await world.fault(Fault.NOTIFICATIONS_LOST, times=2)  # of the connection that goes, and of the one that comes
+    connection = await guest.connect(old)
+    assert guest.may_speak()
+    await connection.publish(PublishOptions(TrackSource.MICROPHONE))
+    await world.advance(1)
+    assert not guest.may_speak()
 
 
 async def test_a_grant_that_changed_while_notifications_are_lost_is_mended_at_the_next_look(world: World) -> None:

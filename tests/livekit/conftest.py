@@ -11,6 +11,7 @@ import pytest
 from tests.postgres import _private_server, postgres_server  # noqa: F401  # fixtures
 from utd_core.concurrency import SystemClock
 from utd_livekit.backend import LiveKitBackend
+from utd_livekit.sdk import warm_up
 from utd_livekit.server.binary import ensure_binary
 from utd_livekit.server.local import LocalServer
 from utd_livekit.testing import contract_harness, shared_server
@@ -21,6 +22,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Whatever stays with the server is there before a test is watched for leaks."""
     if "server" in getattr(item, "fixturenames", ()):
         contract_harness()
+    elif "library" in getattr(item, "fixturenames", ()):
+        warm_up()
+
+
+@pytest.fixture
+def library() -> None:
+    """The native library, with the threads and descriptors that it keeps."""
 
 
 @pytest.fixture(scope="session")

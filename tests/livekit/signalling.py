@@ -12,7 +12,9 @@ import aiohttp
 from livekit.protocol.models import TrackSource, TrackType
 from livekit.protocol.rtc import AddTrackRequest, SignalRequest, SignalResponse
 
-_VIDEO = {TrackSource.CAMERA, TrackSource.SCREEN_SHARE}
+SOURCES = TrackSource.keys()
+"""All that LiveKit knows, UNKNOWN too."""
+_VIDEO = {"CAMERA", "SCREEN_SHARE"}
 _PATIENCE = 20.0
 
 
@@ -49,8 +51,8 @@ class Signalling:
             await self.hear()
         return self.tickets[-1]
 
-    async def may_publish(self, source: TrackSource) -> bool:
-        """Ask to publish something of this source; what the server answers."""
+    async def may_publish(self, source: str) -> bool:
+        """Ask to publish something of this source (one of `SOURCES`); what the server answers."""
         cid = f"track-{next(self._numbers)}"
         kind = TrackType.VIDEO if source in _VIDEO else TrackType.AUDIO
         wanted = AddTrackRequest(cid=cid, name=cid, type=kind, source=source)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import pytest
 from livekit import rtc
 
 from utd_core.concurrency import SystemClock, TaskScope
@@ -23,6 +24,8 @@ from utd_core.testing.contract.player import Player, playing
 from utd_core.testing.wait import eventually
 from utd_livekit.backend import LiveKitBackend
 from utd_livekit.connection import LiveKitConnection
+
+pytestmark = pytest.mark.heavy
 
 MICROPHONE, CAMERA = TrackSource.MICROPHONE, TrackSource.CAMERA
 SPEAKER, LISTENER = Grant(publish=frozenset({MICROPHONE, CAMERA})), Grant()

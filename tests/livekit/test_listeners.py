@@ -6,12 +6,11 @@ import uuid
 from collections.abc import Collection
 
 import pytest
-from livekit.protocol.models import TrackSource as Source
 
 from utd_core.model.permission import Grant, TrackSource
 from utd_livekit.backend import LiveKitBackend
 
-from .signalling import Signalling
+from .signalling import SOURCES, Signalling
 
 pytestmark = pytest.mark.heavy
 
@@ -26,7 +25,7 @@ async def room(backend: LiveKitBackend) -> str:
 
 
 async def allowed(somebody: Signalling) -> Collection[str]:
-    return [Source.Name(source) for source in Source.values() if await somebody.may_publish(source)]
+    return [source for source in SOURCES if await somebody.may_publish(source)]
 
 
 async def test_a_ticket_without_a_source_and_what_the_server_makes_of_it_let_nothing_through(

@@ -17,6 +17,8 @@ from utd_core.errors import UTDStreamException
 from utd_livekit.server import binary
 from utd_livekit.server.local import LocalServer
 
+pytestmark = pytest.mark.heavy
+
 FAKE_GO = """#!/bin/sh
 case "$1" in
 version) echo "go version go{version} linux/amd64" ;;

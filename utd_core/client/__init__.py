@@ -17,6 +17,7 @@ from .media.room import UTDRoom
 from .models import (
     EndReason,
     LocalParticipant,
+    Participant,
     PublishingEnded,
     PublishingEndReason,
     PublishingStatistics,
@@ -52,6 +53,7 @@ __all__ = [
     "MediaLink",
     "Observable",
     "ObservableStatistics",
+    "Participant",
     "Phase",
     "PublishingEndReason",
     "PublishingEnded",

@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from ..errors import UTDStreamException
 from ..media.backend import ConnectionStatistics
-from ..media.events import MediaEvent, ParticipantInfo
+from ..media.events import ConnectionQuality, MediaEvent, ParticipantInfo
+from ..media.sinks.level import FLOOR_DBFS
 from ..model.call import UTDCallStatus
 from ..model.event import Event
 from ..model.permission import Grant, TrackSource
@@ -27,10 +28,25 @@ from ..model.stream_type import UTDStreamType
 UTDSeat = Seat
 UTDSeatGrid = SeatGrid
 
-RemoteParticipant = ParticipantInfo
-"""Somebody else whose media connection is in the room: identity, name, grant, published tracks."""
 
-LocalParticipant = ParticipantInfo
+@dataclass(frozen=True, slots=True)
+class Participant(ParticipantInfo):
+    """Somebody whose media connection is in the room: identity, name, grant, published tracks, what the application
+    says of it (`metadata`, `attributes`), and how it is now.
+
+    `speaking`, `level`: whether it speaks, and how loud (RMS in dBFS, -120 of who is silent). `quality`: how well it is
+    connected; None before the backend has said so, and where it tells neither.
+    """
+
+    speaking: bool = False
+    level: float = FLOOR_DBFS
+    quality: ConnectionQuality | None = None
+
+
+RemoteParticipant = Participant
+"""Somebody else."""
+
+LocalParticipant = Participant
 """This participant, in the same words."""
 
 
@@ -158,6 +174,7 @@ __all__ = [
     "EndReason",
     "Grant",
     "LocalParticipant",
+    "Participant",
     "Phase",
     "PublishingEndReason",
     "PublishingEnded",

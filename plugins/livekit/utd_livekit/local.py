@@ -188,7 +188,7 @@ class LiveKitVideoTrack(LiveKitLocalTrack):
         options = self.options
         wanted = rtc.TrackPublishOptions(
             source=CLIENT_SOURCES[options.source],
-            simulcast=options.simulcast,
+            simulcast=options.simulcast and _has_smaller_sizes(options),
             video_codec=_CODECS[options.codec or VideoCodec.VP8],
         )
         wanted.video_encoding.max_framerate = options.framerate
@@ -227,6 +227,13 @@ _CODECS: Mapping[VideoCodec, rtc.VideoCodec.ValueType] = {
     VideoCodec.AV1: rtc.VideoCodec.AV1,
 }
 _FORMATS = {PixelFormat.I420: rtc.VideoBufferType.I420, PixelFormat.RGBA: rtc.VideoBufferType.RGBA}
+
+
+def _has_smaller_sizes(options: PublishOptions) -> bool:
+    """Whether simulcast gives anything: of a video under 960 pixels the SDK makes one more that is 360 high, however
+    high the video is, and would code one of that height twice."""
+    is_wide = options.width * 3 > options.height * 4
+    return max(options.width, options.height) > (640 if is_wide else 480)
 
 
 def _usual_bitrate(options: PublishOptions) -> int:

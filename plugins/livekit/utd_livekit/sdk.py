@@ -5,12 +5,16 @@ Its private parts are touched here and nowhere else; `tests/livekit/test_sdk.py`
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import logging
+import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 from livekit import rtc
-from livekit.rtc._ffi_client import FfiClient
+from livekit.rtc._ffi_client import FfiClient, ffi_cb_fnc
 from livekit.rtc._proto.audio_frame_pb2 import AUDIO_STREAM_NATIVE
 from livekit.rtc._proto.ffi_pb2 import FfiEvent, FfiRequest, FfiResponse
 from livekit.rtc._proto.video_frame_pb2 import VIDEO_STREAM_NATIVE
@@ -31,6 +35,9 @@ __all__ = [
     "video_stream",
     "warm_up",
 ]
+
+_LET_OUT = 0.1
+"""Seconds without the interpreter's lock, for each thread that waits for it; a turn takes 5 ms at most."""
 
 # What the native library says goes where the application sends its log, and without one not to the terminal.
 logging.getLogger("livekit").addHandler(logging.NullHandler())
@@ -107,7 +114,24 @@ def capture(source: rtc.AudioSource, data: bytes, samples: int, number: int) -> 
 
 def warm_up() -> None:
     """Load the native library, which stays as long as the process. Blocks for a moment. Idempotent."""
-    FfiClient.instance  # noqa: B018  # made by being looked at
+    client = FfiClient.instance
+    # Registered after the SDK's own end, so before it in its turn; and once, however often this is called.
+    atexit.unregister(_fall_silent)
+    atexit.register(_fall_silent, client)
+
+
+def _fall_silent(client: FfiClient) -> None:
+    """The process ends: from here on the native library tells its news to nobody.
+
+    One of its threads that comes into Python while that is taken down is ended on the spot, and takes the process with
+    it (SIGABRT, in one of three that connected and ended). So what it calls from now on is a function of the C library
+    that takes the same arguments, looks and does nothing; and those who are in Python already are let out.
+    """
+    if client._pid != os.getpid() or FfiClient._ffi_disposed:
+        return
+    nothing = ctypes.cast(ctypes.CDLL(None).strnlen, ctypes.c_void_p).value or 0
+    client._ffi_lib.livekit_ffi_initialize(ffi_cb_fnc(nothing), False, b"python", b"")
+    time.sleep(_LET_OUT)
 
 
 def let_go(*held: Any) -> None:

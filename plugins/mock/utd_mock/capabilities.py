@@ -16,12 +16,14 @@ CAPABILITIES = Capabilities(
     profiles=True,
     exact_media=True,
     virtual_time=True,
+    e2ee=True,
     video_codecs=frozenset(VideoCodec),
     max_data_bytes=MAX_DATA_BYTES,
     sample_rates=SAMPLE_RATES,
 )
 """`simulcast`: there is no codec, so the smaller layers are made by the server, of the frames that were written and
-only while somebody receives them; its snapshot counts them. `video_codecs`: all are the same here, so that what asks
+only while somebody receives them; its snapshot counts them. `e2ee`: nothing is encrypted here, and yet nobody gets what
+would need another key. `video_codecs`: all are the same here, so that what asks
 for one runs unchanged."""
 
 FAULTS = frozenset(Fault)

@@ -67,6 +67,11 @@ class Participant:
     def visible_tracks(self) -> tuple[TrackInfo, ...]:
         return tuple(track.info for track in self.tracks.values() if not track.is_away)
 
+    def can_read(self, other: Participant) -> bool:
+        """Whether it has the key of what the other one sends."""
+        key = other.options.e2ee
+        return key is None or key == self.options.e2ee
+
     def wants(self, track: PublishedTrack) -> bool:
         """The track is to be delivered to this participant, by its grant and its own choice."""
         return self.grant.subscribe and self.wishes.get(track.info.id, self.options.auto_subscribe)

@@ -372,7 +372,7 @@ class MockServer:
             raise Forbidden(f"the grant of {sender.identity!r} does not allow to send data")
         message = DataReceived(payload, None if sender is None else sender.identity, topic, reliable)
         for recipient in recipients:
-            if to is None or recipient.identity in to:
+            if (to is None or recipient.identity in to) and (sender is None or recipient.can_read(sender)):
                 recipient.link.data(message)
 
     def _remote_track(self, participant: Participant, track_id: str) -> PublishedTrack:
@@ -425,6 +425,7 @@ class MockServer:
             track,
             participant.link,
             adaptive=participant.options.adaptive_stream,
+            is_readable=participant.can_read(track.owner),
             quality=participant.qualities.get(track.info.id, VideoQuality.HIGH),
         )
         participant.subscriptions[track.info.id] = subscription

@@ -134,11 +134,13 @@ class PublishedTrack:
 
 
 class Subscription:
-    """One track on its way to one participant. `quality`: the layer that it wishes."""
+    """One track on its way to one participant. `quality`: the layer that it wishes. `is_readable`: it has the
+    key that the frames are encrypted with; without it they come, and no reader gets them."""
 
     __slots__ = (
         "_adaptive",
         "_inlets",
+        "_is_readable",
         "_queues",
         "bytes",
         "delivered",
@@ -150,13 +152,20 @@ class Subscription:
     )
 
     def __init__(
-        self, track: PublishedTrack, link: Link, *, adaptive: bool, quality: VideoQuality = VideoQuality.HIGH
+        self,
+        track: PublishedTrack,
+        link: Link,
+        *,
+        adaptive: bool,
+        is_readable: bool = True,
+        quality: VideoQuality = VideoQuality.HIGH,
     ) -> None:
         self.track = track
         self.link = link
         self.quality = quality
         self.delivered = self.bytes = self.lost = self.withheld = 0
         self._adaptive = adaptive and track.is_video
+        self._is_readable = is_readable
         self._queues: list[BoundedQueue[Frame]] = []
         self._inlets: tuple[Callable[[Frame], bool], ...] = ()
 
@@ -222,7 +231,7 @@ class Subscription:
         )
 
     def _changed(self) -> None:
-        self._inlets = tuple(queue.put for queue in self._queues)
+        self._inlets = tuple(queue.put for queue in self._queues) if self._is_readable else ()
         self.track.reroute()
 
     def _withhold(self, _frame: Frame) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 from aiortc import RTCPeerConnection
 
+_AGAIN = 0.05
+"""Seconds from one cancellation to the next."""
 _CONNECT = "_RTCPeerConnection__connect"
 
 
@@ -33,10 +35,12 @@ class Connecting:
     async def stop(self) -> None:
         """End what is under way, and begin nothing more. Idempotent."""
         self._over = True
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            # Again and again: the handshake waits with `asyncio.wait_for`, which up to Python 3.11 loses a cancellation
+            # that comes in the same moment as a packet.
+            await asyncio.wait(self._tasks, timeout=_AGAIN)
 
     async def _run(self, connect: Callable[[], Awaitable[None]]) -> None:
         if self._over:

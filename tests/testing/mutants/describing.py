@@ -38,7 +38,7 @@ class DescribesOnlyToTheOthers(ConnectionCover):
         return self.before
 
 
-@caught_by("M65")
+@caught_by("M65", "S45")
 class DescribesWithoutAWord(_Each):
     def change(self, event: Any) -> list[Any]:
         return [] if isinstance(event, ParticipantUpdated) else [event]
@@ -92,7 +92,7 @@ class _Speakers(_Each):
         return speakers
 
 
-@caught_by("C121", "C126", "C129")
+@caught_by("C121", "C126", "C129", "S43")
 class TellsOfNoSpeakers(_Speakers):
     def say(self, speakers: tuple[Speaker, ...]) -> tuple[Speaker, ...] | None:
         return None
@@ -104,7 +104,7 @@ class TellsAmplitudesForLevels(_Speakers):
         return tuple(replace(speaker, level=10 ** (speaker.level / 20)) for speaker in speakers)
 
 
-@caught_by("C122", "C127")
+@caught_by("C122", "C127", "S43")
 class LetsNobodyFallSilent(_Speakers):
     def say(self, speakers: tuple[Speaker, ...]) -> tuple[Speaker, ...] | None:
         return speakers or None
@@ -151,7 +151,7 @@ class OverrunsWhoDoesNotRead(ConnectionCover):
         self.inner.events.__class__ = _KeepsEverything
 
 
-@caught_by("C130", "C132")
+@caught_by("C130", "C132", "S44")
 class TellsOnlyItsOwnQuality(_Each):
     def change(self, event: Any) -> list[Any]:
         return [] if isinstance(event, QualityChanged) and event.identity == "ann" else [event]

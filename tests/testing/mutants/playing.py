@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from secrets import token_hex
 from typing import Any
 
 from utd_core.concurrency import Overflow
-from utd_core.errors import Closed, InvalidFrame, NotFound, PublishRefused
+from utd_core.errors import Closed, InvalidFrame, NotFound, PublishRefused, Unsupported
 from utd_core.media.backend import ConnectOptions, PublishOptions
+from utd_core.media.codec import VideoCodec
+from utd_core.media.encryption import EncryptionKey
 from utd_core.media.faults import Fault
 from utd_core.media.frames import AudioFrame, VideoFrame
 from utd_core.model.permission import Grant, TrackSource
@@ -183,6 +186,34 @@ class ReadsAnything(ConnectionCover):
             return super().read(track_id, **options)
         except NotFound:
             return None
+
+
+@caught_by("C134", "C135")
+class LeavesTheKeyAtHome(BackendCover):
+    async def connect(self, ticket: Any, options: Any = None) -> Any:
+        return await super().connect(ticket, replace(options or ConnectOptions(), e2ee=None))
+
+
+@caught_by("C133")
+class HasAKeyForEachOne(BackendCover):
+    async def connect(self, ticket: Any, options: Any = None) -> Any:
+        options = options or ConnectOptions()
+        key = None if options.e2ee is None else EncryptionKey(token_hex())
+        return await super().connect(ticket, replace(options, e2ee=key))
+
+
+@caught_by("C136")
+class KnowsOneCodec(ConnectionCover):
+    async def publish(self, options: PublishOptions) -> Any:
+        if options.codec not in (None, VideoCodec.VP8):
+            raise Unsupported("VP8 is good enough for everybody")
+        return await super().publish(options)
+
+
+@caught_by("C137")
+class TakesACodecForSound(ConnectionCover):
+    async def publish(self, options: PublishOptions) -> Any:
+        return await super().publish(replace(options, codec=None))
 
 
 @caught_by("C45")

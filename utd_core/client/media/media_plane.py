@@ -16,12 +16,17 @@ from ...concurrency import Overflow, QueueStatistics
 from ...errors import MediaError, UTDStreamException
 from ...media.backend import ConnectionStatistics, FrameReader, LocalTrack, MediaConnection, PublishOptions
 from ...media.events import (
+    ConnectionQuality,
     ConnectionState,
     DataReceived,
     MediaEvent,
     ParticipantInfo,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
+    QualityChanged,
+    Speaker,
+    SpeakersChanged,
     TrackInfo,
     TrackMuted,
     TrackPublished,
@@ -74,6 +79,11 @@ class MediaPlane:
     def participants(self) -> Mapping[str, ParticipantInfo]:
         """The others by identity."""
         return self._people.participants
+
+    @property
+    def local_participant(self) -> ParticipantInfo:
+        """This participant itself."""
+        return self._people.own(self._connection.local_participant)
 
     @property
     def native(self) -> Any:
@@ -131,6 +141,10 @@ class _People:
     def participants(self) -> Mapping[str, ParticipantInfo]:
         return self._connection.participants
 
+    def own(self, info: ParticipantInfo) -> ParticipantInfo:
+        """This participant itself, as a person."""
+        return info
+
     def person(self, media_identity: str) -> str:
         return media_identity
 
@@ -150,6 +164,8 @@ class _Devices(_People):
         super().__init__(connection)
         # As the events have told it; `participants` of the connection may be ahead of them.
         self._told: dict[str, set[str]] = {}
+        self._qualities: dict[str, dict[str, ConnectionQuality]] = {}
+        self._profiles: dict[str, _Profile] = {}
         for media_identity in connection.participants:
             self._enter(media_identity)
 
@@ -166,6 +182,10 @@ class _Devices(_People):
                     known, devices=(*known.devices, device), tracks=(*known.tracks, *info.tracks)
                 )
         return people
+
+    def own(self, info: ParticipantInfo) -> ParticipantInfo:
+        identity, device = split_media_identity(info.identity)
+        return replace(info, identity=identity, devices=(device,))
 
     def person(self, media_identity: str) -> str:
         return split_media_identity(media_identity)[0]
@@ -195,6 +215,12 @@ class _Devices(_People):
                 | TrackUnmuted(media_identity)
             ):
                 return [replace(event, identity=self.person(media_identity))]
+            case ParticipantUpdated(participant):
+                return self._describe(self.own(participant))
+            case SpeakersChanged(speakers):
+                return [SpeakersChanged(self._persons(speakers))]
+            case QualityChanged(media_identity, quality):
+                return self._rate(*split_media_identity(media_identity), quality)
             case DataReceived(sender=str(sender)):
                 return [replace(event, sender=self.person(sender))]
             case _:
@@ -212,9 +238,43 @@ class _Devices(_People):
         identity, device = split_media_identity(media_identity)
         devices = self._told.get(identity, set())
         devices.discard(device)
+        self._qualities.get(identity, {}).pop(device, None)
         if not devices:
-            self._told.pop(identity, None)
+            for known in (self._told, self._qualities, self._profiles):
+                known.pop(identity, None)
         return not devices
+
+    def _describe(self, person: ParticipantInfo) -> list[MediaEvent]:
+        """All devices of a person are described alike, which is told once."""
+        profile = (person.name, person.metadata, person.attributes)
+        if self._profiles.get(person.identity) == profile:
+            return []
+        self._profiles[person.identity] = profile
+        return [ParticipantUpdated(person)]
+
+    def _persons(self, speakers: tuple[Speaker, ...]) -> tuple[Speaker, ...]:
+        """Each person once, as loud as the loudest of its devices."""
+        people: dict[str, Speaker] = {}
+        for speaker in speakers:
+            identity = self.person(speaker.identity)
+            people.setdefault(identity, Speaker(identity, speaker.level))
+        return tuple(people.values())
+
+    def _rate(self, identity: str, device: str, quality: ConnectionQuality) -> list[MediaEvent]:
+        """A person is connected as well as the best of its devices."""
+        of_devices = self._qualities.setdefault(identity, {})
+        before = _best(of_devices)
+        of_devices[device] = quality
+        now = _best(of_devices)
+        return [] if now is before or now is None else [QualityChanged(identity, now)]
+
+
+_Profile = tuple[str, str, Mapping[str, str]]
+_FROM_BEST = tuple(ConnectionQuality)
+
+
+def _best(of_devices: Mapping[str, ConnectionQuality]) -> ConnectionQuality | None:
+    return min(of_devices.values(), key=_FROM_BEST.index, default=None)
 
 
 class _Track(LocalTrack):

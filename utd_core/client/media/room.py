@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...concurrency import Clock, Closeable, SystemClock, TaskScope
@@ -13,7 +12,7 @@ from ...errors import Closed, ConnectionLost, ErrorCode, InvalidInput, NotFound
 from ...media.backend import ConnectOptions, MediaBackend, PublishOptions
 from ...media.checks import check_choice
 from ...media.encryption import EncryptionKey
-from ...media.events import DisconnectReason
+from ...media.events import DisconnectReason, Speaker
 from ...media.quality import VideoQuality
 from ...media.sources.base import AudioSource, VideoSource
 from ...model.identifiers import check_identity
@@ -124,14 +123,24 @@ class UTDRoom(Receiving, Closeable):
 
     @property
     def remote_participants(self) -> Observable[tuple[RemoteParticipant, ...]]:
-        """Everybody else, with their tracks."""
+        """Everybody else: their tracks, whether they speak and how loud, how well they are connected, and what the
+        application says of them."""
         return self._state.remote
 
     @property
+    def speakers(self) -> Observable[tuple[Speaker, ...]]:
+        """Who speaks now, loudest first, this participant itself included; where the backend tells."""
+        return self._state.speakers
+
+    @property
+    def dominant_speaker(self) -> Observable[str | None]:
+        """Who of them has the word: until silent, or until another is clearly louder. None while nobody speaks."""
+        return self._state.dominant_speaker
+
+    @property
     def participants(self) -> Mapping[str, RemoteParticipant]:
-        """Everybody else by identity; a live view."""
-        connection = self._connection.present
-        return MappingProxyType({}) if connection is None else connection.participants
+        """Everybody else by identity."""
+        return self._state.people
 
     @property
     def local_participant(self) -> LocalParticipant | None:
@@ -139,7 +148,7 @@ class UTDRoom(Receiving, Closeable):
         connection = self._connection.present
         if connection is None:
             return None
-        return LocalParticipant(connection.identity, grant=connection.grant, tracks=self._publishing.tracks)
+        return self._state.roster.describe(replace(connection.local_participant, tracks=self._publishing.tracks))
 
     @property
     def events(self) -> EventStream[RoomEvent]:

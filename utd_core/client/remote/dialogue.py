@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from ...concurrency import BoundedQueue, Clock, Overflow
+from ...concurrency.alarm import TICK, Alarm
 from ...errors import Closed, Unavailable, UTDStreamException
 from ...store.base import Head
 from . import protocol
@@ -48,6 +49,7 @@ class Dialogue:
         self._heard_at = clock.monotonic()
         self._said_at: float | None = None
         """When the first thing was said that nothing was heard after."""
+        self._alarm = Alarm(clock, clock.monotonic)
         self._outgoing: BoundedQueue[str] = BoundedQueue(_OUTGOING, Overflow.CLOSE)
         self._socket: Socket | None = None
         self._life = anyio.CancelScope()
@@ -113,9 +115,10 @@ class Dialogue:
         clock = self._clock
         while True:
             left = self._patience()
-            if left > 0:
-                # Something may be said meanwhile, and then less is left.
-                await clock.sleep(min(left, self._settings.doubt))
+            if left > TICK:
+                # Something may be said meanwhile, which sets it to less.
+                self._alarm.set(clock.monotonic() + left)
+                await self._alarm.wait()
                 continue
             asked_at = clock.monotonic()
             self._say(protocol.PING)
@@ -147,6 +150,7 @@ class Dialogue:
                 self.lines.hear(message)
             case protocol.Established(activity_timeout):
                 self._silence = min(self._silence, activity_timeout)
+                self._alarm.set(self._heard_at + self._silence)
             case protocol.SignedIn():
                 if not self.opened.done():
                     self.opened.set_result(None)
@@ -159,6 +163,7 @@ class Dialogue:
         """Send a message; never waits."""
         if self._said_at is None:
             self._said_at = self._clock.monotonic()
+            self._alarm.set(self._said_at + self._settings.doubt)
         if not self._outgoing.put(text):
             self.hang_up()
 

@@ -23,7 +23,7 @@ from ...errors import (
     Unauthenticated,
     UTDStreamException,
 )
-from ...media.events import ConnectionState, DisconnectReason, StateChanged
+from ...media.events import ConnectionState, DisconnectReason, Speaker, StateChanged
 from ...media.quality import VideoQuality
 from ...media.sinks.base import Sink
 from ...media.sinks.record import RecordStatistics, record
@@ -105,8 +105,19 @@ class UTDSession(Receiving, SessionLifecycle):
 
     @property
     def remote_participants(self) -> Observable[tuple[RemoteParticipant, ...]]:
-        """Everybody else on the media plane, with their tracks."""
+        """Everybody else on the media plane: their tracks, whether they speak and how loud, how well they are
+        connected, and what the application says of them."""
         return self.room.remote_participants
+
+    @property
+    def speakers(self) -> Observable[tuple[Speaker, ...]]:
+        """Who speaks now, loudest first, this participant itself included; where the backend tells."""
+        return self.room.speakers
+
+    @property
+    def dominant_speaker(self) -> Observable[str | None]:
+        """Who of them has the word: until silent, or until another is clearly louder. None while nobody speaks."""
+        return self.room.dominant_speaker
 
     @property
     def local_participant(self) -> LocalParticipant | None:

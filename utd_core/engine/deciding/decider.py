@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from ...concurrency.alarm import TICK
 from ...model.call import Call, CallEnded, CallStarted, media_room
 from ...model.command import Command, Context
 from ...model.commands import (
@@ -33,7 +34,6 @@ from ..core import Core
 from ..kinds import CALL, ROOM
 from ..media.presence import UNKNOWN_DEVICE, Presence
 from ..media.reconciler import is_many
-from ..timing.alarms import TICK
 from ..views import call_at, participants, snapshot
 from .aggregates import Aggregate, Batch, Job
 from .idempotency import Placed

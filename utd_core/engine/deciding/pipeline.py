@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from typing import Any, Protocol
 
+from ...concurrency.alarm import TICK
 from ...errors import Closed, Conflict, Deposed, ErrorCode, RateLimited, StoreFailed, UTDStreamException
 from ...model.command import THE_SYSTEM, Actor, Command
 from ...model.commands import Internal, StartCall
 from ...store.base import Envelope
 from ..core import Core
 from ..kinds import Kind
-from ..timing.alarms import TICK
 from .aggregates import Aggregate, Batch, Job, Keyed, Residents
 from .decider import Broken, Decider
 from .idempotency import Idempotency, kept

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
+from ...concurrency.alarm import TICK
 from ...media.events import DisconnectReason, Notification, NotificationKind
 from ...model.call import Call, media_room
 from ...model.commands.internal import Departed, PartyConnected, PartyDisconnected
-from ...model.permission import Grant
+from ...model.permission import Grant, TrackSource
 from ..core import Core, States
 from ..kinds import CALL, ROOM
-from ..timing.alarms import TICK
 from .media_rooms import MediaRooms, owner_of
 from .presence import Place, PlaceState, Presence
 from .reconciler import Reconciler, grant_in
@@ -61,6 +61,8 @@ class Attendance:
             return
         elif notification.kind is NotificationKind.PARTICIPANT_JOINED:
             self._joined(room, media_identity, notification.at, notification.grant)
+        elif notification.kind is NotificationKind.TRACK_PUBLISHED and notification.track is not None:
+            self._published(room, media_identity, notification.track.source)
         elif notification.kind is NotificationKind.PARTICIPANT_LEFT:
             self._left(room, media_identity, notification.at, notification.reason)
 
@@ -127,6 +129,14 @@ class Attendance:
             place.granted = brought
         if place.granted != wanted:
             self._reconciler.touch(room, media_identity)
+
+    def _published(self, room: str, media_identity: str, source: TrackSource) -> None:
+        """Who publishes what is not granted has more than this engine knows of."""
+        presence = self._core.presences.get(room)
+        found = None if presence is None else presence.find(media_identity)
+        state = self._states.peek(*owner_of(room))
+        if state is not None and (found is None or source not in grant_in(state, found[0]).publish):
+            self.surveys.ask(room)
 
     def _left(self, room: str, media_identity: str, at: float, reason: DisconnectReason | None) -> None:
         self._reconciler.gone(room, media_identity)

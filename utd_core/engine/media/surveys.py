@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from math import inf
 from typing import Protocol
 
+from ...concurrency.alarm import TICK
 from ...media.events import ParticipantInfo
 from ...model.call import Call
 from ...model.commands.internal import Departed, PartyConnected, PartyDisconnected, Returned
@@ -19,7 +20,6 @@ from ...model.identifiers import SERVER, SYSTEM
 from ...model.room import Room
 from ..core import Core, States
 from ..kinds import CALL, ROOM
-from ..timing.alarms import TICK
 from ..timing.upkeep import Upkeep
 from .media_rooms import MediaRooms, owner_of
 from .presence import Place, PlaceState, Presence

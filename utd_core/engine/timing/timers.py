@@ -12,12 +12,13 @@ import asyncio
 import logging
 from math import inf
 
+from ...concurrency.alarm import TICK, Alarm
 from ...errors import Closed, UTDStreamException
 from ...model.commands.internal import Tick
 from ..core import Core
 from ..deciding.pipeline import Pipeline
 from ..kinds import KINDS
-from .alarms import TICK, Alarm, Backoff
+from .alarms import Backoff
 
 log = logging.getLogger("utd_core.engine")
 

@@ -15,8 +15,9 @@ from typing import Generic, TypeVar
 import anyio
 
 from ...concurrency import Clock, TaskScope
+from ...concurrency.alarm import TICK
 from ...errors import Closed, Unsupported
-from .alarms import TICK, Agenda, Backoff
+from .alarms import Agenda, Backoff
 
 log = logging.getLogger("utd_core.engine")
 

@@ -22,9 +22,9 @@ from math import inf
 from typing import Self
 
 from ...concurrency import Clock, SystemClock, TaskScope
+from ...concurrency.alarm import TICK, Alarm
 from ...concurrency.closing import Closeable
 from ...concurrency.shared import begin
-from ...engine.timing.alarms import TICK, Alarm
 from ...errors import Closed, StoreFailed, UTDStreamException
 from ...store.leases import Fence, Lease, Leases
 from .reach import Reach

@@ -7,7 +7,7 @@ import logging
 from math import inf
 
 from ...concurrency import Clock, TaskScope
-from ...engine.timing.alarms import Alarm
+from ...concurrency.alarm import Alarm
 from ...errors import Closed, StoreFailed
 from ...store.outbox import Outbox, Parcel
 from .schedule import next_try

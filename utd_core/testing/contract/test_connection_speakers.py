@@ -5,13 +5,10 @@ Each backend has its own idea of when speech begins and ends, and of how loud it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from ...media.backend import ConnectOptions
 from ...media.events import SpeakersChanged
-from ...media.frames import AudioFrame
 from ...media.sinks.level import FLOOR_DBFS
 from ...model.permission import TrackSource
 from .harness import LISTENER, Harness
@@ -25,8 +22,8 @@ SOFT_VOICE = tone(440.0, seconds=0.2, amplitude=0.02)
 HUM = tone(100.0, seconds=0.2, amplitude=0.0005)
 SILENCE = tone(440.0, seconds=0.2, amplitude=0.0)
 WORDS = VOICE + SILENCE[:5]
-CLICKS = VOICE[:1] + 6 * SILENCE
-"""One frame of sound in more than a second."""
+NO_SPEECH = 3 * HUM + VOICE[:1] + 6 * SILENCE
+"""The hum of a machine, and one frame of sound in almost two seconds."""
 AWHILE = 3.0
 """Seconds in which a backend would have noticed speech."""
 
@@ -42,13 +39,6 @@ async def hears(harness: Harness, peer: Peer, *identities: str) -> None:
     await harness.eventually(
         lambda: speakers(peer) == list(identities), what=f"{identities or 'nobody'} speaking, for {peer.identity}"
     )
-
-
-async def stays_unheard(harness: Harness, peer: Peer, frames: Sequence[AudioFrame]) -> None:
-    track = await peer.publish()
-    async with harness.playing(track, frames):
-        await harness.pass_time(AWHILE)
-    await harness.within(track.unpublish())
 
 
 @proves("C121")
@@ -110,8 +100,9 @@ async def test_the_louder_one_is_first(harness: Harness) -> None:
 @proves("C125")
 async def test_what_is_no_speech_makes_no_speaker(harness: Harness) -> None:
     _, ann, bob = await pair(harness)
-    for frames in (SILENCE, HUM, CLICKS):
-        await stays_unheard(harness, ann, frames)
+    track = await ann.publish()
+    async with harness.playing(track, NO_SPEECH):
+        await harness.pass_time(2 * AWHILE)
     for peer in (ann, bob):
         assert not any(event.speakers for event in peer.told(SpeakersChanged))
 
@@ -157,6 +148,6 @@ async def test_who_reads_no_events_is_not_overrun(harness: Harness) -> None:
     bob = await harness.connect(await harness.ticket(room, "bob", LISTENER), ConnectOptions(event_capacity=capacity))
     changing = 3 * VOICE + 3 * SOFT_VOICE + 6 * SILENCE
     async with harness.playing(track, changing):
-        await harness.eventually(lambda: len(ann.told(SpeakersChanged)) > 2 * capacity, timeout=6 * harness.patience)
+        await harness.eventually(lambda: len(ann.told(SpeakersChanged)) > capacity, timeout=6 * harness.patience)
     assert not bob.events.closed, f"events of speakers took {capacity} places"
     await hears(harness, harness.watch(bob))

@@ -272,3 +272,14 @@ def declare(registry: Registry) -> None:
         "A connection that loses packets is told as a worse one, and as a good one again.",
         faults=(Fault.PACKET_LOSS,),
     )
+
+    privacy = section("End-to-end encryption", "e2ee")
+    privacy.declare(133, "Who has the key of a publisher hears and sees what is published.", "audio", "video")
+    privacy.declare(
+        134, "Who has no key, or another one, hears and sees nothing of it.", "audio", "video", participants=4
+    )
+    privacy.declare(135, "Data is for those with the sender's key.", "data", participants=4)
+
+    codecs = section("Codecs", "video_codecs", "video")
+    codecs.declare(136, "A video arrives in each codec that is declared; in another one publishing is `Unsupported`.")
+    codecs.declare(137, "A codec for a track of sound is `InvalidInput`.", "audio")

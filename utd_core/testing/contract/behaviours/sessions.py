@@ -102,3 +102,16 @@ def declare(registry: Registry) -> None:
         "video",
         faults=(Fault.FULL_RECONNECT,),
     )
+
+    seen = section("Who speaks, and how well", "audio", "control", "grants_live")
+    seen.declare(
+        43,
+        "A room shows who speaks, how loud, who has the word, and when it is quiet again.",
+        "active_speakers",
+    )
+    seen.declare(44, "A room shows how well a speaker is connected.", "connection_quality")
+    seen.declare(
+        45,
+        "A room shows the metadata and attributes that the server side gives to somebody.",
+        "profiles",
+    )

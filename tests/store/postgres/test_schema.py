@@ -21,7 +21,7 @@ from utd_core.store.postgres.session import Connection, compiled
 from utd_core.store.schema import alembic_config
 from utd_core.store.tables import SCHEMA, metadata, version
 
-from .rows import ROOM, answer, put, state
+from ..rows import ROOM, answer, put, state
 
 
 @pytest.fixture

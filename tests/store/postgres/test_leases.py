@@ -18,7 +18,7 @@ from utd_core.store.leases import Fence, Lease
 from utd_core.store.postgres import PostgresStore, link
 from utd_core.store.postgres.store import CONNECTIONS
 
-from .rows import CHANNEL, ROOM, envelopes, offsets, put, state
+from ..rows import CHANNEL, ROOM, envelopes, offsets, put, state
 
 SHOP = "shop"
 TTL = 60.0
