@@ -1,6 +1,6 @@
-"""The client's own tests of audio rooms, live streams and calls, unchanged, on LiveKit: embedded, and over the network.
+"""The client's own tests of audio rooms, live streams and calls, unchanged, on LiveKit: every client on the network.
 
-All of them, but for those in `LEFT_OUT`.
+All of them, but for those in `LEFT_OUT`. Sessions on an embedded engine are what the contract plays.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from types import ModuleType
 import pytest
 
 from tests.client import test_audio_room, test_calls, test_live_stream
-from tests.client.conftest import way  # noqa: F401  # a fixture
 from tests.client.world import Way
 from utd_core.testing.leaks import Snapshot, assert_no_leaks
 from utd_livekit.server.local import LocalServer
@@ -22,6 +21,7 @@ from .world import LiveKitWorld
 
 pytestmark = [pytest.mark.heavy, pytest.mark.parity("U12", "U13", "U15")]
 
+WAY: Way = "remote"
 LEFT_OUT = {
     "test_the_media_room_of_a_call_holds_two": "looks into the mock; S30 of the contract shows the same",
     "test_cancelling_a_start_at_every_await_point_leaves_no_call_behind": "there are as many await points as requests",
@@ -36,15 +36,21 @@ def _tests_of(module: ModuleType) -> Iterator[tuple[str, Callable[..., object]]]
             yield name, test
 
 
+@pytest.fixture(params=[WAY])
+def way(request: pytest.FixtureRequest) -> Way:
+    """How clients reach their engine."""
+    return WAY
+
+
 for each in (test_audio_room, test_live_stream, test_calls):
     globals().update(_tests_of(each))
 
 
 @pytest.fixture
-async def world(way: Way, server: LocalServer) -> AsyncIterator[LiveKitWorld]:  # noqa: F811  # the fixture
+async def world(server: LocalServer) -> AsyncIterator[LiveKitWorld]:
     """One engine; afterwards no task, thread or descriptor is left."""
     await asyncio.to_thread(server.start)
     before = Snapshot.take()
-    async with Wire(server.port) as wire, LiveKitWorld(way, server, await wire.open()) as world:
+    async with Wire(server.port) as wire, LiveKitWorld(WAY, server, await wire.open()) as world:
         yield world
     await assert_no_leaks(before, grace=5.0)

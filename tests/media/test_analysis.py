@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from utd_core.errors import ErrorCode, InvalidInput, UTDStreamException
 from utd_core.media import correlate
+from utd_core.media.analysis import correlate_pieces
 from utd_core.media.pcm import pack, unpack
 
 from .tools import VOICE, noise, read_wav
@@ -107,3 +108,22 @@ def test_without_numpy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UTDStreamException, match=r'correlate\(\) needs numpy.*"utd-core\[av\]"') as caught:
         correlate(b"", b"")
     assert caught.value.code == ErrorCode.MISSING_EXTRA
+
+
+def test_a_voice_with_pauses_that_were_not_there_is_the_same_in_pieces(voice: bytes) -> None:
+    half, pause = len(voice) // 2, bytes(2 * 19_200)
+    late = bytes(2 * 4_800) + voice[:half] + pause + voice[half:]
+    assert correlate(voice, late).peak < 0.9
+    pieces = correlate_pieces(voice, late, size=24_000, slack=96_000)
+    assert pieces.peak > 0.99
+    assert (pieces.lag, pieces.stretch) == (4_800, 19_200)
+
+
+@pytest.mark.parametrize("other", ["noise", "backwards", "nothing"])
+def test_what_is_another_sound_is_so_in_pieces(voice: bytes, other: str) -> None:
+    heard = {
+        "noise": noise(len(voice) // 2),
+        "backwards": pack(array("h", reversed(unpack(voice)))),
+        "nothing": bytes(len(voice)),
+    }[other]
+    assert correlate_pieces(voice, heard, size=24_000, slack=96_000).peak < 0.4

@@ -28,6 +28,9 @@ from .sdk import warm_up
 from .server.local import LocalServer
 from .settings import LiveKitSettings
 
+_LATECOMERS = 2.0
+"""Seconds for which the end of the backend waits for connects that nobody waits for any more."""
+
 
 class LiveKitBackend(MediaBackend):
     """On a LiveKit server that somebody else runs, or on a `LocalServer`. Settings: `LiveKitSettings`."""
@@ -47,6 +50,7 @@ class LiveKitBackend(MediaBackend):
         control = LiveKitControl(self._settings, self._clock, self._start) if self._settings.has_control else None
         self._control = control
         self._errands = Errands("the livekit backend")
+        self._joins = Errands("a connect to livekit")
         self._connections: set[LiveKitConnection] = set()
         self._closed = False
         self.silences = Silences()
@@ -70,7 +74,7 @@ class LiveKitBackend(MediaBackend):
             self._closing = asyncio.get_running_loop().create_future()
         silent = self.silences.take(ticket, self._settings.prefix)
         url = ticket.url if silent is None else await silent.open()
-        joining = self._errands.start(self._join(url, ticket.token, options))
+        joining = self._joins.start(self._join(url, ticket.token, options))
         try:
             return await within(
                 self._clock,
@@ -99,7 +103,9 @@ class LiveKitBackend(MediaBackend):
     def is_busy(self) -> bool:
         """Something is under way, here or at the server."""
         control = self._control is not None and self._control.is_busy
-        return control or self._errands.is_busy or any(each.is_busy for each in self._connections)
+        return (
+            control or self._errands.is_busy or self._joins.is_busy or any(each.is_busy for each in self._connections)
+        )
 
     def connection_of(self, room: str, identity: str) -> LiveKitConnection | None:
         """The connection of a participant that was made here."""
@@ -128,6 +134,9 @@ class LiveKitBackend(MediaBackend):
                 parts.push_async_callback(self._control.aclose)
             for connection in list(self._connections):
                 parts.push_async_callback(connection.aclose)
+        # A server that says nothing holds the SDK's connect for as long as it likes, and that may not be cancelled:
+        # who comes in after all is let go of by `_abandon`.
+        await self._joins.wait_for_all(_LATECOMERS)
         await self._errands.finish()
 
     async def _join(self, url: str, token: str, options: ConnectOptions) -> LiveKitConnection:

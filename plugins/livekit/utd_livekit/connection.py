@@ -48,7 +48,7 @@ from .profiles import attributes_of, text_of
 from .publishing import Publisher
 from .reasons import reason_of
 from .remote import RemoteTrack, not_published, not_subscribed
-from .roster import Roster
+from .roster import SETTLED, Roster
 from .sdk import let_go_of_room
 from .sources import FROM_CLIENT
 from .speakers import Speakers
@@ -98,6 +98,7 @@ class LiveKitConnection(MediaConnection):
         self._joined_at = 0.0
         self._profile = ("", "", NO_ATTRIBUTES)
         self._clearing: asyncio.Task[None] | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._listen(room)
 
     def begin(self) -> None:
@@ -312,9 +313,15 @@ class LiveKitConnection(MediaConnection):
             self._roster.look_at(whose.identity)
 
     def _described(self, who: rtc.Participant) -> None:
+        # The SDK tells name, metadata and attributes one after the other, though they changed together.
         if who is not self._room.local_participant:
-            self._roster.look_at(who.identity)
-        elif (profile := self._own_profile()) != self._profile:
+            self._roster.look_soon(who.identity)
+        elif self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(SETTLED, self._look_at_oneself)
+
+    def _look_at_oneself(self) -> None:
+        self._looking = None
+        if (profile := self._own_profile()) != self._profile and self._reason is None:
             self._profile = profile
             self._events.put(ParticipantUpdated(self.local_participant))
 

@@ -56,6 +56,11 @@ class Errands:
             for task in late:
                 task.cancel()
 
+    async def wait_for_all(self, within: float) -> None:
+        """Wait until all have ended, at most `within` seconds; none is cancelled."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way), timeout=within)
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():

@@ -76,6 +76,7 @@ class SilentServer:
     def __init__(self) -> None:
         self._server: asyncio.Server | None = None
         self._accepted: set[asyncio.StreamWriter] = set()
+        self._is_closed = False
 
     async def open(self) -> str:
         """Its URL."""
@@ -83,7 +84,8 @@ class SilentServer:
         return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def close(self) -> None:
-        """Hang up on everybody. Idempotent."""
+        """Hang up on everybody, and on whoever is about to come. Idempotent."""
+        self._is_closed = True
         if self._server is not None:
             self._server.close()
         for writer in self._accepted:
@@ -91,7 +93,10 @@ class SilentServer:
         self._accepted.clear()
 
     async def _accept(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._accepted.add(writer)
+        if self._is_closed:
+            writer.transport.abort()
+        else:
+            self._accepted.add(writer)
 
 
 async def produce(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import aiohttp
+from google.protobuf.message import DecodeError
 from livekit import api
 
 from utd_core.errors import (
@@ -23,14 +25,20 @@ from .settings import LiveKitSettings
 
 T = TypeVar("T")
 
+_DOUBTS = "; are the API key and secret the server's, and do the clocks agree to within a minute?"
 _REFUSALS: Mapping[str, Callable[[str], UTDStreamException]] = {
     api.TwirpErrorCode.NOT_FOUND: lambda said: NotFound(said, code=ErrorCode.ROOM_NOT_FOUND),
     api.TwirpErrorCode.INVALID_ARGUMENT: InvalidInput,
     api.TwirpErrorCode.OUT_OF_RANGE: TooLarge,
-    api.TwirpErrorCode.UNAUTHENTICATED: lambda said: MediaError(f"{said}; is the API key the server's?"),
-    api.TwirpErrorCode.PERMISSION_DENIED: lambda said: MediaError(f"{said}; is the API key the server's?"),
+    api.TwirpErrorCode.UNAUTHENTICATED: lambda said: MediaError(f"{said}{_DOUBTS}"),
+    api.TwirpErrorCode.PERMISSION_DENIED: lambda said: MediaError(f"{said}{_DOUBTS}"),
     api.TwirpErrorCode.DEADLINE_EXCEEDED: DeadlineExceeded,
 }
+
+_NOT_TWIRP = "unknown"
+"""What the client library makes of an error that is not in LiveKit's form."""
+_UNAUTHORIZED = (401, 403)
+_SERVER_ERROR = 500
 
 
 class Requests:
@@ -56,21 +64,25 @@ class Requests:
         self.check_open()
         settings = self._settings
         if self._api is None:
-            session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=settings.timeout))
+            session = aiohttp.ClientSession()
             self._api = api.LiveKitAPI(
                 settings.url, settings.api_key, settings.api_secret, session=session, failover=False
             )
             self._session = session
         self.under_way += 1
         try:
-            return await call(self._api.room)
+            # The client library does not mind its session's timeout.
+            async with asyncio.timeout(settings.timeout):
+                return await call(self._api.room)
         except api.TwirpError as error:
             self.check_open()
-            refusal = _REFUSALS.get(error.code, MediaError)
-            raise refusal(f"the LiveKit server refused: {error.message or error.code}") from error
+            raise _refused(error, settings.url) from error
         except TimeoutError as error:
             self.check_open()
             raise DeadlineExceeded(f"the LiveKit server did not answer within {settings.timeout} s") from error
+        except DecodeError as error:
+            self.check_open()
+            raise _stranger(settings.url) from error
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # A RuntimeError is what a session says that was closed while it was asked.
             self.check_open()
@@ -83,3 +95,17 @@ class Requests:
         self._closed = True
         if self._api is not None:
             await self._session.close()
+
+
+def _refused(error: api.TwirpError, url: str) -> UTDStreamException:
+    """What the server says, as an error of this package."""
+    known = _REFUSALS.get(error.code)
+    if known is None and error.status in _UNAUTHORIZED:
+        known = _REFUSALS[api.TwirpErrorCode.UNAUTHENTICATED]
+    elif known is None and error.code == _NOT_TWIRP and error.status < _SERVER_ERROR:
+        return _stranger(url)
+    return (known or MediaError)(f"the LiveKit server refused: {error.message or f'status {error.status}'}")
+
+
+def _stranger(url: str) -> MediaError:
+    return MediaError(f"what is at {url} answers like no LiveKit server")

@@ -37,8 +37,9 @@ from .reasons import reason_of
 from .remote import RemoteTrack
 from .sources import FROM_CLIENT
 
-_SETTLED = 0.03
-"""Seconds from the first whom a reconnect takes away to the word that it is one; a few ms where it was seen."""
+SETTLED = 0.03
+"""Seconds from the first whom a reconnect takes away to the word that it is one; a few ms where it was seen. So long is
+waited for the rest of what happened at once."""
 
 
 _WISHES_KEPT = 1_000
@@ -109,10 +110,10 @@ class Roster:
             self.look_at(identity)
 
     def look_soon(self, identity: str) -> None:
-        """Somebody, or something of theirs, seems to be gone."""
+        """Somebody, or something of theirs, seems to be gone, or to become another in several steps."""
         self._doubtful.add(identity)
         if self._settling is None:
-            self._settling = asyncio.get_running_loop().call_later(_SETTLED, self._settle)
+            self._settling = asyncio.get_running_loop().call_later(SETTLED, self._settle)
 
     def look_at(self, identity: str) -> None:
         """Tell what is different about somebody."""
