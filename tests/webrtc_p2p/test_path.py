@@ -102,7 +102,7 @@ async def test_what_was_asked_while_the_signal_was_away_is_done_when_it_is_back(
 
 
 async def test_a_signal_that_stays_away_ends_the_connection() -> None:
-    async with stage(recovery_timeout=0.6) as here:
+    async with stage(recovery_timeout=2.0) as here:
         ann, bob = await here.join("ann"), await here.join("bob")
         await here.backend.inject(Fault.SIGNAL_DROP, ROOM, "ann", seconds=30.0)
         ended = await ann.expect(StateChanged, lambda event: event.state is ConnectionState.DISCONNECTED)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from utd_core.errors import ConnectFailed, DeadlineExceeded
@@ -9,6 +12,7 @@ from utd_core.media.backend import ConnectOptions, JoinTicket
 from utd_core.media.events import DisconnectReason, ParticipantJoined, ParticipantLeft
 from utd_core.model.permission import Grant
 from utd_webrtc_p2p.line import REBUILD_INTERVAL
+from utd_webrtc_p2p.peer import Peer
 from utd_webrtc_p2p.protocol import (
     Bye,
     Candidate,
@@ -256,6 +260,74 @@ async def test_a_peer_that_answers_nonsense_is_a_deadline_that_says_so(sdp: str)
         with pytest.raises(DeadlineExceeded, match="no way to the other participant"):
             await here.join("ann", options=ConnectOptions(deadline=1.0))
         assert len(answered) < 5, "a peer that cannot is not asked again as fast as it fails"
+
+
+async def test_a_peer_that_says_everything_twice_is_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    once = Peer._describe
+
+    def twice(peer: Peer, kind: str) -> None:
+        once(peer, kind)
+        once(peer, kind)
+
+    monkeypatch.setattr(Peer, "_describe", twice)
+    async with stage() as here:
+        ann, bob = await here.join("ann"), await here.join("bob")
+        assert ann.connection.native.live_generation == bob.connection.native.live_generation
+        voice = await ann.publish(MICROPHONE)
+        here.play(voice)
+        frames = bob.collect(await bob.reads(voice))
+        await becomes(lambda: len(frames) > 10, "the hum")
+        assert ann.connection.native.is_up
+        assert bob.connection.native.is_up
+
+
+async def test_an_answer_that_comes_too_late_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_time = Peer._describe
+    late: list[tuple[Peer, str]] = []
+
+    def first_too_late(peer: Peer, kind: str) -> None:
+        if (peer.generation, kind) == (1, "answer"):
+            late.append((peer, kind))
+        else:
+            in_time(peer, kind)
+
+    monkeypatch.setattr(Peer, "_describe", first_too_late)
+    async with stage(path_timeout=1.5) as here:
+        ann, bob = await here.join("ann"), await here.join("bob")
+        (peer, _), generation = late[0], ann.connection.native.live_generation
+        assert generation > 1, "another way was built, and answered in time"
+        for person in (ann, bob):
+            person.connection._life.say(Description(generation=1, kind="answer", sdp=GOOD))
+            assert person.connection.native.live_generation == generation
+        # In its own words, and to the other side's face.
+        ann.connection.native.take(Description(generation=1, kind="answer", sdp=GOOD))
+        voice = await ann.publish(MICROPHONE)
+        here.play(voice)
+        frames = bob.collect(await bob.reads(voice))
+        await becomes(lambda: len(frames) > 10, "the hum")
+        assert ann.connection.native.live_generation == bob.connection.native.live_generation == generation
+        assert peer.native is None, "nothing is left of the first"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"stun_urls": ["stun:127.0.0.1:9"]},
+        {"turn_urls": ["turn:127.0.0.1:9?transport=udp"], "turn_secret": "any"},
+        {"turn_urls": ["turn:127.0.0.1:9?transport=tcp"], "turn_secret": "any"},
+    ],
+    ids=["stun", "turn-udp", "turn-tcp"],
+)
+async def test_ice_servers_that_refuse_cost_time_at_most(settings: dict[str, Any]) -> None:
+    """Port 9 of loopback: nobody listens there. Both sides wait for it in the same 5 s, and not one after the other."""
+    async with stage(**settings) as here:
+        began = here.backend.clock.monotonic()
+        ann, bob = await asyncio.gather(
+            *(here.join(name, options=ConnectOptions(deadline=60.0)) for name in ("ann", "bob"))
+        )
+        assert here.backend.clock.monotonic() - began < 9.0
+        assert ann.connection.native.is_up
+        assert bob.connection.native.is_up
 
 
 async def test_a_candidate_that_makes_no_sense_ends_the_attempt_and_nothing_else() -> None:

@@ -245,6 +245,9 @@ class Peer:
         if self._pairing.role == "offerer":
             await connection.setLocalDescription(await connection.createOffer())
             self._describe("offer")
+        else:
+            # While the other side does: a server that is silent is not waited for twice, one after the other.
+            await self._ice().iceGatherer.gather()
         async for message in self.inbox:
             if isinstance(message, Description):
                 await self._take(connection, message)
