@@ -102,7 +102,7 @@ async def test_what_is_no_speech_makes_no_speaker(harness: Harness) -> None:
     _, ann, bob = await pair(harness)
     track = await ann.publish()
     async with harness.playing(track, NO_SPEECH):
-        await harness.pass_time(2 * AWHILE)
+        await harness.pass_time(1.5 * AWHILE)
     for peer in (ann, bob):
         assert not any(event.speakers for event in peer.told(SpeakersChanged))
 
@@ -144,7 +144,7 @@ async def test_who_reads_no_events_is_not_overrun(harness: Harness) -> None:
     room = await harness.room()
     ann = await harness.join(room, "ann")
     track = await ann.publish()
-    capacity = 10
+    capacity = 6
     bob = await harness.connect(await harness.ticket(room, "bob", LISTENER), ConnectOptions(event_capacity=capacity))
     changing = 3 * VOICE + 3 * SOFT_VOICE + 6 * SILENCE
     async with harness.playing(track, changing):
