@@ -1,6 +1,7 @@
 """Somebody who makes twenty rooms and is in all of them: `python -m benchmarks._livekit_rooms raw|ours URL KEY SECRET`.
 
-Prints one JSON object: threads and memory (bytes) of this process meanwhile. Each side imports only what it needs.
+Prints one JSON object: threads and memory (bytes) of this process meanwhile, and the memory that came with the rooms.
+Each side imports only what it needs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SETTLING = 2.0
 async def in_raw_rooms(*server: str) -> dict[str, int]:
     from livekit import api, rtc
 
-    rooms = []
+    rooms, before = [], _memory()
     async with api.LiveKitAPI(*server) as service:
         for name in _names("raw"):
             await service.room.create_room(api.CreateRoomRequest(name=name))
@@ -27,7 +28,7 @@ async def in_raw_rooms(*server: str) -> dict[str, int]:
             grants = api.VideoGrants(room_join=True, room=name)
             rooms.append(rtc.Room())
             await rooms[-1].connect(server[0], token.with_grants(grants).to_jwt())
-        figures = await _look()
+        figures = await _look(before)
         for room in rooms:
             await room.disconnect()
     return figures
@@ -38,14 +39,14 @@ async def in_our_rooms(*server: str) -> dict[str, int]:
     from utd_core.model.permission import Grant
     from utd_livekit.backend import LiveKitBackend
 
-    rooms = []
+    rooms, before = [], _memory()
     async with LiveKitBackend(dict(zip(("url", "api_key", "api_secret"), server, strict=True))) as backend:
         for name in _names("ours"):
             await backend.control.create_room(name)
             ticket = await backend.control.issue_join(name, "me", grant=Grant())
             rooms.append(UTDRoom(backend))
             await rooms[-1].connect(ticket.url, ticket.token)
-        figures = await _look()
+        figures = await _look(before)
         for room in rooms:
             await room.aclose()
     return figures
@@ -55,11 +56,15 @@ def _names(kind: str) -> list[str]:
     return [f"{kind}-of-{ROOMS}-{number}" for number in range(ROOMS)]
 
 
-async def _look() -> dict[str, int]:
+async def _look(before: int) -> dict[str, int]:
     """What this process has now."""
     await asyncio.sleep(SETTLING)
-    status = _status()
-    return {"threads": int(status["Threads"]), "memory": int(status["VmRSS"].split()[0]) * 1_024}
+    memory = _memory()
+    return {"threads": int(_status()["Threads"]), "memory": memory, "added": memory - before}
+
+
+def _memory() -> int:
+    return int(_status()["VmRSS"].split()[0]) * 1_024
 
 
 def _status() -> dict[str, str]:
@@ -69,4 +74,4 @@ def _status() -> dict[str, str]:
 if __name__ == "__main__":
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
     kind, *server = sys.argv[1:]
-    print(json.dumps(asyncio.run((in_raw_rooms if kind == "raw" else in_our_rooms)(*server))))
+    print(json.dumps(asyncio.run((in_raw_rooms if kind == "raw" else in_our_rooms)(*server))), flush=True)

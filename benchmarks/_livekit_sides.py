@@ -30,6 +30,9 @@ from ._raw_livekit import RATE, Person, Server
 SOUND, PICTURE = 0.02, 1 / 30
 """Seconds from frame to frame."""
 WIDTH, HEIGHT, BITRATE = 1_280, 720, 1_728_000
+SAMPLES, PICTURE_BYTES = 960, WIDTH * HEIGHT * 3 // 2
+BYTES = (2 * SAMPLES, PICTURE_BYTES)
+"""Of a whole frame, of sound and of pictures."""
 LOUD = 2_000
 HEARD_WITHIN = 20.0
 
@@ -43,7 +46,12 @@ async def film() -> list[VideoFrame]:
 
 
 class Side(Closeable):
-    """A room with a speaker and a listener, and somebody who comes and goes."""
+    """A room with a speaker and a listener, and somebody who comes and goes.
+
+    `seen`: frames that the listener has read, of pictures those of full size.
+    """
+
+    seen = 0
 
     @abstractmethod
     async def open(self) -> None: ...
@@ -148,6 +156,7 @@ class Raw(Side):
         await self.server.aclose()
 
     def _hear(self, data: Any) -> None:
+        self.seen += data.nbytes in BYTES if isinstance(data, memoryview) else len(data) in BYTES
         if not self._heard.is_set() and data.format == "h" and is_loud(data):
             self._heard.set()
 
@@ -236,8 +245,8 @@ class Ours(Side):
         async with self._listener.frames("speaker", source) as frames:
 
             async def take() -> None:
-                async for _ in frames:
-                    pass
+                async for frame in frames:
+                    self.seen += len(frame.data) in BYTES
 
             reading = asyncio.create_task(take())
             yield

@@ -1,4 +1,4 @@
-"""A command given to a node that does not hold the project, beside the same command at the holder, and a fence's price.
+"""A command given to a node that does not hold the project, beside the same one at the holder; and the cost of a fence.
 
 Two nodes in one process and on one event loop, over a real Redis, on a PostgreSQL that waits for its disk. So the two
 share a core, and the rates count the work of both. "A command" takes or leaves a seat, and is committed; "a question"

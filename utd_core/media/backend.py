@@ -162,6 +162,7 @@ class MediaControl(ABC):
         made) fails with `ConnectFailed`.
         """
 
+    @abstractmethod
     async def update_participant(
         self,
         room: str,
@@ -179,7 +180,6 @@ class MediaControl(ABC):
         or `MAX_ATTRIBUTES` of `MAX_ATTRIBUTES_BYTES` (of `utd_core.media.arguments`), are given or would result, and
         `Unsupported` unless the capability `profiles` is declared.
         """
-        raise Unsupported("this backend declares no `profiles`: a participant is as its ticket says")
 
     @abstractmethod
     async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:

@@ -16,6 +16,11 @@ class DeniesDataYetSendsIt(ConnectionCover):
     pass
 
 
+@caught_by("C108", profiles=False)
+class DeniesProfilesYetKnowsThem(ControlCover):
+    pass
+
+
 @caught_by("C108", server_mute=False)
 class DeniesMuteVaguely(ControlCover):
     async def mute_track(self, *args: Any) -> None:

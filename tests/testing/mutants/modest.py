@@ -27,6 +27,14 @@ class ModestControl(ControlCover):
     async def send_data(self, *args: Any, **options: Any) -> None:
         raise deny("data")
 
+    async def issue_join(self, *args: Any, **more: Any) -> Any:
+        if more.get("metadata") or more.get("attributes"):
+            raise deny("profiles")
+        return await self.inner.issue_join(*args, **more)
+
+    async def update_participant(self, *args: Any, **changes: Any) -> None:
+        raise deny("profiles")
+
     def notifications(self) -> Any:
         raise deny("notifications")
 
@@ -65,6 +73,9 @@ MODEST = covered(
     selective_subscription=False,
     simulcast=False,
     adaptive_stream=False,
+    active_speakers=False,
+    connection_quality=False,
+    profiles=False,
     resumes=False,
     token_expiry=False,
     max_participants=PARTICIPANTS,

@@ -169,6 +169,10 @@ def attempts(harness: Harness, peer: Peer) -> dict[str, list[Attempt]]:
         trying["server_mute"] = [lambda: control.mute_track(room, "ann", "no-such-track")]
         trying["grants_live"] = [lambda: control.apply_grant(room, "ann", SPEAKER)]
         trying["notifications"] = [listen]
+        trying["profiles"] = [
+            lambda: control.update_participant(room, "ann", metadata="m"),
+            lambda: control.issue_join(room, "bob", grant=SPEAKER, attributes={"mood": "happy"}),
+        ]
     return trying
 
 
