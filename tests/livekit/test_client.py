@@ -25,6 +25,7 @@ WAY: Way = "remote"
 LEFT_OUT = {
     "test_the_media_room_of_a_call_holds_two": "looks into the mock; S30 of the contract shows the same",
     "test_cancelling_a_start_at_every_await_point_leaves_no_call_behind": "there are as many await points as requests",
+    "test_unanswered_for_the_ring_timeout_it_is_missed_on_both_sides": "leaps to a second before the end of real time",
 }
 """Why."""
 
