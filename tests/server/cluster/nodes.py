@@ -181,9 +181,8 @@ class Node:
         return found
 
     def _make_way(self, fence: Fence) -> None:
-        if fence not in self._ending:
-            self.made_way.append((fence.lease, self.bus))
-            self._ending[fence] = asyncio.ensure_future(self._end(fence))
+        self.made_way.append((fence.lease, self.bus))
+        self._ending[fence] = asyncio.ensure_future(self._end(fence))
 
     async def _end(self, fence: Fence) -> None:
         await self.clock.sleep(0.1)

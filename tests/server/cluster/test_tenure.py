@@ -9,6 +9,7 @@ import pytest
 
 from utd_core.errors import Closed, Deposed, StoreFailed
 from utd_core.server.cluster import Tenure
+from utd_core.server.cluster.reach import AWAY, COURTESY, SETTLED
 from utd_core.server.cluster.tenure import INTERVAL, MARGIN, TTL
 from utd_core.store import open_store
 from utd_core.store.leases import Fence, Lease
@@ -306,3 +307,89 @@ class TestGivingBack:
     async def test_a_name_is_never_given_twice(self, store: SqlStore) -> None:
         names = {Tenure(store.leases()).node for _ in range(100)}
         assert len(names) == 100
+
+
+class TestMakingWay:
+    async def test_what_others_want_is_given_up_once_by_a_node_that_is_off_the_bus(
+        self, node: MakeNode, clock: VirtualClock
+    ) -> None:
+        ann, bob = node("ann"), node("bob")
+        async with ann, bob:
+            wanted, other = await own(ann, "shop"), await own(ann, "club")
+            ann.leave_bus()
+            await clock.advance(AWAY)
+            assert await bob.tenure.want(wanted.lease)
+            await clock.advance(INTERVAL)
+            assert [lease for lease, _ in ann.made_way] == [wanted.lease]
+            assert wanted.is_shut
+            assert not other.is_shut
+            await own(bob)
+
+    async def test_nothing_is_given_up_by_a_node_that_can_be_asked(self, node: MakeNode, clock: VirtualClock) -> None:
+        ann, bob = node("ann"), node("bob")
+        async with ann, bob:
+            fence = await own(ann)
+            for _ in range(5):
+                assert await bob.tenure.want(fence.lease)
+                await clock.advance(INTERVAL)
+            assert not ann.made_way
+            assert not fence.is_shut
+
+    async def test_nothing_is_wanted_by_a_node_that_is_off_the_bus_itself(
+        self, node: MakeNode, clock: VirtualClock
+    ) -> None:
+        ann, bob = node("ann"), node("bob")
+        async with ann, bob:
+            fence = await own(ann)
+            ann.leave_bus()
+            bob.leave_bus()
+            await clock.advance(AWAY + SETTLED)
+            assert not await bob.tenure.want(fence.lease)
+            bob.join_bus()
+            assert not await bob.tenure.want(fence.lease), "a moment ago it could not ask either"
+            await clock.advance(SETTLED)
+            assert await bob.tenure.want(fence.lease)
+
+    async def test_what_was_given_back_is_left_to_those_on_the_bus(self, node: MakeNode, clock: VirtualClock) -> None:
+        ann, bob = node("ann"), node("bob")
+        async with ann, bob:
+            fence = await own(ann)
+            ann.leave_bus()
+            await ann.tenure.release(fence)
+            assert await ann.claim("shop") is None
+            await clock.advance(COURTESY - 0.1)
+            assert await ann.claim("shop") is None
+            await clock.advance(0.2)
+            assert isinstance(await ann.claim("shop"), Fence), "nobody took it"
+            await ann.tenure.release(await own(ann))
+            await own(bob)
+
+
+class TestBeingKeptOut:
+    async def test_a_node_is_so_when_it_could_renew_nothing_for_as_long_as_a_lease_lasts(
+        self, node: MakeNode, clock: VirtualClock
+    ) -> None:
+        ann, bob = node("ann"), node("bob")
+        async with ann, bob:
+            await own(bob)
+            ann.trouble = Trouble.CUT
+            await clock.advance(TTL - INTERVAL)
+            before = ann.tenure.is_kept_out
+            await clock.advance(INTERVAL + 0.1)
+            assert (before, ann.tenure.is_kept_out) == (False, True)
+            ann.mend()
+            assert await ann.tenure.is_alone_kept_out(), "bob is not"
+            await clock.advance(INTERVAL)
+            assert not await ann.tenure.is_alone_kept_out()
+
+    async def test_it_is_not_alone_in_that_where_nobody_else_holds_anything(
+        self, node: MakeNode, clock: VirtualClock
+    ) -> None:
+        ann, bob = node("ann"), node("bob")
+        async with ann, bob:
+            await own(bob)
+            ann.trouble = bob.trouble = Trouble.CUT
+            await clock.advance(TTL + 0.1)
+            ann.mend()
+            assert ann.tenure.is_kept_out
+            assert not await ann.tenure.is_alone_kept_out()

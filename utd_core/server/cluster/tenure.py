@@ -152,8 +152,8 @@ class Tenure(Closeable):
         return self.is_kept_out and await self._leases.others_hold(self.node)
 
     def on_wanted(self, fence: Fence, make_way: Callable[[], None]) -> None:
-        """Have `make_way` called when others cannot ask this node, and want what it holds. It may be called more than
-        once, until the fence is shut; it must not wait, nor raise."""
+        """Have `make_way` called, once, when others cannot ask this node, and want what it holds. It must not wait, nor
+        raise."""
         held = self._held.get(fence.lease.project)
         if held is not None and held.fence is fence:
             held.make_way = make_way
@@ -242,7 +242,8 @@ class Tenure(Closeable):
             held = self._held.get(lease.project)
             if held is not None and held.fence.lease == lease and held.make_way is not None:
                 log.warning("the others cannot ask this node, and want project %s, which it gives back", lease.project)
-                held.make_way()
+                make_way, held.make_way = held.make_way, None
+                make_way()
 
     def _is_unknown(self, project: str) -> bool:
         return project not in self._held and project not in self._claiming
