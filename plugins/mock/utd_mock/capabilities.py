@@ -23,7 +23,6 @@ CAPABILITIES = Capabilities(
 )
 """`simulcast`: there is no codec, so the smaller layers are made by the server, of the frames that were written and
 only while somebody receives them; its snapshot counts them. `e2ee`: nothing is encrypted here, and yet nobody gets what
-would need another key. `video_codecs`: all are the same here, so that what asks
-for one runs unchanged."""
+would need another key. `video_codecs`: all are the same here, so that what asks for one runs unchanged."""
 
 FAULTS = frozenset(Fault)

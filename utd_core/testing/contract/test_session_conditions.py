@@ -95,4 +95,6 @@ async def test_a_room_shows_what_the_server_side_says_of_somebody(harness: Harne
             "what is said of ann",
         )
         await harness.eventually(lambda: ann.local_participant and ann.local_participant.metadata == "{}")
+        await harness.eventually(lambda: of_bob, what="the event that tells bob of ann")
+        await harness.settle()
         assert [event.participant.identity for event in of_bob] == ["ann"]
