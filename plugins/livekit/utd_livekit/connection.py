@@ -284,7 +284,7 @@ class LiveKitConnection(MediaConnection):
             "participant_permissions_changed": self._permissions_changed,
             "track_published": lambda _, other: self._roster.look_at(other.identity),
             "track_unpublished": lambda _, other: self._roster.look_soon(other.identity),
-            "track_subscribed": lambda _track, _, other: self._roster.look_at(other.identity),
+            "track_subscribed": self._subscribed,
             "track_unsubscribed": lambda _track, _, other: self._roster.look_soon(other.identity),
             "track_muted": lambda whose, publication: self._muted(whose, publication, True),
             "track_unmuted": lambda whose, publication: self._muted(whose, publication, False),
@@ -305,6 +305,11 @@ class LiveKitConnection(MediaConnection):
             self._early.append(news)
         elif self._reason is None:
             news()
+
+    def _subscribed(self, _: rtc.Track, publication: rtc.RemoteTrackPublication, other: rtc.RemoteParticipant) -> None:
+        self._roster.look_at(other.identity)
+        if publication.source == rtc.TrackSource.SOURCE_MICROPHONE:
+            self._speakers.received(other)
 
     def _muted(self, whose: rtc.Participant, publication: rtc.TrackPublication, muted: bool) -> None:
         if whose is self._room.local_participant:

@@ -2,7 +2,8 @@
 
 The server tells each time who has begun or ceased, and counts every track of sound. The SDK passes on those of them who
 are active, without levels and without the others, who may speak on. So a sign begins a watch: the microphones of those
-who were named are measured, by the statistics of their tracks, until they are all quiet.
+who were named are measured, by the statistics of their tracks, until they are all quiet. Of somebody who speaks on just
+as loud the server tells newcomers nothing, so every microphone that is new here is measured for a while.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from livekit import rtc
 
 from utd_core.media.events import SpeakersChanged
 from utd_core.media.sinks.level import FLOOR_DBFS
-from utd_core.media.speaking import Speaking
+from utd_core.media.speaking import LOUD, Speaking
 
 from .errands import Errands
 
@@ -24,6 +26,10 @@ LOOK = 0.2
 """Seconds between two looks at the levels, while somebody speaks or may do so."""
 _WATCHED = 1.5
 """Seconds for which somebody is watched after a sign, however quiet."""
+_WATCHED_FROM_THE_START = 3.0
+"""Seconds for which somebody is watched whose microphone is received anew."""
+_STEADY = 5
+"""Looks: a click, with what the library fills the gap after it, is loud in three."""
 _UNKNOWN = -30.0
 """dBFS of somebody who is not received here, as long as that."""
 _CREST = 3.0
@@ -32,57 +38,84 @@ _DEADLINE = 1.0
 """Seconds; while a connection is repaired the SDK may not answer."""
 
 
+@dataclass(slots=True)
+class _Watched:
+    """Somebody who speaks, or may do so. `certain`: the server said so, or it was heard; else it is a guess. `until`:
+    seconds on the loop's clock for which that is good, however quiet it is. `steady`: loud looks in a row."""
+
+    who: rtc.Participant
+    certain: bool
+    until: float
+    steady: int = 0
+
+    def believed(self, level: float) -> float:
+        """The level as far as it tells of speech: what nobody says is speech has to last."""
+        self.steady = self.steady + 1 if level >= LOUD else 0
+        return level if self.certain or self.steady >= _STEADY else FLOOR_DBFS
+
+
 class Speakers:
     """Of one connection. `tell` is given what is to be told; of what nobody has read yet the last one is enough."""
 
     def __init__(self, tell: Callable[[SpeakersChanged], object]) -> None:
         self._tell = tell
         self._errands = Errands("the speakers of a livekit connection")
-        self._signs: dict[str, tuple[rtc.Participant, float]] = {}
+        self._watched: dict[str, _Watched] = {}
         self._speaking = Speaking()
         self._meters: dict[str, _Meter] = {}
         self._watching: asyncio.Task[None] | None = None
 
     def changed(self, active: Sequence[rtc.Participant]) -> None:
         """The server has given a sign of these, or of somebody who has ceased."""
-        now = _now()
         for who in active:
-            self._signs[who.identity] = (who, now)
-        if self._watching is None and self._signs:
-            self._watching = self._errands.start(self._watch())
+            self._watch(_Watched(who, True, _now() + _WATCHED))
+
+    def received(self, who: rtc.Participant) -> None:
+        """Somebody's microphone is received from now on."""
+        if who.identity not in self._watched:
+            self._watch(_Watched(who, False, _now() + _WATCHED_FROM_THE_START))
 
     async def aclose(self) -> None:
         """Nobody is watched any more. Idempotent."""
-        self._signs.clear()
+        self._watched.clear()
         await self._errands.finish(0.0)
 
-    async def _watch(self) -> None:
+    def _watch(self, watched: _Watched) -> None:
+        self._watched[watched.who.identity] = watched
+        if self._watching is None:
+            self._watching = self._errands.start(self._keep_watch())
+
+    async def _keep_watch(self) -> None:
         try:
-            while self._signs:
-                levels = {identity: await self._level(*sign) for identity, sign in list(self._signs.items())}
+            while self._watched:
+                levels = {
+                    identity: each.believed(await self._level(each)) for identity, each in list(self._watched.items())
+                }
                 now = _now()
                 news = self._speaking.look(now, levels)
                 if news is not None:
                     self._tell(SpeakersChanged(news))
                 speaking = {speaker.identity for speaker in self._speaking.speakers}
-                for identity, (_, at) in list(self._signs.items()):
-                    if identity not in speaking and now - at > _WATCHED:
-                        del self._signs[identity]
+                for identity, each in list(self._watched.items()):
+                    if identity in speaking:
+                        each.certain = True
+                    elif now > each.until:
+                        del self._watched[identity]
                 await asyncio.sleep(LOOK)
         finally:
             self._watching = None
             self._meters.clear()
 
-    async def _level(self, who: rtc.Participant, sign_at: float) -> float:
+    async def _level(self, watched: _Watched) -> float:
         """dBFS of a microphone at the moment."""
-        publication = _microphone(who)
+        publication = _microphone(watched.who)
         if publication is None or publication.muted:
             return FLOOR_DBFS
         level = None
         if publication.track is not None:
             level = await self._meters.setdefault(publication.sid, _Meter()).read(publication.track)
         if level is None:
-            return _UNKNOWN if _now() - sign_at < _WATCHED else FLOOR_DBFS
+            return _UNKNOWN if watched.certain and _now() < watched.until else FLOOR_DBFS
         return level
 
 
