@@ -39,7 +39,7 @@ class LearnsOfTheOthersLate(ConnectionCover):
 class IsItsOwnParticipant(ConnectionCover):
     @property
     def participants(self) -> Any:
-        return {**self.inner.participants, self.inner.identity: None}
+        return {**self.inner.participants, self.inner.identity: self.inner.local_participant}
 
 
 @caught_by("C5")

@@ -11,7 +11,7 @@ from utd_core.media.events import NotificationKind, ParticipantInfo
 from utd_core.media.faults import Fault
 from utd_core.model.permission import Grant
 
-from .covers import BackendCover, ControlCover, caught_by
+from .covers import BackendCover, ControlCover, NoticesCover, QuietAboutGrants, caught_by
 
 
 @caught_by("M1")
@@ -109,7 +109,7 @@ class TellsNoEndOfTickets(ControlCover):
 
 
 @caught_by("M14", "C1", "S20", "S21", "S27", "S31", "S32", "S33", "S34")
-class ForgetsTheGrantOfATicket(ControlCover):
+class ForgetsTheGrantOfATicket(QuietAboutGrants):
     async def issue_join(self, *args: Any, grant: Grant, **more: Any) -> Any:
         return await self.inner.issue_join(*args, grant=replace(grant, publish=frozenset()), **more)
 
@@ -314,19 +314,8 @@ class CutsDataOfTheServerShort(ControlCover):
             await self.inner.send_data(room, payload[:100], **options)
 
 
-class _Notices(ControlCover):
-    """Notifications one by one."""
-
-    def notifications(self) -> AsyncIterator[Any]:
-        return self.told(self.inner.notifications())
-
-    async def told(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for notification in stream:
-            yield notification
-
-
 @caught_by("M51", "M52")
-class SwallowsNotifications(_Notices):
+class SwallowsNotifications(NoticesCover):
     async def told(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for notification in stream:
             if notification.kind not in (NotificationKind.TRACK_PUBLISHED, NotificationKind.ROOM_CLOSED):
@@ -334,14 +323,14 @@ class SwallowsNotifications(_Notices):
 
 
 @caught_by("M53", "M58")
-class NumbersNotificationsBadly(_Notices):
+class NumbersNotificationsBadly(NoticesCover):
     async def told(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for notification in stream:
             yield replace(notification, id="1", at=self.clock.now() + 60)
 
 
 @caught_by("M54")
-class ListensOnlyWhenRead(_Notices):
+class ListensOnlyWhenRead(NoticesCover):
     def notifications(self) -> AsyncIterator[Any]:
         return self.late()
 
@@ -351,7 +340,7 @@ class ListensOnlyWhenRead(_Notices):
 
 
 @caught_by("M54")
-class SharesNotifications(_Notices):
+class SharesNotifications(NoticesCover):
     def begin(self) -> None:
         self.shared: Any = None
 
@@ -362,7 +351,7 @@ class SharesNotifications(_Notices):
 
 
 @caught_by("M57")
-class FiltersDoubledNotifications(_Notices):
+class FiltersDoubledNotifications(NoticesCover):
     async def told(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
         seen: set[str] = set()
         async for notification in stream:
@@ -372,7 +361,7 @@ class FiltersDoubledNotifications(_Notices):
 
 
 @caught_by("M60")
-class NeverEndsNotifications(_Notices):
+class NeverEndsNotifications(NoticesCover):
     async def told(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for notification in stream:
             yield notification

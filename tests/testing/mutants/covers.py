@@ -39,6 +39,25 @@ class ControlCover(Cover):
     """The control half."""
 
 
+class NoticesCover(ControlCover):
+    """Notifications one by one."""
+
+    def notifications(self) -> AsyncIterator[Any]:
+        return self.told(self.inner.notifications())
+
+    async def told(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for notification in stream:
+            yield notification
+
+
+class QuietAboutGrants(NoticesCover):
+    """Does not tell with what grant somebody came, which an engine that knows it would mend at once."""
+
+    async def told(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for notification in stream:
+            yield replace(notification, grant=None)
+
+
 class TrackCover(Cover):
     """A local track."""
 

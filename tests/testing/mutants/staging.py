@@ -8,11 +8,11 @@ from utd_core.errors import Closed, ConnectFailed, MediaError
 from utd_core.media.faults import Fault
 from utd_core.model.permission import Grant, TrackSource
 
-from .covers import BackendCover, ConnectionCover, ControlCover, TrackCover, caught_by
+from .covers import BackendCover, ConnectionCover, ControlCover, QuietAboutGrants, TrackCover, caught_by
 
 
 @caught_by("S3", "S22")
-class GrantsEverythingInTickets(ControlCover):
+class GrantsEverythingInTickets(QuietAboutGrants):
     async def issue_join(self, room: str, identity: str, **more: Any) -> Any:
         return await self.inner.issue_join(room, identity, **{**more, "grant": Grant(publish=frozenset(TrackSource))})
 

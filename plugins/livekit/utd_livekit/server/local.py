@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from utd_core.errors import ErrorCode, UTDStreamException
+from utd_core.errors import Unavailable
 
 from .binary import ensure_binary
 
@@ -72,7 +72,7 @@ class LocalServer:
         return None if self._folder is None else self._folder / "log"
 
     def start(self) -> None:
-        """Return when it answers. Raises `UTDStreamException` (unavailable) with its last words when it does not."""
+        """Return when it answers. Raises `Unavailable` with its last words when it does not."""
         with self._starting:
             self._start()
 
@@ -89,9 +89,7 @@ class LocalServer:
                 self.port, self.media_port = free_port(), free_port(socket.SOCK_DGRAM)
         words = self._last_words()
         self.stop()
-        raise UTDStreamException(
-            f"the LiveKit server {self._binary} did not start: {words}", status_code=503, code=ErrorCode.UNAVAILABLE
-        )
+        raise Unavailable(f"the LiveKit server {self._binary} did not start: {words}")
 
     def restart(self) -> None:
         """End it without a word, as a crash does, and start it again."""
