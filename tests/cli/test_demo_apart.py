@@ -23,11 +23,11 @@ from utd_core.cli.demo.devices import VOICE
 from utd_core.cli.demo.far import Role, far_performer
 from utd_core.cli.demo.houses import is_played_apart
 from utd_core.cli.demo.processes import running, serving
+from utd_core.cli.demo.report import compare
 from utd_core.cli.main import app
 from utd_core.concurrency import SystemClock
 from utd_core.errors import UTDStreamException
 from utd_core.hooks import default_manager
-from utd_core.media.analysis import correlate
 from utd_core.media.capabilities import Capabilities
 from utd_core.testing.wait import eventually
 
@@ -126,7 +126,7 @@ def test_the_call_is_played_in_two_processes_and_the_other_scenes_are_left_out(t
         assert each["received_frames"] >= 190
         assert each["correlation"] >= 0.8
         with wave.open(each["wav"]) as file:
-            heard = correlate(said, file.readframes(file.getnframes())).peak
+            heard = compare(said, file.readframes(file.getnframes())).peak
         assert heard == pytest.approx(each["correlation"], abs=1e-3)
     assert {file.name for file in kept.iterdir()} == {"call-cleo.wav", "call-dan.wav", "levels.png"}
     assert list((tmp_path / "temporary").iterdir()) == []

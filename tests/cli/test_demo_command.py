@@ -21,10 +21,10 @@ from tests.hooks.plugins import Installed, Plugin, spec_of
 from utd_core.cli.demo.command import NOT_HEARD, STOPPED, UNUSABLE, read_settings
 from utd_core.cli.demo.devices import VOICE
 from utd_core.cli.demo.performance import Performance
+from utd_core.cli.demo.report import compare
 from utd_core.cli.main import app
 from utd_core.errors import ConnectFailed, InvalidInput
 from utd_core.hooks import PluginManager
-from utd_core.media.analysis import correlate
 from utd_core.media.capabilities import Capabilities
 
 pytestmark = pytest.mark.heavy
@@ -90,7 +90,7 @@ def test_the_real_command_records_what_everybody_heard(tmp_path: Path) -> None:
             with wave.open(each["wav"]) as file:
                 assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (48_000, 1, 2)
                 assert 4.0 <= file.getnframes() / 48_000 < 15.0
-                assert correlate(said, file.readframes(file.getnframes())).peak == pytest.approx(
+                assert compare(said, file.readframes(file.getnframes())).peak == pytest.approx(
                     each["correlation"], abs=1e-3
                 )
     names = {f"{scene}-{name}.wav" for scene, listeners in LISTENERS.items() for name in listeners}

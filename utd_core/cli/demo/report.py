@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...media.analysis import correlate_pieces
+from ...media.analysis import StretchedCorrelation, correlate_pieces
 from .devices import CAMERA, FRAME_MS, SAMPLE_RATE, Speech, Voice
 from .listener import Hearing, Stretch
 
@@ -121,13 +121,18 @@ class Report:
         }
 
 
+def compare(said: bytes, heard: bytes) -> StretchedCorrelation:
+    """How like two recordings (mono, `SAMPLE_RATE`) are. Raises as `correlate`."""
+    return correlate_pieces(said, heard, size=_PIECE, slack=_SLACK)
+
+
 def judge(take: Take, voice: Voice) -> Heard:
     """Compare a finished recording with the voice. Blocking.
 
     Raises `UTDStreamException` (missing_extra) without numpy.
     """
     listener, part = take.listener, take.listener.part
-    likeness = correlate_pieces(voice.pcm, read_wav(listener.path), size=_PIECE, slack=_SLACK)
+    likeness = compare(voice.pcm, read_wav(listener.path))
     spoken_at = None if take.microphone is None else take.microphone.spoken_at
     received, delay_ms, pictures = 0, None, 0
     if spoken_at is not None:
