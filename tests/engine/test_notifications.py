@@ -114,14 +114,14 @@ async def test_a_foreign_room_on_the_same_media_server_is_left_alone(world: Worl
 async def test_notifications_that_break_off_are_listened_to_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from utd_mock import notifications
+    from utd_core.media import notices
 
     await world.room()
     guest = await world.guest("guest")
-    original = notifications.NotificationStream.__anext__
+    original = notices.NotificationStream.__anext__
     broken = False
 
-    async def break_once(self: notifications.NotificationStream) -> Notification:
+    async def break_once(self: notices.NotificationStream) -> Notification:
         nonlocal broken
         notification = await original(self)
         if not broken:
@@ -129,7 +129,7 @@ async def test_notifications_that_break_off_are_listened_to_again(
             raise ConnectionResetError
         return notification
 
-    monkeypatch.setattr(notifications.NotificationStream, "__anext__", break_once)
+    monkeypatch.setattr(notices.NotificationStream, "__anext__", break_once)
     await guest.disconnect()
     late = await world.guest("late")
     await world.advance(25)

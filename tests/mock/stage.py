@@ -11,12 +11,12 @@ from utd_core.media.backend import ConnectOptions, FrameReader, PublishOptions
 from utd_core.media.events import ConnectionState, MediaEvent, Notification, QualityChanged, SpeakersChanged
 from utd_core.media.faults import Fault
 from utd_core.media.frames import AudioFrame, Frame, PixelFormat, VideoFrame, frame_size
+from utd_core.media.notices import NotificationStream
 from utd_core.model.permission import Grant, TrackSource
 from utd_core.testing import VirtualClock
 from utd_mock import MockBackend
 from utd_mock.connection import MockConnection
 from utd_mock.local import MockLocalTrack
-from utd_mock.notifications import NotificationStream
 from utd_mock.rooms import Participant
 
 E = TypeVar("E", bound=MediaEvent)

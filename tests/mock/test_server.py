@@ -82,7 +82,7 @@ async def test_a_listener_nobody_holds_is_forgotten_and_one_that_is_closed_ends(
     async with stage() as it:
         it.control.notifications()
         gc.collect()
-        assert len(it.server.notifier._streams) == 0
+        assert len(it.server.listeners) == 0
         stream = it.control.notifications()
         await it.join("ann")
         await stream.aclose()

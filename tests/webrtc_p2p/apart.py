@@ -20,14 +20,14 @@ from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import BackendSpec, ConnectOptions, JoinTicket, MediaBackend, MediaControl
 from utd_core.media.capabilities import Capabilities
 from utd_core.media.events import Notification, ParticipantInfo
-from utd_core.media.faults import Fault
+from utd_core.media.faults import Fault, read_parameters
 from utd_core.model.permission import Grant
 from utd_core.server.cluster.messages import Refusal
 from utd_core.testing.signalling import HOST, TcpSignalling
 from utd_webrtc_p2p.backend import P2PBackend
 from utd_webrtc_p2p.capabilities import CAPABILITIES, FAULTS
 from utd_webrtc_p2p.connection import P2PConnection
-from utd_webrtc_p2p.faults import interrupt, read_amount
+from utd_webrtc_p2p.faults import DEFAULTS, interrupt
 
 from .far_control import read, write
 
@@ -196,14 +196,14 @@ class ApartBackend(MediaBackend):
         if fault not in _OF_CONNECTIONS:
             await self._far.ask("inject", fault, room, identity, **parameters)
             return
-        amount = read_amount(fault, parameters)
+        seconds = read_parameters(fault, parameters, DEFAULTS)["seconds"]
         if identity is None:
             raise InvalidInput("this fault happens to one participant; give its identity")
         connections = self._near.connections(room, identity)
         if not connections:
             raise NotFound(f"{identity!r} is not connected", code=ErrorCode.PARTICIPANT_NOT_FOUND)
         for connection in connections:
-            interrupt(self._near, connection, amount, whole=fault is Fault.FULL_RECONNECT)
+            interrupt(self._near, connection, seconds, whole=fault is Fault.FULL_RECONNECT)
 
     async def aclose(self) -> None:
         await self._near.aclose()

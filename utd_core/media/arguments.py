@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..errors import ErrorCode, InvalidInput, TooLarge, Unsupported
+from ..errors import ErrorCode, InvalidFrame, InvalidInput, TooLarge, Unsupported
 from ..model.identifiers import check_media_name
 from ..model.permission import Grant, TrackSource
 from .backend import ConnectOptions, PublishOptions
@@ -20,6 +20,7 @@ from .codec import VideoCodec
 from .encryption import EncryptionKey
 from .events import TrackKind
 from .formats import AudioFormat, VideoFormat
+from .frames import AudioFrame, VideoFrame
 from .quality import VideoQuality
 
 MAX_LABEL_BYTES = 1_000
@@ -160,6 +161,33 @@ def check_publish(options: Any, backend: str, capabilities: Capabilities) -> Non
     if codec not in capabilities.video_codecs:
         known = ", ".join(sorted(each.name for each in capabilities.video_codecs)) or "no choice of codecs"
         raise Unsupported(f"backend {backend!r} has no {codec.name} among its `video_codecs`: {known}")
+
+
+def check_sound(frame: Any, sample_rate: int, channels: int) -> None:
+    """Raise `InvalidFrame` unless it is audio that a track of this rate (Hz) and channel count takes."""
+    if type(frame) is not AudioFrame or frame.sample_rate != sample_rate or frame.channels != channels:
+        raise InvalidFrame(
+            f"this track takes audio of {sample_rate} Hz with {channels} channel(s), got {_described(frame)}; "
+            "publish with other options or convert"
+        )
+
+
+def check_picture(frame: Any, width: int, height: int) -> None:
+    """Raise `InvalidFrame` unless it is video that a track of this size (pixels) takes."""
+    if type(frame) is not VideoFrame or frame.width != width or frame.height != height:
+        raise InvalidFrame(
+            f"this track takes video of {width}x{height}, got {_described(frame)}; publish with other options or scale"
+        )
+
+
+def _described(frame: object) -> str:
+    match frame:
+        case AudioFrame():
+            return f"audio of {frame.sample_rate} Hz with {frame.channels} channel(s)"
+        case VideoFrame():
+            return f"video of {frame.width}x{frame.height}"
+        case _:
+            return type(frame).__name__
 
 
 def _text_size(value: Any, what: str) -> int:

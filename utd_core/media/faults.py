@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
+
+from ..errors import InvalidInput
+from .checks import is_number
 
 
 class Fault(StrEnum):
@@ -43,3 +48,28 @@ class Fault(StrEnum):
 
 
 NOTIFICATION_FAULTS = frozenset(fault for fault in Fault if fault.name.startswith("NOTIFICATIONS_"))
+
+
+def check_fault(value: Any) -> Fault:
+    """The fault of this name. Raises `InvalidInput` for another one."""
+    try:
+        return Fault(value)
+    except ValueError:
+        raise InvalidInput(f"there is no fault {value!r}; see utd_core.media.faults") from None
+
+
+def read_parameters(
+    fault: Fault, given: Mapping[str, Any], defaults: Mapping[Fault, Mapping[str, float]]
+) -> dict[str, float]:
+    """What a fault happens with: its defaults, and what was given in their place. Raises `InvalidInput` for a parameter
+    that it does not have, or that is impossible."""
+    takes = defaults.get(fault, {})
+    for name, value in given.items():
+        if name not in takes:
+            known = ", ".join(takes) or "no parameters"
+            raise InvalidInput(f"fault {fault.value!r} has no parameter {name!r}; it takes {known}")
+        if not is_number(value) or value < 0 or (name == "rate" and value > 1):
+            raise InvalidInput(f"fault {fault.value!r}: {name} must not be {value!r}")
+        if name == "times" and (value != int(value) or value < 1):
+            raise InvalidInput(f"fault {fault.value!r}: times must be a whole number of at least 1, got {value!r}")
+    return {**takes, **given}

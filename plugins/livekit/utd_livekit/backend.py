@@ -12,11 +12,11 @@ from livekit import rtc
 
 from utd_core.concurrency import Clock, SystemClock
 from utd_core.concurrency.deadline import within
-from utd_core.errors import Closed, ConnectFailed, InvalidInput, Unsupported
+from utd_core.errors import Closed, ConnectFailed, Unsupported
 from utd_core.media.arguments import check_connect
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
-from utd_core.media.faults import Fault
+from utd_core.media.faults import Fault, check_fault
 
 from .capabilities import CAPABILITIES, FAULTS
 from .connection import LiveKitConnection
@@ -91,10 +91,7 @@ class LiveKitBackend(MediaBackend):
 
     async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:
         self._check_open()
-        try:
-            fault = Fault(fault)
-        except ValueError:
-            raise InvalidInput(f"there is no fault {fault!r}; see utd_core.media.faults") from None
+        fault = check_fault(fault)
         if fault not in self.faults:
             await super().inject(fault, room, identity, **parameters)
         await produce(self, self._settings.server, fault, room, identity, parameters)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from livekit import api
 
-from utd_core.concurrency import BoundedQueue, Clock, Closeable
+from utd_core.concurrency import Clock, Closeable
 from utd_core.errors import ErrorCode, NotFound, UTDStreamException
 from utd_core.media.arguments import (
     check_attributes,
@@ -26,19 +26,20 @@ from utd_core.media.arguments import (
 from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import Notification, NotificationKind, ParticipantInfo, TrackInfo
+from utd_core.media.notices import Listeners, NotificationFaults, NotificationStream
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
 from .errands import Errands
 from .moderation import Removals, mute_attribute
 from .names import read_wire_name
-from .notifications import Notifier, notification_of, read_delivery
+from .notifications import Receiver, notification_of, read_delivery
 from .permissions import claims_of, grant_of, permission_of
 from .profiles import attributes_of, changes_of, text_of
 from .requests import Requests
 from .settings import LiveKitSettings
 from .sources import FROM_SERVER
-from .troubles import GrantTroubles, NotificationTroubles
+from .troubles import GrantTroubles, Lateness
 from .vigil import Vigil
 
 T = TypeVar("T")
@@ -59,10 +60,12 @@ class LiveKitControl(MediaControl, Closeable):
         self._start = start
         self._clock = clock
         self._requests = Requests(settings)
-        self._notifier = Notifier(settings.webhooks, self.receive)
+        self._listeners = Listeners()
+        self._receiver = Receiver(settings.webhooks, self.receive)
         self._errands = Errands("the livekit backend")
         self.grant_troubles = GrantTroubles(clock)
-        self.notification_troubles = NotificationTroubles(clock, self._notifier.notify)
+        self._lateness = Lateness(clock)
+        self.notification_faults = NotificationFaults(self._listeners.tell, self._lateness.after)
         self._removals = Removals()
         self._closings: dict[str, asyncio.Task[None]] = {}
         self._vigil = Vigil(clock, self._rooms_on_server, self._lost)
@@ -200,9 +203,9 @@ class LiveKitControl(MediaControl, Closeable):
         sending.destination_identities.extend(to or ())
         await self._ask(lambda service: service.send_data(sending))
 
-    def notifications(self) -> BoundedQueue[Notification]:
+    def notifications(self) -> NotificationStream:
         self._requests.check_open()
-        return self._notifier.listen()
+        return self._listeners.listen()
 
     def receive(self, body: bytes, headers: Mapping[str, str]) -> None:
         self._requests.check_open()
@@ -214,20 +217,22 @@ class LiveKitControl(MediaControl, Closeable):
             self._errands.start(self._remove_again(room, event.participant.identity))
         notification = notification_of(event, room)
         if notification is not None:
-            self.notification_troubles.meet(notification)
+            self.notification_faults.meet(notification)
 
     async def aclose(self) -> None:
         await self._vigil.aclose()
         await self._requests.aclose()
         await self.grant_troubles.aclose()
-        await self.notification_troubles.aclose()
-        await self._notifier.aclose()
+        self.notification_faults.clear()
+        await self._lateness.aclose()
+        self._listeners.close()
+        await self._receiver.aclose()
         await self._errands.finish()
 
     async def _ask(self, call: Callable[[Any], Awaitable[T]]) -> T:
         """The answer to a request; whoever asks the server is also told what it tells."""
         self._requests.check_open()
-        await self._notifier.open()
+        await self._receiver.open()
         await self._start()
         return await self._requests.make(call)
 
@@ -240,7 +245,7 @@ class LiveKitControl(MediaControl, Closeable):
     def _lost(self, room: str) -> None:
         """The server has a room no more, and did not say so."""
         number = f"LOST_{secrets.token_hex(8)}"
-        self._notifier.notify(Notification(number, NotificationKind.ROOM_CLOSED, room, self._clock.now()))
+        self._listeners.tell(Notification(number, NotificationKind.ROOM_CLOSED, room, self._clock.now()))
 
     async def _sid(self, room: str, identity: str, track_id: str) -> str:
         """What the server calls a track. Raises `NotFound`."""

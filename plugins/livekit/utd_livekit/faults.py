@@ -15,8 +15,7 @@ from livekit import rtc
 
 from utd_core.errors import ErrorCode, InvalidInput, MediaError, NotFound, Unsupported
 from utd_core.media.backend import JoinTicket
-from utd_core.media.checks import is_number
-from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
+from utd_core.media.faults import NOTIFICATION_FAULTS, Fault, read_parameters
 
 from .server.local import LocalServer
 
@@ -108,10 +107,10 @@ async def produce(
     parameters: Mapping[str, float],
 ) -> None:
     """Produce a fault. Raises `NotFound` for an unknown participant, `InvalidInput` for bad parameters."""
-    wanted = _read(fault, parameters)
+    wanted = read_parameters(fault, parameters, _DEFAULTS)
     if fault in NOTIFICATION_FAULTS:
-        troubles = backend.control.notification_troubles
-        troubles.expect(room, fault, int(wanted["times"]), wanted.get("seconds", 0.0))
+        faults = backend.control.notification_faults
+        faults.expect(room, fault, int(wanted["times"]), wanted.get("seconds", 0.0))
         return
     if identity is None:
         raise InvalidInput(f"fault {fault.value!r} happens to one participant; give its identity")
@@ -145,17 +144,3 @@ async def _strike(backend: LiveKitBackend, server: LocalServer | None, fault: Fa
             await connection.native.simulate_scenario(_SCENARIOS[fault])
         except RuntimeError as error:
             raise MediaError(f"LiveKit did not produce {fault.value!r}: {error}") from error
-
-
-def _read(fault: Fault, given: Mapping[str, float]) -> dict[str, float]:
-    """The defaults, with what was given in their place. Raises `InvalidInput`."""
-    defaults = _DEFAULTS.get(fault, {})
-    for name, value in given.items():
-        if name not in defaults:
-            known = ", ".join(sorted(defaults)) or "no parameters"
-            raise InvalidInput(f"fault {fault.value!r} has no parameter {name!r}; it takes {known}")
-        if not is_number(value) or value < 0:
-            raise InvalidInput(f"fault {fault.value!r}: {name} must not be {value!r}")
-        if name == "times" and (value != int(value) or value < 1):
-            raise InvalidInput(f"fault {fault.value!r}: times must be a whole number of at least 1, got {value!r}")
-    return {**defaults, **given}

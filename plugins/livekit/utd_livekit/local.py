@@ -9,7 +9,8 @@ from typing import Any
 
 from livekit import rtc
 
-from utd_core.errors import Closed, InvalidFrame, MediaError
+from utd_core.errors import Closed, MediaError
+from utd_core.media.arguments import check_picture, check_sound
 from utd_core.media.backend import LocalTrack, PublishOptions, TrackStatistics
 from utd_core.media.codec import VideoCodec
 from utd_core.media.events import TrackInfo, TrackKind
@@ -158,12 +159,7 @@ class LiveKitAudioTrack(LiveKitLocalTrack):
         let_go(self._track)
 
     def _check(self, frame: Frame) -> None:
-        rate, channels = self.options.sample_rate, self.options.channels
-        if type(frame) is not AudioFrame or frame.sample_rate != rate or frame.channels != channels:
-            raise InvalidFrame(
-                f"this track takes audio of {rate} Hz with {channels} channel(s), got {_describe(frame)}; "
-                "publish with other options or convert"
-            )
+        check_sound(frame, self.options.sample_rate, self.options.channels)
 
     async def _capture(self, frame: AudioFrame) -> None:
         data = frame.data
@@ -200,12 +196,7 @@ class LiveKitVideoTrack(LiveKitLocalTrack):
         let_go(self._track)
 
     def _check(self, frame: Frame) -> None:
-        width, height = self.options.width, self.options.height
-        if type(frame) is not VideoFrame or frame.width != width or frame.height != height:
-            raise InvalidFrame(
-                f"this track takes video of {width}x{height}, got {_describe(frame)}; "
-                "publish with other options or scale"
-            )
+        check_picture(frame, self.options.width, self.options.height)
 
     async def _capture(self, frame: VideoFrame) -> None:
         self._source.capture_frame(
@@ -240,13 +231,3 @@ def _usual_bitrate(options: PublishOptions) -> int:
     """Bit/s for pictures of this size: about 1.7 Mbit/s at 720p with 30 a second, and never less than 150 kbit/s."""
     pixels = options.width * options.height * options.framerate
     return max(150_000, round(pixels * 0.0625))
-
-
-def _describe(frame: object) -> str:
-    match frame:
-        case AudioFrame():
-            return f"audio of {frame.sample_rate} Hz with {frame.channels} channel(s)"
-        case VideoFrame():
-            return f"video of {frame.width}x{frame.height}"
-        case _:
-            return type(frame).__name__

@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import weakref
 from collections.abc import Callable, Mapping
 
 import jwt
@@ -18,7 +17,7 @@ from aiohttp import web
 from google.protobuf.json_format import Parse, ParseError
 from livekit import api
 
-from utd_core.concurrency import BoundedQueue, Closeable, Overflow
+from utd_core.concurrency import Closeable
 from utd_core.errors import InvalidInput, MediaError, Unauthenticated, UTDStreamException
 from utd_core.media.events import Notification, NotificationKind, TrackInfo
 from utd_core.model.permission import TrackSource
@@ -29,8 +28,6 @@ from .reasons import reason_of
 from .settings import LiveKitSettings, listen_address
 from .sources import FROM_SERVER
 
-CAPACITY = 10_000
-"""Notifications held for a listener. More than that are lost, as webhooks may be."""
 MAX_BODY = 1_048_576
 
 _A_MOMENT = 0.001
@@ -112,38 +109,14 @@ def _track(track: api.TrackInfo, identity: str) -> TrackInfo:
     return TrackInfo(track_id, FROM_SERVER.get(track.source, TrackSource.MICROPHONE), track.muted, name)
 
 
-class Listener(BoundedQueue[Notification]):
-    """One listener's notifications. Forgotten, and no longer filled, when nobody holds it any more."""
-
-    __slots__ = ("__weakref__",)
-
-    def __init__(self) -> None:
-        super().__init__(CAPACITY, Overflow.DROP_OLDEST)
-
-
-class Notifier(Closeable):
-    """Hands notifications to every listener, and listens for webhooks at `address` where there is one."""
+class Receiver(Closeable):
+    """Listens for webhooks at `address`, where there is one."""
 
     def __init__(self, address: str, receive: Receive) -> None:
         self._address = address
         self._receive = receive
-        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
         self._runner: web.ServerRunner | None = None
         self._closed = False
-
-    def listen(self) -> Listener:
-        """A new listener; one that nobody holds any more is forgotten."""
-        listener = Listener()
-        if self._closed:
-            listener.close()
-        else:
-            self._listeners.add(listener)
-        return listener
-
-    def notify(self, notification: Notification) -> None:
-        """Hand it to everybody who listens."""
-        for listener in list(self._listeners):
-            listener.put(notification)
 
     async def open(self) -> None:
         """Begin to listen at the address. Idempotent. Raises `MediaError` when that is not possible."""
@@ -162,9 +135,6 @@ class Notifier(Closeable):
 
     async def aclose(self) -> None:
         self._closed = True
-        for listener in list(self._listeners):
-            listener.close()
-        self._listeners.clear()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()

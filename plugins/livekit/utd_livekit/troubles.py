@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from utd_core.concurrency import Clock, Closeable
 from utd_core.errors import MediaError, UTDStreamException
-from utd_core.media.events import Notification, NotificationKind
-from utd_core.media.faults import Fault
 
 from .errands import Errands
 
@@ -69,69 +66,21 @@ class GrantTroubles(Closeable):
             await apply()
 
 
-@dataclass(slots=True)
-class _Trouble:
-    fault: Fault
-    left: int
-    seconds: float
-    held: list[Notification] = field(default_factory=list)
+class Lateness(Closeable):
+    """What is done later."""
 
-
-class NotificationTroubles(Closeable):
-    """Stands before the listeners: `hand_on` is called for what gets through."""
-
-    def __init__(self, clock: Clock, hand_on: Callable[[Notification], None]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._hand_on = hand_on
-        self._late = Errands("a late notification")
-        self._due: dict[str, list[_Trouble]] = {}
+        self._late = Errands("something late")
 
-    def expect(self, room: str, fault: Fault, times: int, seconds: float) -> None:
-        """The next `times` notifications of the room suffer `fault`, after the faults that were asked for before."""
-        self._due.setdefault(room, []).append(_Trouble(fault, times, seconds))
-
-    def meet(self, notification: Notification) -> None:
-        """A notification has come."""
-        due = self._due.get(notification.room)
-        if due:
-            trouble = due[0]
-            trouble.left -= 1
-            if not trouble.left:
-                due.pop(0)
-            self._suffer(trouble, notification)
-        else:
-            self._hand_on(notification)
-        if notification.kind is NotificationKind.ROOM_CLOSED:
-            self._forget(notification.room)
+    def after(self, seconds: float, act: Callable[[], None]) -> None:
+        """Call `act` in so many seconds."""
+        self._late.start(self._act(seconds, act))
 
     async def aclose(self) -> None:
         """What is late never comes. Idempotent."""
-        self._due.clear()
         await self._late.finish(0.0)
 
-    def _suffer(self, trouble: _Trouble, notification: Notification) -> None:
-        match trouble.fault:
-            case Fault.NOTIFICATIONS_LOST:
-                pass
-            case Fault.NOTIFICATIONS_DOUBLED:
-                self._hand_on(notification)
-                self._hand_on(notification)
-            case Fault.NOTIFICATIONS_DELAYED:
-                self._late.start(self._later(trouble.seconds, notification))
-            case _:
-                trouble.held.append(notification)
-                if not trouble.left:
-                    self._release(trouble)
-
-    def _forget(self, room: str) -> None:
-        """The room is gone: what a reversal still holds comes now, and nothing more is due."""
-        for trouble in self._due.pop(room, ()):
-            self._release(trouble)
-
-    def _release(self, trouble: _Trouble) -> None:
-        while trouble.held:
-            self._hand_on(trouble.held.pop())
-
-    async def _later(self, seconds: float, notification: Notification) -> None:
+    async def _act(self, seconds: float, act: Callable[[], None]) -> None:
         await self._clock.sleep(seconds)
-        self._hand_on(notification)
+        act()

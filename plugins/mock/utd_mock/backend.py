@@ -10,13 +10,13 @@ from utd_core.errors import Closed, DeadlineExceeded, InvalidInput
 from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
-from utd_core.media.faults import Fault
+from utd_core.media.faults import Fault, check_fault, read_parameters
 
 from . import registry
 from .capabilities import CAPABILITIES, FAULTS
 from .connection import MockConnection
 from .control import MockControl
-from .faults import produce, read_parameters
+from .faults import DEFAULTS, produce
 from .network import Network
 from .server import MockServer
 from .tokens import Claims
@@ -73,15 +73,12 @@ class MockBackend(MediaBackend):
 
     async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:
         self._check_open()
-        try:
-            fault = Fault(fault)
-        except ValueError:
-            raise InvalidInput(f"there is no fault {fault!r}; see utd_core.media.faults") from None
+        fault = check_fault(fault)
         await self.server.open()
         if fault is not Fault.DUPLICATE_IDENTITY:
             produce(self.server, fault, room, identity, parameters)
             return
-        read_parameters(fault, parameters)
+        read_parameters(fault, parameters, DEFAULTS)
         if identity is None:
             raise InvalidInput(f"fault {fault.value!r} happens to one participant; give its identity")
         held = self.server.participant(room, identity)

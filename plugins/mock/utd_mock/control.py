@@ -12,10 +12,10 @@ from utd_core.media import arguments
 from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
+from utd_core.media.notices import NotificationStream
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
-from .notifications import NotificationStream
 from .rooms import Participant
 from .server import MockServer
 from .snapshots import ControlCall
@@ -132,7 +132,7 @@ class MockControl(MediaControl):
 
     def notifications(self) -> NotificationStream:
         self._check_open()
-        return self._server.notifier.listen()
+        return self._server.listeners.listen()
 
     async def _begin(self) -> None:
         """See that there is a server, and yield once, as a real one would make the caller wait."""

@@ -6,11 +6,10 @@ A lasting fault (slow subscriber, packet loss, jitter, grant delay) stays until 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from utd_core.errors import InvalidInput
 from utd_core.media.events import DisconnectReason
-from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
+from utd_core.media.faults import NOTIFICATION_FAULTS, Fault, read_parameters
 
 from .rooms import Participant
 from .server import MockServer
@@ -36,26 +35,12 @@ DEFAULTS: Mapping[Fault, Mapping[str, float]] = {
 """The parameters of each fault, with their defaults."""
 
 
-def read_parameters(fault: Fault, given: Mapping[str, Any]) -> dict[str, float]:
-    """Defaults with what was given in their place. Raises `InvalidInput` for an unknown or impossible one."""
-    defaults = DEFAULTS[fault]
-    for name, value in given.items():
-        if name not in defaults:
-            takes = ", ".join(defaults) or "no parameters"
-            raise InvalidInput(f"fault {fault.value!r} has no parameter {name!r}; it takes {takes}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or (name == "rate" and value > 1):
-            raise InvalidInput(f"fault {fault.value!r}: {name} must not be {value!r}")
-        if name == "times" and (value != int(value) or value < 1):
-            raise InvalidInput(f"fault {fault.value!r}: times must be a whole number of at least 1, got {value!r}")
-    return {**defaults, **given}
-
-
 def produce(server: MockServer, fault: Fault, room: str, identity: str | None, given: Mapping[str, float]) -> None:
     """Produce a fault. Raises `NotFound` for an unknown room or participant, `InvalidInput` for bad parameters."""
-    parameters = read_parameters(fault, given)
+    parameters = read_parameters(fault, given, DEFAULTS)
     record = server.room(room)
     if fault in NOTIFICATION_FAULTS:
-        server.notifier.disturb(room, fault, int(parameters["times"]), parameters.get("seconds", 0.0))
+        server.notification_faults.expect(room, fault, int(parameters["times"]), parameters.get("seconds", 0.0))
         return
     if identity is None:
         raise InvalidInput(f"fault {fault.value!r} happens to one participant; give its identity")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
-from utd_core.errors import Closed, ConnectionLost, InvalidFrame
+from utd_core.errors import Closed, ConnectionLost
+from utd_core.media.arguments import check_picture, check_sound
 from utd_core.media.backend import LocalTrack, TrackStatistics
 from utd_core.media.events import TrackInfo
-from utd_core.media.frames import AudioFrame, Frame, VideoFrame
+from utd_core.media.frames import Frame
 
 from .tracks import PublishedTrack
 
@@ -82,11 +83,7 @@ class MockAudioTrack(MockLocalTrack):
     async def write(self, frame: Frame) -> None:
         if self._ended:
             raise self._closed()
-        if type(frame) is not AudioFrame or frame.sample_rate != self._rate or frame.channels != self._channels:
-            raise InvalidFrame(
-                f"this track takes audio of {self._rate} Hz with {self._channels} channel(s), got {_describe(frame)}; "
-                "publish with other options or convert"
-            )
+        check_sound(frame, self._rate, self._channels)
         track = self.published
         if not track.flowing:
             track.dropped += 1
@@ -108,11 +105,7 @@ class MockVideoTrack(MockLocalTrack):
     async def write(self, frame: Frame) -> None:
         if self._ended:
             raise self._closed()
-        if type(frame) is not VideoFrame or frame.width != self._width or frame.height != self._height:
-            raise InvalidFrame(
-                f"this track takes video of {self._width}x{self._height}, got {_describe(frame)}; "
-                "publish with other options or scale"
-            )
+        check_picture(frame, self._width, self._height)
         track = self.published
         if not track.flowing:
             track.dropped += 1
@@ -126,13 +119,3 @@ class MockVideoTrack(MockLocalTrack):
 def local_track(server: MockServer, track: PublishedTrack, publisher: Publisher) -> MockLocalTrack:
     """The publisher's handle for a track of either kind."""
     return (MockVideoTrack if track.is_video else MockAudioTrack)(server, track, publisher)
-
-
-def _describe(frame: object) -> str:
-    match frame:
-        case AudioFrame():
-            return f"audio of {frame.sample_rate} Hz with {frame.channels} channel(s)"
-        case VideoFrame():
-            return f"video of {frame.width}x{frame.height}"
-        case _:
-            return type(frame).__name__

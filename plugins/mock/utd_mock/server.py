@@ -34,6 +34,7 @@ from utd_core.media.events import (
     TrackUnmuted,
     TrackUnpublished,
 )
+from utd_core.media.notices import Listeners, NotificationFaults, Notifier
 from utd_core.media.quality import VideoQuality
 from utd_core.model.permission import Grant
 
@@ -43,7 +44,6 @@ from .capabilities import CAPABILITIES
 from .link import Client, Link
 from .messages import GrantOf, Message, Subscribed, Unsubscribed
 from .network import Network
-from .notifications import Notifier
 from .rooms import Participant, Room
 from .snapshots import ControlCall, RoomSnapshot
 from .tokens import Claims, TokenSigner
@@ -66,7 +66,9 @@ class MockServer:
         self.clock = clock
         self.network = network or Network()
         self.agenda = Agenda(clock, f"utd_mock:{self.id}")
-        self.notifier = Notifier(self.agenda)
+        self.listeners = Listeners()
+        self.notification_faults = NotificationFaults(self.listeners.tell, self.agenda.after)
+        self.notifier = Notifier(self.agenda.clock, self.notification_faults.meet)
         self.trace: deque[ControlCall] = deque(maxlen=_TRACE_LENGTH)
         self.lobby = Waiters(self.agenda)
         """Clients that have asked to come in and wait for the answer."""
@@ -108,7 +110,8 @@ class MockServer:
                 for participant in _taken_out_of(room):
                     participant.link.client.lost(DisconnectReason.SERVER_SHUTDOWN)
             self._rooms.clear()
-            self.notifier.close()
+            self.listeners.close()
+            self.notification_faults.clear()
             self.lobby.wake()
         await self.agenda.aclose()
 
@@ -130,7 +133,6 @@ class MockServer:
         for participant in _taken_out_of(room):
             self.disconnect(participant, DisconnectReason.ROOM_CLOSED)
         self.notifier.notify(NotificationKind.ROOM_CLOSED, name, reason=DisconnectReason.ROOM_CLOSED)
-        self.notifier.forget(name)
 
     def room_names(self) -> list[str]:
         return list(self._rooms)

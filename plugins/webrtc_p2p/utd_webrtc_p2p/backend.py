@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import anyio
 
 from utd_core.concurrency import Clock, SystemClock, TaskScope
-from utd_core.errors import Closed, InvalidInput
+from utd_core.errors import Closed
 from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
-from utd_core.media.faults import Fault
+from utd_core.media.faults import Fault, check_fault
 from utd_core.media.signalling import LocalSignalling, Signalling
 
 from . import registry
@@ -67,10 +67,7 @@ class P2PBackend(MediaBackend):
 
     async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:
         self.check_open()
-        try:
-            fault = Fault(fault)
-        except ValueError:
-            raise InvalidInput(f"there is no fault {fault!r}; see utd_core.media.faults") from None
+        fault = check_fault(fault)
         if fault not in self.faults:
             await super().inject(fault, room, identity, **parameters)
         await produce(self, fault, room, identity, parameters)

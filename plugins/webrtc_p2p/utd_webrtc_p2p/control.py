@@ -10,12 +10,12 @@ from utd_core.media import arguments
 from utd_core.media.attributes import NO_ATTRIBUTES, Attributes
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
+from utd_core.media.notices import NotificationStream
 from utd_core.media.signalling import SignallingDesk
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
 from .line import Caller
-from .notifications import NotificationStream
 from .profiles import Profile
 from .protocol import Data
 from .rooms import Room, Stay
@@ -127,7 +127,7 @@ class P2PControl(MediaControl):
 
     def notifications(self) -> NotificationStream:
         self._check_open()
-        return self._board.notifier.listen()
+        return self._board.listeners.listen()
 
     def signalling(self, room: str, identity: str) -> SignallingDesk:
         self._check_open()

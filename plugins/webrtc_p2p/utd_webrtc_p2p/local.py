@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from utd_core.concurrency import Clock
-from utd_core.errors import Closed, ConnectionLost, InvalidFrame
+from utd_core.errors import Closed, ConnectionLost
+from utd_core.media.arguments import check_picture, check_sound
 from utd_core.media.backend import LocalTrack, PublishOptions, TrackStatistics
 from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.frames import AudioFrame, Frame, VideoFrame
@@ -148,12 +149,7 @@ class LocalSound(P2PLocalTrack):
         self._loudness.note(frame)
 
     def _check(self, frame: Frame) -> None:
-        rate, channels = self.options.sample_rate, self.options.channels
-        if type(frame) is not AudioFrame or frame.sample_rate != rate or frame.channels != channels:
-            raise InvalidFrame(
-                f"this track takes audio of {rate} Hz with {channels} channel(s), got {_describe(frame)}; "
-                "publish with other options or convert"
-            )
+        check_sound(frame, self.options.sample_rate, self.options.channels)
 
     def _pass_on(self, frame: Frame, feed: SoundFeed | PictureFeed) -> int:
         assert isinstance(frame, AudioFrame)
@@ -166,12 +162,7 @@ class LocalPictures(P2PLocalTrack):
     """Takes `VideoFrame`s of the size it was published with, in any pixel format."""
 
     def _check(self, frame: Frame) -> None:
-        width, height = self.options.width, self.options.height
-        if type(frame) is not VideoFrame or frame.width != width or frame.height != height:
-            raise InvalidFrame(
-                f"this track takes video of {width}x{height}, got {_describe(frame)}; "
-                "publish with other options or scale"
-            )
+        check_picture(frame, self.options.width, self.options.height)
 
     def _pass_on(self, frame: Frame, feed: SoundFeed | PictureFeed) -> int:
         assert isinstance(frame, VideoFrame)
@@ -182,13 +173,3 @@ class LocalPictures(P2PLocalTrack):
 def local_track(info: TrackInfo, options: PublishOptions, publisher: Publisher) -> P2PLocalTrack:
     """The publisher's handle for a track of either kind."""
     return (LocalSound if info.kind is TrackKind.AUDIO else LocalPictures)(info, options, publisher)
-
-
-def _describe(frame: object) -> str:
-    match frame:
-        case AudioFrame():
-            return f"audio of {frame.sample_rate} Hz with {frame.channels} channel(s)"
-        case VideoFrame():
-            return f"video of {frame.width}x{frame.height}"
-        case _:
-            return type(frame).__name__

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from utd_core.media.events import DisconnectReason, NotificationKind, ParticipantInfo, TrackInfo
+from utd_core.media.notices import Notifier
 from utd_core.model.permission import Grant, TrackSource
 
 from .capabilities import MAX_PARTICIPANTS
-from .notifications import Notifier
 from .profiles import Profile
 from .protocol import (
     Ended,

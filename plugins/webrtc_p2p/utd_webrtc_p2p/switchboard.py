@@ -13,13 +13,13 @@ from utd_core.concurrency import Clock, TaskScope
 from utd_core.errors import Closed, ErrorCode, NotFound
 from utd_core.media.backend import JoinTicket
 from utd_core.media.events import DisconnectReason
+from utd_core.media.notices import Listeners, Notifier
 from utd_core.media.signalling import SignallingDesk, SignallingLine
 from utd_core.model.permission import Grant
 
 from . import registry
 from .capabilities import MAX_PARTICIPANTS
 from .line import Caller, Line, Seat
-from .notifications import Notifier
 from .profiles import Profile
 from .protocol import IceServerBody, Message, Ping
 from .rooms import Room, Stay
@@ -37,7 +37,8 @@ class Switchboard(SignallingDesk):
     def __init__(self, settings: Settings, clock: Clock, scope: TaskScope) -> None:
         self.settings = settings
         self.clock = clock
-        self.notifier = Notifier(clock)
+        self.listeners = Listeners()
+        self.notifier = Notifier(clock, self.listeners.tell)
         self.rooms: dict[str, Room] = {}
         self.url = registry.register(self)
         self._tokens = TokenSigner(settings.secret)
@@ -64,7 +65,7 @@ class Switchboard(SignallingDesk):
             self.rooms.clear()
             for line in list(self._lines):
                 line.hang_up()
-            self.notifier.close()
+            self.listeners.close()
 
     def create_room(self, name: str, limit: int | None) -> None:
         """Make a room, or change the limit of one that exists; more than two are never let in."""
