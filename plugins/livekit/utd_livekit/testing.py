@@ -1,4 +1,5 @@
-"""How the contract suite opens the backend: on a server of its own, one for the whole process, on loopback.
+"""How the contract suite opens the backend: on a server of its own, one for the whole process, on loopback; or on the
+one that LIVEKIT_URL names.
 
 utd contract livekit
 """
@@ -8,25 +9,38 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import os
 import threading
-from contextlib import AbstractAsyncContextManager, suppress
+import uuid
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from types import TracebackType
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from livekit import api
 
 from utd_core.concurrency import Clock
-from utd_core.errors import MediaError
+from utd_core.errors import MediaError, Unsupported
 from utd_core.hooks import Harness
-from utd_core.media.backend import JoinTicket
+from utd_core.media.backend import BackendSpec, JoinTicket
+from utd_core.media.capabilities import Capabilities
+from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
+from utd_core.media.notices import NotificationStream
 from utd_core.model.permission import Grant
 
 from .backend import LiveKitBackend
+from .capabilities import CAPABILITIES, FAULTS
+from .control import LiveKitControl
+from .plugin import SPEC
 from .sdk import warm_up
-from .server.doctor import check_network
+from .server.doctor import URL, check_network
 from .server.local import LocalServer
 from .server.wire import Wire
+from .settings import LiveKitSettings
 
 _SETTLED_WITHIN = 30.0
 """Seconds; the first connection of a process loads the native library."""
@@ -34,6 +48,9 @@ _UNPACKED_AFTER = 1.0
 """Seconds; some sockets are opened when a connection is there already."""
 _LENIENT = 120.0
 """Seconds; LiveKit takes a token up to a minute after its end, because clocks differ."""
+_PREFIX = f"utd-contract-{uuid.uuid4().hex[:8]}-"
+"""Of every room on a server that others use too."""
+_HOME = "home"
 
 
 @cache
@@ -49,25 +66,26 @@ def contract_harness() -> Harness:
     # A log record of a native thread would make Python count that thread as one of its own.
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
     resident().settle_in()
-    return OpenLiveKit
+    return OpenLiveKitElsewhere if os.environ.get(URL) else OpenLiveKit
 
 
 @cache
 def resident() -> Resident:
     """The one of this process."""
-    return Resident()
+    return Resident(None if os.environ.get(URL) else LocalServer())
 
 
 class Resident:
-    """Somebody who is always connected, on a server and in a thread of his own.
+    """Somebody who is always connected, in a thread of his own, and on a server of his own unless one is named.
 
     The native library starts its threads with the first connection and ends them some time after the last one, and a
     connection opens more sockets with the first guest. While somebody is there who had one, what a test finds open is
     its own.
     """
 
-    def __init__(self) -> None:
-        self._server = LocalServer()
+    def __init__(self, server: LocalServer | None) -> None:
+        self._server = server
+        self._failure: Exception | None = None
         self._has_settled = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._staying: asyncio.Task[None] | None = None
@@ -79,37 +97,53 @@ class Resident:
             # So he leaves before the library's own end, in which it would not know his room any more.
             warm_up()
             atexit.register(self._move_out)
-            self._server.start()
+            if self._server is not None:
+                self._server.start()
             self._thread.start()
-        if not self._has_settled.wait(_SETTLED_WITHIN):
+        if not self._has_settled.wait(_SETTLED_WITHIN) or self._failure is not None:
             network = check_network()
             hint = "" if network.ok else f": {network.detail}; {network.remedy}"
-            raise MediaError(f"the contract suite could not connect to its own LiveKit server{hint}")
+            server = "its own LiveKit server" if self._server is not None else f"the server of {URL}"
+            why = "" if self._failure is None else f" ({self._failure})"
+            raise MediaError(f"the contract suite could not connect to {server}{why}{hint}") from self._failure
 
     def _live(self) -> None:
-        with suppress(asyncio.CancelledError):
+        try:
             asyncio.run(self._stay())
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001  # `settle_in` says it, in the thread that waits
+            self._failure = error
+            self._has_settled.set()
+
+    @property
+    def _settings(self) -> Mapping[str, Any]:
+        return {"prefix": _PREFIX} if self._server is None else {**self._server.settings, "webhooks": ""}
 
     async def _stay(self) -> None:
         self._loop, self._staying = asyncio.get_running_loop(), asyncio.current_task()
-        async with LiveKitBackend({**self._server.settings, "webhooks": ""}) as backend:
-            await backend.control.create_room("home")
-            here, guest = [
-                await backend.connect(await backend.control.issue_join("home", who, grant=Grant()))
-                for who in ("resident", "guest")
-            ]
-            await asyncio.sleep(_UNPACKED_AFTER)
-            await guest.aclose()
-            self._has_settled.set()
-            async for _ in here.events:
-                pass
+        async with LiveKitBackend(self._settings) as backend:
+            await backend.control.create_room(_HOME)
+            try:
+                here, guest = [
+                    await backend.connect(await backend.control.issue_join(_HOME, who, grant=Grant()))
+                    for who in ("resident", "guest")
+                ]
+                await asyncio.sleep(_UNPACKED_AFTER)
+                await guest.aclose()
+                self._has_settled.set()
+                async for _ in here.events:
+                    pass
+            finally:
+                await backend.control.close_room(_HOME)
 
     def _move_out(self) -> None:
         loop, staying = self._loop, self._staying
         if loop is not None and staying is not None and self._thread.is_alive():
             loop.call_soon_threadsafe(staying.cancel)
             self._thread.join(_SETTLED_WITHIN)
-        self._server.stop()
+        if self._server is not None:
+            self._server.stop()
 
 
 class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
@@ -138,7 +172,62 @@ class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
 
     async def expired_ticket(self, room: str, identity: str) -> JoinTicket:
         """A ticket that has run out longer ago than the server is lenient."""
-        grants = api.VideoGrants(room_join=True, room=room)
-        token = api.AccessToken(self._server.api_key, self._server.api_secret).with_identity(identity)
-        token = token.with_grants(grants).with_ttl(timedelta(seconds=-_LENIENT))
-        return JoinTicket(self._url, token.to_jwt(), self._clock.now() - _LENIENT)
+        token = _expired_token(self._server.api_key, self._server.api_secret, room, identity)
+        return JoinTicket(self._url, token, self._clock.now() - _LENIENT)
+
+
+class ControlElsewhere(LiveKitControl):
+    """Hears nothing from the server."""
+
+    def notifications(self) -> NotificationStream:
+        raise Unsupported("backend 'livekit' hears no notifications from a server that is not ours")
+
+
+class BackendElsewhere(LiveKitBackend):
+    """On a server that is not ours: nobody kills it, and what it tells, it tells to somebody else."""
+
+    capabilities: ClassVar[Capabilities] = replace(CAPABILITIES, notifications=False, webhooks=False)
+    faults: ClassVar[frozenset[Fault]] = FAULTS - NOTIFICATION_FAULTS - {Fault.NODE_FAILURE}
+    _make_control = ControlElsewhere
+
+
+class OpenLiveKitElsewhere(AbstractAsyncContextManager[LiveKitBackend]):
+    """A fresh backend on the server of LIVEKIT_URL, in rooms whose names begin as no others do."""
+
+    news_delay = OpenLiveKit.news_delay
+    spec: ClassVar[BackendSpec] = replace(
+        SPEC, capabilities=BackendElsewhere.capabilities, faults=BackendElsewhere.faults
+    )
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._server = LiveKitSettings.read({})
+        self._wire: Wire | None = None
+
+    async def __aenter__(self) -> LiveKitBackend:
+        where = urlsplit(self._server.url)
+        self._url = self._server.url
+        # What is encrypted goes to the name it is encrypted for.
+        if where.scheme in ("ws", "http"):
+            self._wire = Wire(where.port or 80, where.hostname or "")
+            self._url = await self._wire.open()
+        self._backend = BackendElsewhere({"public_url": self._url, "prefix": _PREFIX}, self._clock)
+        return self._backend
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._backend.aclose()
+        if self._wire is not None:
+            await self._wire.aclose()
+
+    async def expired_ticket(self, room: str, identity: str) -> JoinTicket:
+        """A ticket that has run out longer ago than the server is lenient."""
+        token = _expired_token(self._server.api_key, self._server.api_secret, f"{_PREFIX}{room}", identity)
+        return JoinTicket(self._url, token, self._clock.now() - _LENIENT)
+
+
+def _expired_token(api_key: str, api_secret: str, room: str, identity: str) -> str:
+    grants = api.VideoGrants(room_join=True, room=room)
+    token = api.AccessToken(api_key, api_secret).with_identity(identity)
+    return token.with_grants(grants).with_ttl(timedelta(seconds=-_LENIENT)).to_jwt()

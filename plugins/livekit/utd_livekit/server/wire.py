@@ -18,10 +18,11 @@ _CHUNK = 65_536
 
 
 class Wire(Closeable):
-    """Forwards every connection to a port of loopback, from `open` to `aclose`."""
+    """Forwards every connection to a port, of loopback unless `host` says otherwise, from `open` to `aclose`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._port = port
+        self._host = host
         self._server: asyncio.Server | None = None
         self._calls: set[asyncio.Task[Any]] = set()
 
@@ -45,7 +46,7 @@ class Wire(Closeable):
         try:
             # The end of a call, by either side or by `aclose`, is no news to anybody.
             with suppress(OSError, asyncio.CancelledError):
-                far_in, far_out = await asyncio.open_connection("127.0.0.1", self._port)
+                far_in, far_out = await asyncio.open_connection(self._host, self._port)
                 try:
                     async with anyio.create_task_group() as both_ways:
                         both_ways.start_soon(_pass_on, near_in, far_out, both_ways.cancel_scope)
