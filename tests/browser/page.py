@@ -18,6 +18,7 @@ from tests.node import ROOT, node_process, packages
 
 PUSHER = "pusher-js/dist/web/pusher.min.js"
 LIVEKIT = "livekit-client/dist/livekit-client.umd.js"
+LIVEKIT_WORKER = "livekit-client/dist/livekit-client.e2ee.worker.js"
 EXAMPLES = ROOT / "examples"
 MAIN = Path(__file__).with_name("main.mjs")
 DEADLINE = 60.0

@@ -68,7 +68,11 @@ async def test_nothing_listens_any_more_that_was_closed_while_listening_began(
     receivers: list[tuple[Receiver, int]],
 ) -> None:
     before = Snapshot.take()
-    closing = Closing(lambda: receivers[-1][0].aclose())
+
+    async def close_it() -> None:
+        await receivers[-1][0].aclose()
+
+    closing = Closing(close_it)
 
     async def prepare() -> Coroutine[Any, Any, None]:
         return receiver(receivers).open()
