@@ -10,6 +10,7 @@ import aiohttp
 from google.protobuf.message import DecodeError
 from livekit import api
 
+from utd_core.concurrency import Closeable
 from utd_core.errors import (
     Closed,
     DeadlineExceeded,
@@ -53,7 +54,7 @@ class Unanswered(MediaError):
     """The server passed the request on and nobody took it: whom or what it is about may just have gone."""
 
 
-class Requests:
+class Requests(Closeable):
     """The API of one server. The session is made with the first request, on the loop that makes it."""
 
     def __init__(self, settings: LiveKitSettings) -> None:
