@@ -141,6 +141,12 @@ async def test_nobody_at_the_port_is_unreachable() -> None:
             await backend.connect(await ticket(backend), IMPATIENT)
 
 
+async def test_a_proxy_of_the_environment_is_named_where_nobody_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    async with stranger(f"ws://127.0.0.1:{free_port()}") as backend:
+        await refused(backend, await ticket(backend), remedy="HTTP_PROXY")
+
+
 async def test_a_name_that_nobody_has_is_unreachable() -> None:
     async with stranger("wss://livekit.invalid") as backend:
         with pytest.raises(MediaError, match="cannot be reached"):
