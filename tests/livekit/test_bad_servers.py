@@ -25,7 +25,7 @@ from utd_livekit.faults import SilentServer
 from utd_livekit.server.local import LocalServer, free_port
 from utd_livekit.server.wire import Wire
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.usefixtures("server")]
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 IMPATIENT = ConnectOptions(deadline=3.0)
