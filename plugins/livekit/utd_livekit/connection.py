@@ -326,7 +326,7 @@ class LiveKitConnection(MediaConnection):
 
     def _look_at_oneself(self) -> None:
         self._looking = None
-        if (profile := self._own_profile()) != self._profile and self._reason is None:
+        if self._reason is None and (profile := self._own_profile()) != self._profile:
             self._profile = profile
             self._events.put(ParticipantUpdated(self.local_participant))
 

@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from livekit import rtc
@@ -115,12 +116,14 @@ def capture(source: rtc.AudioSource, data: bytes, samples: int, number: int) -> 
     request(wanted)
 
 
+@cache
 def warm_up() -> None:
-    """Load the native library, which stays as long as the process. Blocks for a moment. Idempotent."""
-    client = FfiClient.instance
-    # Registered after the SDK's own end, so before it in its turn; and once, however often this is called.
-    atexit.unregister(_fall_silent)
-    atexit.register(_fall_silent, client)
+    """Load the native library, which stays as long as the process. Blocks for a moment. Idempotent.
+
+    What is registered with `atexit` later has its turn while the library still answers.
+    """
+    # Registered after the SDK's own end, so before it in its turn.
+    atexit.register(_fall_silent, FfiClient.instance)
 
 
 def _fall_silent(client: FfiClient) -> None:
