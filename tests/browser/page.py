@@ -20,7 +20,8 @@ from tests.server.serving.process import served
 
 PUSHER = "pusher-js/dist/web/pusher.min.js"
 LIVEKIT = "livekit-client/dist/livekit-client.umd.js"
-SCRIPTS = {"audio_room": (PUSHER, LIVEKIT), "browser_call": (PUSHER,)}
+LIVEKIT_WORKER = "livekit-client/dist/livekit-client.e2ee.worker.js"
+SCRIPTS = {"audio_room": (PUSHER, LIVEKIT, LIVEKIT_WORKER), "browser_call": (PUSHER,)}
 """Of npm packages, that a page takes."""
 EXAMPLES = ROOT / "examples"
 MAIN = Path(__file__).with_name("main.mjs")

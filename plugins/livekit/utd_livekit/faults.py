@@ -80,6 +80,8 @@ class SilentServer:
     async def open(self) -> str:
         """Its URL."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        if self._is_closed:
+            self._server.close()
         return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def close(self) -> None:
