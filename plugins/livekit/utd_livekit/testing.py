@@ -76,6 +76,7 @@ class Resident:
     def settle_in(self) -> None:
         """Return when he is connected, and nothing more is opened for him. Idempotent. Blocks."""
         if self._thread.ident is None:
+            # So he leaves before the library's own end, in which it would not know his room any more.
             warm_up()
             atexit.register(self._move_out)
             self._server.start()

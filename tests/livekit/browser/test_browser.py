@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from livekit.rtc._proto.e2ee_pb2 import EncryptionType
 
-from tests.browser.page import LIVEKIT, LIVEKIT_WORKER, PUSHER, Page, browser, web_server
+from tests.browser.page import Page, Server, browser, serving
 from tests.browser.sound import hear_beeps, likeness
-from tests.server.serving.process import served
 from utd_core.cli.demo.devices import Microphone, Voice
 from utd_core.client import UTDSession, UTDStreamClient
 from utd_core.concurrency import SystemClock
@@ -34,31 +31,15 @@ AT_ONCE = 1.0
 """Seconds until somebody without a seat is silent."""
 
 
-@dataclass(frozen=True)
-class Server:
-    """`utd serve`, which takes pages of another web server's `origin`."""
-
-    address: str
-    app_id: str
-    key: str
-    origin: str
-
-
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Server]:
+async def house(folder: Path) -> AsyncIterator[Server]:
     """An engine with a LiveKit server, which takes pages of another web server."""
     async with AsyncExitStack() as stack:
         sfu = LocalServer()
         await asyncio.to_thread(stack.enter_context, sfu)
         wire = await stack.enter_async_context(Wire(sfu.port))
-        origin = stack.enter_context(web_server(folder / "page", "audio_room", PUSHER, LIVEKIT, LIVEKIT_WORKER))
-        listed = json.dumps([origin])
-        options = ("--media", "livekit", "--set", f"http.origins={listed}", "--set", f"sockets.origins={listed}")
-        settings = json.dumps({**sfu.settings, "public_url": await wire.open()})
-        running = stack.enter_context(served(folder, *options, UTD_MEDIA_SETTINGS=settings))
-        key = await asyncio.to_thread(running.wait_for, r"^ +key +(\S+)")
-        yield Server(running.address, running.headers["X-App-Id"], key[1], origin)
-        assert await asyncio.to_thread(running.end) == 0
+        settings = {**sfu.settings, "public_url": await wire.open()}
+        yield await stack.enter_async_context(serving(folder, "audio_room", "livekit", settings))
 
 
 class Bob:
@@ -96,7 +77,7 @@ async def test_a_page_hears_and_is_heard_from_a_seat_and_from_nowhere_else_and_w
     tmp_path: Path, server: LocalServer
 ) -> None:
     voice = await Voice.load()
-    async with serving(tmp_path) as engine, browser(engine.origin) as page:
+    async with house(tmp_path) as engine, browser(engine.origin) as page:
         await in_the_clear(page, engine, voice)
         await with_a_secret(page, engine, voice)
 
