@@ -23,6 +23,7 @@ from utd_core.media.backend import JoinTicket
 from utd_core.model.permission import Grant
 
 from .backend import LiveKitBackend
+from .sdk import warm_up
 from .server.doctor import check_network
 from .server.local import LocalServer
 from .server.wire import Wire
@@ -75,6 +76,8 @@ class Resident:
     def settle_in(self) -> None:
         """Return when he is connected, and nothing more is opened for him. Idempotent. Blocks."""
         if self._thread.ident is None:
+            # So he leaves before the library's own end, in which it would not know his room any more.
+            warm_up()
             atexit.register(self._move_out)
             self._server.start()
             self._thread.start()
