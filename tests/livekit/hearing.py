@@ -22,13 +22,14 @@ def hum(identity: str) -> partial[ToneAudioSource]:
 
 
 async def hears(session: UTDAudioRoomSession | UTDCallSession, speaker: str) -> None:
-    """Wait until the speaker's own hum is heard."""
+    """Wait until the speaker's own hum is heard. Of `bob-2` it is bob's."""
+    pitch = PITCHES[speaker.partition("-")[0]]
     heard: list[AudioFrame] = []
     async with asyncio.timeout(PATIENCE), session.frames(speaker) as frames:
         async for frame in frames:
             assert isinstance(frame, AudioFrame)
             heard = [*heard[-9:], frame]
-            if signals.loud_seconds(heard) > 0 and signals.pitch_share(heard, PITCHES[speaker]) > 0.6:
+            if signals.loud_seconds(heard) > 0 and signals.pitch_share(heard, pitch) > 0.6:
                 return
 
 

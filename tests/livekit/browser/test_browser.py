@@ -46,7 +46,7 @@ async def serving(folder: Path) -> AsyncIterator[Server]:
     async with AsyncExitStack() as stack:
         sfu = LocalServer()
         await asyncio.to_thread(stack.enter_context, sfu)
-        wire = await stack.enter_async_context(Wire(sfu.port))
+        wire = await stack.enter_async_context(Wire(sfu.url))
         origin = stack.enter_context(web_server(folder / "page", "audio_room", PUSHER, LIVEKIT))
         listed = json.dumps([origin])
         options = ("--media", "livekit", "--set", f"http.origins={listed}", "--set", f"sockets.origins={listed}")

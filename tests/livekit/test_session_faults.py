@@ -1,0 +1,122 @@
+"""Everything that can happen to somebody on a seat, on a real server, ends as `docs/how-to/livekit.md` says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from utd_core.client import RetryPolicy, SessionState, UTDAudioRoomSession
+from utd_core.concurrency import SystemClock
+from utd_core.engine import Engine
+from utd_core.media.faults import Fault
+from utd_core.testing.wait import eventually
+from utd_livekit.backend import LiveKitBackend
+from utd_livekit.control import LiveKitControl
+from utd_livekit.server.local import LocalServer
+from utd_livekit.testing import OpenLiveKit
+
+from .hearing import PATIENCE, hears, hum
+from .page import Row, documented
+
+pytestmark = pytest.mark.heavy
+
+SEAT = 1
+SOON = RetryPolicy(patience=2.0)
+OUTAGE = 2.0
+ENDS = (SessionState.CONNECTED, SessionState.DISCONNECTED)
+
+
+class Scene:
+    """A room of its own, whose host hears the victim on a seat."""
+
+    def __init__(
+        self, backend: LiveKitBackend, room: str, host: UTDAudioRoomSession, victim: UTDAudioRoomSession
+    ) -> None:
+        self.backend = backend
+        self.room = room
+        self.host = host
+        self.victim = victim
+
+    @property
+    def control(self) -> LiveKitControl:
+        return self.backend.control
+
+    @property
+    def who(self) -> str:
+        return self.victim.identity
+
+    async def inject(self, fault: Fault, **parameters: float) -> None:
+        await self.backend.inject(fault, self.room, self.who, **parameters)
+
+    async def outcome(self, happen: Happening) -> Row:
+        """What the victim's session makes of it."""
+        states: list[SessionState] = []
+        self.victim.state.subscribe(states.append)
+        await happen(self)
+        await eventually(lambda: states and states[-1] in ENDS, PATIENCE, what="it is over")
+        end = self.victim.ended.value
+        if end is None:
+            await hears(self.host, self.who)
+        kept = self.host.seats.value.seat_of(self.who) is not None
+        return Row(tuple(states), "" if end is None else end.reason, "kept" if kept else "lost")
+
+
+Happening = Callable[[Scene], Awaitable[object]]
+
+HAPPENINGS: Mapping[str, Happening] = {
+    "the signal is lost for 2 s": lambda scene: scene.inject(Fault.SIGNAL_DROP, seconds=OUTAGE),
+    "the SDK rebuilds its connection": lambda scene: scene.inject(Fault.FULL_RECONNECT),
+    "the server shuts down in good order": lambda scene: scene.inject(Fault.SERVER_LEAVE),
+    "the ticket has run out while the signal was away": lambda scene: scene.inject(Fault.TOKEN_EXPIRY),
+    "somebody else connects with this identity": lambda scene: scene.inject(Fault.DUPLICATE_IDENTITY),
+    "a moderator removes him": lambda scene: scene.host.kick(scene.who),
+    "a moderator bans him": lambda scene: scene.host.ban(scene.who),
+    "somebody removes him at LiveKit itself": lambda scene: scene.control.remove_participant(scene.room, scene.who),
+    "the room ends": lambda scene: scene.host.end_room(),
+    "somebody deletes the room at LiveKit itself": lambda scene: scene.control.close_room(scene.room),
+}
+DEATH = "the server dies, and nobody starts it again"
+RESTART = "the server dies, and is started again"
+
+
+@asynccontextmanager
+async def scene(engine: Engine, backend: LiveKitBackend, room: str) -> AsyncIterator[Scene]:
+    async with AsyncExitStack() as stack:
+        ann = await stack.enter_async_context(engine.client(f"ann-{room}"))
+        bob = await stack.enter_async_context(engine.client(f"bob-{room}", microphone=hum("bob"), retry=SOON))
+        host = await stack.enter_async_context(await ann.join_audio_room(room, as_host=True))
+        victim = await stack.enter_async_context(await bob.join_audio_room(room))
+        await victim.take_seat(SEAT)
+        await hears(host, victim.identity)
+        yield Scene(backend, room, host, victim)
+
+
+async def outcome(engine: Engine, backend: LiveKitBackend, room: str, happen: Happening) -> Row:
+    async with scene(engine, backend, room) as here:
+        return await here.outcome(happen)
+
+
+async def outcome_of_death() -> Row:
+    """On a server that nobody else needs."""
+    mortal = LocalServer()
+    try:
+        await asyncio.to_thread(mortal.start)
+        settings = {**mortal.settings, "server": mortal}
+        async with LiveKitBackend(settings, SystemClock()) as backend, Engine(backend) as engine:
+            return await outcome(engine, backend, "lounge", lambda here: here.inject(Fault.NODE_FAILURE))
+    finally:
+        await asyncio.to_thread(mortal.stop)
+
+
+async def test_every_session_ends_as_its_page_says(server: LocalServer) -> None:
+    rows = documented()
+    assert set(rows) == {*HAPPENINGS, DEATH, RESTART}
+    async with OpenLiveKit(SystemClock()) as backend, Engine(backend) as engine, asyncio.TaskGroup() as together:
+        found = {DEATH: together.create_task(outcome_of_death())}
+        for number, (name, happen) in enumerate(HAPPENINGS.items()):
+            found[name] = together.create_task(outcome(engine, backend, f"room-{number}", happen))
+    wrong = {name: row.result() for name, row in found.items() if row.result() != rows[name]}
+    assert wrong == {}
