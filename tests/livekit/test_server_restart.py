@@ -17,6 +17,7 @@ from utd_livekit.server.local import LocalServer
 from utd_livekit.testing import OpenLiveKit
 
 from .hearing import PATIENCE, PITCHES, everybody_hears, hears, hum
+from .page import documented
 
 pytestmark = pytest.mark.heavy
 
@@ -44,6 +45,9 @@ async def test_a_server_that_was_killed_and_started_again_gives_everybody_seat_a
         await calls[1].accept(ringing.call_id)
         await everybody_hears(rooms, calls)
         sessions: list[UTDAudioRoomSession | UTDCallSession] = [*rooms, *calls]
+        seen: list[list[SessionState]] = [[] for _ in sessions]
+        for session, states in zip(sessions, seen, strict=True):
+            session.state.subscribe(states.append)
 
         await asyncio.to_thread(server.kill)
         for session in sessions:
@@ -54,6 +58,7 @@ async def test_a_server_that_was_killed_and_started_again_gives_everybody_seat_a
                 await session.state.wait_for(lambda state: state is SessionState.CONNECTED)
         await everybody_hears(rooms, calls)
 
+        assert {tuple(states) for states in seen} == {documented()["the server dies, and is started again"].states}
         assert [None if room.seat is None else room.seat.index for room in rooms] == [0, 1]
         assert {call.status.value for call in calls} == {UTDCallStatus.ACTIVE}
         present = await engine.execute(ListParticipants(room=ROOM), actor=THE_SERVER)
