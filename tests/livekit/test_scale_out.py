@@ -22,7 +22,7 @@ from utd_livekit.connection import LiveKitConnection
 from utd_livekit.server.local import LocalServer
 
 from .cluster import Cluster, Side, cluster
-from .hearing import PATIENCE, everybody_hears
+from .hearing import PATIENCE, Gap, everybody_hears
 
 pytestmark = pytest.mark.heavy
 
@@ -48,25 +48,6 @@ async def two_by_two(
 ) -> AsyncIterator[Cluster]:
     async with cluster(tmp_path, postgres_server, redis) as running:
         yield running
-
-
-class Gap:
-    """The longest time without a frame of somebody's, in a session."""
-
-    def __init__(self, session: UTDAudioRoomSession, speaker: str) -> None:
-        self.longest = 0.0
-        self._session = session
-        self._speaker = speaker
-
-    async def measure(self) -> None:
-        now = asyncio.get_running_loop().time
-        before = None
-        async with self._session.frames(self._speaker) as frames:
-            async for _ in frames:
-                at = now()
-                if before is not None:
-                    self.longest = max(self.longest, at - before)
-                before = at
 
 
 async def test_killing_the_node_that_served_everybody_takes_no_seat_no_call_and_no_sound(two_by_two: Cluster) -> None:

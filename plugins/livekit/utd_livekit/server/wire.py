@@ -26,12 +26,13 @@ _TICKET = re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 class Wire(Closeable):
     """Forwards every HTTP connection to the server at `url`, without TLS, from `open` to `aclose`.
 
+    `spare`: where else to go, in this order, when nobody takes the call there.
+
     Each way of breaking ends the calls there are, and says what becomes of the next ones.
     """
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._far = parts.hostname or "", parts.port or 80
+    def __init__(self, url: str, *spare: str) -> None:
+        self._far = [(parts.hostname or "", parts.port or 80) for parts in map(urlsplit, (url, *spare))]
         self._server: asyncio.Server | None = None
         self._calls: set[asyncio.Task[Any]] = set()
         self._passes = asyncio.Event()
@@ -114,7 +115,7 @@ class Wire(Closeable):
             return
         if self._ticket is not None:
             head = _TICKET.sub(self._ticket, head)
-        far_in, far_out = await asyncio.open_connection(*self._far)
+        far_in, far_out = await self._reach()
         try:
             far_out.write(head)
             async with anyio.create_task_group() as both_ways:
@@ -122,6 +123,14 @@ class Wire(Closeable):
                 both_ways.start_soon(_pass_on, far_in, near_out, both_ways.cancel_scope)
         finally:
             far_out.transport.abort()
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The far end. Raises `OSError` where nobody takes the call."""
+        *better, last = self._far
+        for far in better:
+            with suppress(OSError):
+                return await asyncio.open_connection(*far)
+        return await asyncio.open_connection(*last)
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call: anyio.CancelScope) -> None:
