@@ -15,6 +15,7 @@ import pytest
 
 from utd_core.errors import UTDStreamException
 from utd_livekit.server import binary
+from utd_livekit.server.doctor import check_server
 from utd_livekit.server.local import LocalServer
 
 pytestmark = pytest.mark.heavy
@@ -127,6 +128,19 @@ def test_a_server_that_was_killed_starts_again_with_its_ports_and_keys(built_ser
         assert server.settings == before
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/") as answer:
             assert answer.status == 200
+
+
+def test_a_doctor_asks_the_server_of_the_environment(built_server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with LocalServer(built_server) as server:
+        for name in ("url", "api_key", "api_secret"):
+            monkeypatch.setenv(f"LIVEKIT_{name.upper()}", server.settings[name])
+        check = check_server()
+        assert check.ok
+        assert server.url in check.detail
+        monkeypatch.setenv("LIVEKIT_API_SECRET", "another-secret-of-thirty-two-bytes")
+        check = check_server()
+        assert not check.ok
+        assert "API key and secret" in check.remedy
 
 
 def test_stopping_leaves_no_process_and_no_file(built_server: Path) -> None:

@@ -16,10 +16,10 @@ from utd_core.model.permission import Grant
 from utd_livekit.backend import LiveKitBackend
 from utd_livekit.connection import LiveKitConnection
 from utd_livekit.faults import expired_ticket
+from utd_livekit.refusals import has_run_out
 from utd_livekit.sdk import newest_ticket
 from utd_livekit.server.local import LocalServer, free_port
 from utd_livekit.settings import LiveKitSettings
-from utd_livekit.tickets import has_run_out
 
 pytestmark = pytest.mark.heavy
 

@@ -12,7 +12,7 @@ from livekit import rtc
 
 from utd_core.concurrency import Clock, SystemClock
 from utd_core.concurrency.deadline import within
-from utd_core.errors import Closed, ConnectFailed, Unsupported
+from utd_core.errors import Closed, Unsupported
 from utd_core.media.arguments import check_connect
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
@@ -24,6 +24,7 @@ from .control import LiveKitControl
 from .encryption import encryption_of
 from .errands import Errands
 from .faults import Silences, produce
+from .refusals import refusal
 from .sdk import warm_up
 from .server.local import LocalServer
 from .server.wire import Wire
@@ -43,7 +44,7 @@ class LiveKitBackend(MediaBackend):
     def __init__(self, settings: Mapping[str, Any] | None = None, clock: Clock | None = None) -> None:
         self._settings = LiveKitSettings.read(settings or {})
         self._own: LocalServer | None = None
-        self._is_started = False
+        self._starting: asyncio.Task[None] | None = None
         if self._settings.local:
             self._own = LocalServer()
             self._settings = replace(self._settings, server=self._own, **self._own.settings)
@@ -81,7 +82,8 @@ class LiveKitBackend(MediaBackend):
                 self._clock,
                 options.deadline,
                 self._unless_closed(joining, self._closing),
-                f"the LiveKit server at {ticket.url} did not answer within {options.deadline} s",
+                f"the LiveKit server at {ticket.url} let nobody in within {options.deadline} s; "
+                "is it up, is this its address, and do its UDP ports reach this machine?",
             )
         except BaseException:
             joining.add_done_callback(self._abandon)
@@ -122,15 +124,25 @@ class LiveKitBackend(MediaBackend):
 
     async def _start(self) -> None:
         """The server of our own runs. Raises `UTDStreamException` when it cannot be started."""
-        if self._own is not None and not self._is_started:
-            # Whoever comes while it starts waits for the same start.
-            await asyncio.to_thread(self._own.start)
-            self._is_started = True
+        self._check_open()
+        if self._own is None:
+            return
+        if self._starting is None or (self._starting.done() and self._starting.exception() is not None):
+            # Whoever comes while it starts waits for the same start, and that is not cancelled with anybody.
+            self._starting = self._errands.start(asyncio.to_thread(self._own.start))
+        if not self._starting.done():
+            await self._errands.wait(self._starting)
+
+    async def _stop(self, server: LocalServer) -> None:
+        if self._starting is not None:
+            # A thread cannot be ended, and a server that begins after its end would stay.
+            await asyncio.wait([self._starting])
+        await asyncio.to_thread(server.stop)
 
     async def _close(self) -> None:
         async with AsyncExitStack() as parts:
             if self._own is not None:
-                parts.push_async_callback(asyncio.to_thread, self._own.stop)
+                parts.push_async_callback(self._stop, self._own)
             if self._control is not None:
                 parts.push_async_callback(self._control.aclose)
             for connection in list(self._connections):
@@ -168,7 +180,8 @@ class LiveKitBackend(MediaBackend):
             await room.connect(url, ticket.token, wanted)
         except rtc.ConnectError as error:
             await connection.aclose()
-            raise ConnectFailed(f"LiveKit let nobody in at {ticket.url}: {error.message}") from error
+            # Without its cause, whose words may hold the ticket.
+            raise refusal(ticket.url, error.message) from None
         except BaseException:
             await connection.aclose()
             raise

@@ -47,13 +47,13 @@ from .permissions import grant_of
 from .profiles import attributes_of, text_of
 from .publishing import Publisher
 from .reasons import reason_of
+from .refusals import has_run_out
 from .remote import RemoteTrack, not_published, not_subscribed
 from .roster import SETTLED, Roster
 from .sdk import let_go_of_room, newest_ticket
 from .sources import FROM_CLIENT
 from .speakers import Speakers
 from .statistics import round_trip_ms, wires_of
-from .tickets import has_run_out
 
 _QUALITIES: Mapping[int, ConnectionQuality] = {
     rtc.ConnectionQuality.QUALITY_EXCELLENT: ConnectionQuality.EXCELLENT,

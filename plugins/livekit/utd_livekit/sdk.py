@@ -20,6 +20,8 @@ from livekit.rtc._proto.ffi_pb2 import FfiEvent, FfiRequest, FfiResponse
 from livekit.rtc._proto.video_frame_pb2 import VIDEO_STREAM_NATIVE
 from livekit.rtc._utils import get_address
 
+from .refusals import NoTickets
+
 __all__ = [
     "FfiEvent",
     "FfiRequest",
@@ -42,6 +44,7 @@ _LET_OUT = 0.1
 
 # What the native library says goes where the application sends its log, and without one not to the terminal.
 logging.getLogger("livekit").addHandler(logging.NullHandler())
+logging.getLogger("livekit").addFilter(NoTickets())
 
 
 def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:

@@ -9,17 +9,18 @@ from typing import Any
 
 from utd_core.errors import Closed, MediaError, UTDStreamException
 from utd_core.media import arguments
-from utd_core.media.attributes import NO_ATTRIBUTES
+from utd_core.media.attributes import NO_ATTRIBUTES, Attributes
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
 from utd_core.media.notices import NotificationStream
+from utd_core.media.profiles import Profile
+from utd_core.media.tokens import Claims
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
 from .rooms import Participant
 from .server import MockServer
 from .snapshots import ControlCall
-from .tokens import Claims
 
 
 class MockControl(MediaControl):
@@ -75,7 +76,8 @@ class MockControl(MediaControl):
             arguments.check_ttl(ttl)
             arguments.check_profile(name=name, metadata=metadata, attributes=attributes)
             expires_at = self._server.clock.now() + ttl
-            return self._server.issue_join(Claims(room, identity, name, grant, expires_at, metadata, attributes))
+            profile = Profile(name, metadata, Attributes(attributes))
+            return self._server.issue_join(Claims(room, identity, profile, grant, expires_at))
 
     async def update_participant(
         self,

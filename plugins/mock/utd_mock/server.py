@@ -7,11 +7,12 @@ round trip, a fault's duration) waits before or on the agenda, never in the midd
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections import deque
 from collections.abc import Collection, Mapping
 
 from utd_core.concurrency import Clock
-from utd_core.errors import ConnectFailed, ErrorCode, Forbidden, InvalidInput, NotFound, PublishRefused
+from utd_core.errors import ErrorCode, Forbidden, InvalidInput, NotFound, PublishRefused
 from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, PublishOptions
 from utd_core.media.events import (
@@ -36,6 +37,7 @@ from utd_core.media.events import (
 )
 from utd_core.media.notices import Listeners, NotificationFaults, Notifier
 from utd_core.media.quality import VideoQuality
+from utd_core.media.tokens import Claims, TokenSigner, refusal
 from utd_core.model.permission import Grant
 
 from . import registry
@@ -46,11 +48,13 @@ from .messages import GrantOf, Message, Subscribed, Unsubscribed
 from .network import Network
 from .rooms import Participant, Room
 from .snapshots import ControlCall, RoomSnapshot
-from .tokens import Claims, TokenSigner
 from .tracks import PublishedTrack, Subscription
 from .waiting import Waiters
 
 _TRACE_LENGTH = 1_000
+_ADVICE = (
+    "use the ticket's own url and token, in the process of the engine that made them: the mock's media is in its memory"
+)
 _FIRST_RATING = 2.0
 """Seconds that it takes to say how good a new connection is."""
 
@@ -74,7 +78,7 @@ class MockServer:
         """Clients that have asked to come in and wait for the answer."""
         self.is_closed = False
         self._rooms: dict[str, Room] = {}
-        self._tokens = TokenSigner()
+        self._tokens = TokenSigner(secrets.token_bytes(32), "the mock", _ADVICE)
         self._track_numbers = itertools.count(1)
         registry.register(self)
 
@@ -96,9 +100,7 @@ class MockServer:
     def check_open(self) -> None:
         """Raise `ConnectFailed` when the server was closed."""
         if self.is_closed:
-            raise ConnectFailed(
-                f"the mock server {self.url} was closed; make a new one", details={"reason": "server_away"}
-            )
+            raise refusal(f"the mock server {self.url} was closed; make a new one", "server_away")
 
     async def aclose(self) -> None:
         """Shut down: everybody is disconnected (SERVER_SHUTDOWN). Idempotent."""
@@ -161,14 +163,13 @@ class MockServer:
         claims = self._tokens.read(token, self.clock.now())
         room = self._rooms.get(claims.room)
         if room is None:
-            raise ConnectFailed(
-                f"room {claims.room!r} does not exist (closed, or never made); create it first",
-                details={"reason": "room_not_found"},
+            raise refusal(
+                f"room {claims.room!r} does not exist (closed, or never made); create it first", "room_not_found"
             )
         if room.is_full_for(claims.identity):
-            raise ConnectFailed(
+            raise refusal(
                 f"room {room.name!r} is full with {room.max_participants} participants; wait until somebody leaves",
-                details={"reason": "room_full"},
+                "room_full",
             )
         return claims, room
 
@@ -268,15 +269,12 @@ class MockServer:
         self, participant: Participant, name: str | None, metadata: str | None, changes: Mapping[str, str] | None
     ) -> None:
         """Describe a participant in other words, and tell everybody. Raises `TooLarge`."""
-        attributes = participant.attributes.merged(changes or {})
-        arguments.check_attributes(attributes)
-        before = participant.info()
-        participant.name = participant.name if name is None else name
-        participant.metadata = participant.metadata if metadata is None else metadata
-        participant.attributes = attributes
-        now = participant.info()
-        if now != before:
-            participant.room.tell(ParticipantUpdated(now))
+        before = participant.profile
+        profile = before.changed(name, metadata, changes)
+        arguments.check_attributes(profile.attributes)
+        participant.profile = profile
+        if profile != before:
+            participant.room.tell(ParticipantUpdated(participant.info()))
 
     def publish(self, participant: Participant, options: PublishOptions) -> PublishedTrack:
         """Publish, in the place of an older track of the same source. Raises `PublishRefused`."""

@@ -49,10 +49,13 @@ class Wire(Closeable):
     async def open(self) -> str:
         """The URL of its near end."""
         near = socket.create_server(("127.0.0.1", 0))
+        port = near.getsockname()[1]
         # Nothing is lost when this is cancelled: it waits only once there is a server to close.
         self._server = await asyncio.start_server(self._carry, sock=near, limit=_LONGEST_HEAD, start_serving=False)
         await self._server.start_serving()
-        return f"ws://127.0.0.1:{near.getsockname()[1]}"
+        if self._is_closed:
+            self._server.close()
+        return f"ws://127.0.0.1:{port}"
 
     def hold(self, seconds: float | None = None) -> None:
         """Who calls hears nothing for `seconds`, or ever, and is put through then if he is still there."""
