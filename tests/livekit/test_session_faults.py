@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from tests.client.world import ROOM
 from utd_core.client import EndReason, RetryPolicy, SessionState, UTDAudioRoomSession
 from utd_core.concurrency import SystemClock
 from utd_core.engine import Engine
@@ -20,12 +21,15 @@ from utd_livekit.testing import OpenLiveKit
 
 from .hearing import PATIENCE, hears, hum
 from .page import Row, documented
+from .world import LiveKitWorld
 
 pytestmark = pytest.mark.heavy
 
 SEAT = 1
 SOON = RetryPolicy(patience=2.0)
 OUTAGE = 2.0
+NAP = 900.0
+"""Seconds; LiveKit's renewed tickets are good for 600."""
 ENDS = (SessionState.CONNECTED, SessionState.DISCONNECTED)
 GONE = (EndReason.REMOVED, EndReason.BANNED, EndReason.CONNECTION_LOST)
 AT_ONCE = 3
@@ -139,3 +143,25 @@ async def test_every_session_ends_as_its_page_says(server: LocalServer) -> None:
             found[name] = together.create_task(outcome(engine, backend, f"room-{number}", happen, turn))
     wrong = {name: row.result() for name, row in found.items() if row.result() != rows[name]}
     assert wrong == {}
+
+
+async def test_who_was_asleep_until_ticket_and_token_had_run_out_is_back_by_himself_over_the_network(
+    server: LocalServer,
+) -> None:
+    await asyncio.to_thread(server.start)
+    async with LiveKitWorld("remote", server) as world:
+        host, sleeper = await world.audio_room("host", as_host=True), await world.audio_room("sleeper")
+        await sleeper.take_seat(SEAT)
+        async with host.frames("sleeper") as frames:
+            await world.run(anext(frames))
+            states: list[SessionState] = []
+            sleeper.state.subscribe(states.append)
+            await world.backend.inject(Fault.SIGNAL_DROP, ROOM, "sleeper", seconds=NAP)
+            await world.until(lambda: states)
+            await world.clock.advance(NAP)
+            await world.backend.inject(Fault.TOKEN_EXPIRY, ROOM, "sleeper")
+            await world.until(lambda: len(states) > 1)
+            for _ in range(60):
+                await world.run(anext(frames))
+        assert states == [SessionState.RECONNECTING, SessionState.CONNECTED]
+        assert sleeper.ended.value is None
