@@ -33,11 +33,6 @@ async def hears(session: UTDAudioRoomSession | UTDCallSession, speaker: str) -> 
                 return
 
 
-async def everybody_hears(rooms: list[UTDAudioRoomSession], calls: list[UTDCallSession]) -> None:
-    """Ann and bob hear each other in their room, cat and dan in their call."""
-    await asyncio.gather(hears(rooms[0], "bob"), hears(rooms[1], "ann"), hears(calls[0], "dan"), hears(calls[1], "cat"))
-
-
 class Gap:
     """The longest time without a frame of somebody's, in a session."""
 
