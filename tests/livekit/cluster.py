@@ -100,7 +100,7 @@ async def cluster(folder: Path, postgres: PostgresServer, redis: RedisServer) ->
         for sfu in sfus:
             sfu.webhooks = urlsplit(told.url).port or 0
             await asyncio.to_thread(stack.enter_context, sfu)
-            wire = await stack.enter_async_context(Wire(sfu.port))
+            wire = await stack.enter_async_context(Wire(sfu.url))
             doors.append(await stack.enter_async_context(Door(await wire.open())))
         for sfu in sfus:
             settings = {name: value for name, value in sfu.settings.items() if name != "webhooks"}

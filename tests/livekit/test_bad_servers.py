@@ -21,7 +21,6 @@ from utd_core.media.backend import ConnectOptions, JoinTicket
 from utd_core.model.permission import Grant
 from utd_core.testing.wait import eventually
 from utd_livekit.backend import LiveKitBackend
-from utd_livekit.faults import SilentServer
 from utd_livekit.server.local import LocalServer, free_port
 from utd_livekit.server.wire import Wire
 
@@ -66,7 +65,7 @@ async def refused(backend: LiveKitBackend, ticket: JoinTicket, *, remedy: str) -
 @pytest.mark.parametrize("wrong", [{}, {"api_key": "local"}], ids=["key", "secret"])
 async def test_wrong_keys_are_an_error_that_asks_about_them(server: LocalServer, wrong: dict[str, str]) -> None:
     await asyncio.to_thread(server.start)
-    async with Wire(server.port) as wire, stranger(await wire.open(), **wrong) as backend:
+    async with Wire(server.url) as wire, stranger(await wire.open(), **wrong) as backend:
         with pytest.raises(MediaError, match="API key and secret"):
             await backend.control.list_rooms()
         await refused(backend, await ticket(backend), remedy="API key and secret")
@@ -78,7 +77,7 @@ async def test_a_clock_that_is_wrong_by_more_than_tokens_are_good_for_is_asked_a
 ) -> None:
     await asyncio.to_thread(server.start)
     show_another_time(monkeypatch, ahead)
-    async with Wire(server.port) as wire, acquainted(server, await wire.open()) as backend:
+    async with Wire(server.url) as wire, acquainted(server, await wire.open()) as backend:
         with pytest.raises(MediaError, match="clocks"):
             await backend.control.list_rooms()
         await refused(backend, await ticket(backend), remedy="clocks")
@@ -90,7 +89,7 @@ async def test_a_clock_that_is_wrong_by_less_does_no_harm(
 ) -> None:
     await asyncio.to_thread(server.start)
     show_another_time(monkeypatch, ahead)
-    async with Wire(server.port) as wire, acquainted(server, await wire.open()) as backend:
+    async with Wire(server.url) as wire, acquainted(server, await wire.open()) as backend:
         await backend.control.create_room("lobby")
         async with await backend.connect(await ticket(backend)) as ann:
             assert ann.identity == "ann"
@@ -99,7 +98,7 @@ async def test_a_clock_that_is_wrong_by_less_does_no_harm(
 
 async def test_a_room_that_is_full_or_not_there_is_what_the_error_says(server: LocalServer) -> None:
     await asyncio.to_thread(server.start)
-    async with Wire(server.port) as wire, acquainted(server, await wire.open()) as backend:
+    async with Wire(server.url) as wire, acquainted(server, await wire.open()) as backend:
         await refused(backend, await ticket(backend), remedy="join through the engine")
         await backend.control.create_room("lobby", max_participants=1)
         async with await backend.connect(await ticket(backend, "bob")):
@@ -156,13 +155,14 @@ async def test_a_name_that_nobody_has_is_unreachable() -> None:
 
 
 async def test_a_server_that_says_nothing_is_waited_for_no_longer_than_was_asked() -> None:
-    silent = SilentServer()
-    async with stranger(await silent.open(), timeout=0.5) as backend:
-        with pytest.raises(DeadlineExceeded, match=r"0\.5 s"):
-            await backend.control.list_rooms()
-        with pytest.raises(DeadlineExceeded):
-            await backend.connect(await ticket(backend), ConnectOptions(deadline=0.5))
-        silent.close()
+    async with Wire("ws://127.0.0.1") as wire:
+        wire.hold()
+        async with stranger(await wire.open(), timeout=0.5) as backend:
+            with pytest.raises(DeadlineExceeded, match=r"0\.5 s"):
+                await backend.control.list_rooms()
+            with pytest.raises(DeadlineExceeded):
+                await backend.connect(await ticket(backend), ConnectOptions(deadline=0.5))
+            wire.hang_up()
 
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]

@@ -36,6 +36,8 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({**SERVER, "server": "localhost"}, "must be a LocalServer"),
         ({**SERVER, "local": True}, "comes without"),
         ({"local": "yes"}, "true or false"),
+        ({"local": True, "faults": 1}, "true or false"),
+        ({**SERVER, "faults": True}, "comes with 'server' or 'local'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(sorted(value)),
 )

@@ -27,6 +27,7 @@ from .faults import Silences, produce
 from .refusals import refusal
 from .sdk import warm_up
 from .server.local import LocalServer
+from .server.wire import Wire
 from .settings import LiveKitSettings
 
 _LATECOMERS = 2.0
@@ -53,6 +54,7 @@ class LiveKitBackend(MediaBackend):
         self._errands = Errands("the livekit backend")
         self._joins = Errands("a connect to livekit")
         self._connections: set[LiveKitConnection] = set()
+        self._wires: dict[LiveKitConnection, Wire] = {}
         self._closed = False
         self.silences = Silences()
         self._closing: asyncio.Future[None] | None = None
@@ -73,31 +75,28 @@ class LiveKitBackend(MediaBackend):
         check_connect(options, self.name, self.capabilities)
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_future()
-        silent = self.silences.take(ticket, self._settings.prefix)
+        wire = self._wire_to(ticket)
+        joining = self._joins.start(self._join(ticket, options, wire))
         try:
-            url = ticket.url if silent is None else await self._errands.run(silent.open())
-            joining = self._joins.start(self._join(url, ticket.token, options))
-            try:
-                return await within(
-                    self._clock,
-                    options.deadline,
-                    self._unless_closed(joining, self._closing),
-                    f"the LiveKit server at {ticket.url} let nobody in within {options.deadline} s; "
-                    "is it up, is this its address, and do its UDP ports reach this machine?",
-                )
-            except BaseException:
-                joining.add_done_callback(self._abandon)
-                raise
-        finally:
-            if silent is not None:
-                silent.close()
+            return await within(
+                self._clock,
+                options.deadline,
+                self._unless_closed(joining, self._closing),
+                f"the LiveKit server at {ticket.url} let nobody in within {options.deadline} s; "
+                "is it up, is this its address, and do its UDP ports reach this machine?",
+            )
+        except BaseException:
+            joining.add_done_callback(self._abandon)
+            if wire is not None and wire.is_silent:
+                wire.hang_up()
+            raise
 
     async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:
         self._check_open()
         fault = check_fault(fault)
         if fault not in self.faults:
             await super().inject(fault, room, identity, **parameters)
-        await produce(self, self._settings.server, fault, room, identity, parameters)
+        await produce(self, self._settings, fault, room, identity, parameters)
 
     @property
     def is_busy(self) -> bool:
@@ -110,6 +109,10 @@ class LiveKitBackend(MediaBackend):
     def connection_of(self, room: str, identity: str) -> LiveKitConnection | None:
         """The connection of a participant that was made here."""
         return next((each for each in self._connections if (each.room, each.identity) == (room, identity)), None)
+
+    def wire_of(self, connection: LiveKitConnection) -> Wire | None:
+        """What its signalling goes through, where faults are wanted."""
+        return self._wires.get(connection)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -149,11 +152,24 @@ class LiveKitBackend(MediaBackend):
         await self._joins.wait_for_all(_LATECOMERS)
         await self._errands.finish()
 
-    async def _join(self, url: str, token: str, options: ConnectOptions) -> LiveKitConnection:
+    def _wire_to(self, ticket: JoinTicket) -> Wire | None:
+        """What the signalling of this ticket's connection is to go through; None for straight to the server."""
+        is_silent = self.silences.take(ticket, self._settings.prefix)
+        if not (is_silent or self._settings.faults):
+            return None
+        wire = Wire(ticket.url)
+        if is_silent:
+            wire.hold()
+        return wire
+
+    async def _join(self, ticket: JoinTicket, options: ConnectOptions, wire: Wire | None) -> LiveKitConnection:
         """Connect, however long that takes. Raises `ConnectFailed`."""
         await asyncio.to_thread(warm_up)
+        url = ticket.url if wire is None else await wire.open()
         room = rtc.Room()
-        connection = LiveKitConnection(room, options, self._connections.discard, prefix=self._settings.prefix)
+        connection = LiveKitConnection(room, options, self._ended, url=url, prefix=self._settings.prefix)
+        if wire is not None:
+            self._wires[connection] = wire
         wanted = rtc.RoomOptions(
             auto_subscribe=options.auto_subscribe,
             dynacast=options.dynacast,
@@ -161,17 +177,22 @@ class LiveKitBackend(MediaBackend):
             connect_timeout=options.deadline,
         )
         try:
-            await room.connect(url, token, wanted)
+            await room.connect(url, ticket.token, wanted)
         except rtc.ConnectError as error:
             await connection.aclose()
             # Without its cause, whose words may hold the ticket.
-            raise refusal(url, error.message) from None
+            raise refusal(ticket.url, error.message) from None
         except BaseException:
             await connection.aclose()
             raise
         self._connections.add(connection)
         connection.begin()
         return connection
+
+    def _ended(self, connection: LiveKitConnection) -> None:
+        self._connections.discard(connection)
+        if (wire := self._wires.pop(connection, None)) is not None:
+            self._errands.start(wire.aclose())
 
     async def _unless_closed(
         self, joining: asyncio.Task[LiveKitConnection], closing: asyncio.Future[None]

@@ -28,6 +28,7 @@ FAULTS = frozenset(
         Fault.SERVER_LEAVE,
         Fault.NODE_FAILURE,
         Fault.DUPLICATE_IDENTITY,
+        Fault.TOKEN_EXPIRY,
         Fault.CONNECT_SILENCE,
         Fault.GRANT_DELAY,
         Fault.GRANT_FAILURE,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
+
+import aiohttp
 
 from utd_core.errors import ConnectFailed
 
@@ -22,6 +25,10 @@ _REMEDIES = {
 }
 """What to do, by what is in the native library's words."""
 
+_PATIENCE = 2.0
+"""Seconds; the server is there: it has just refused somebody."""
+_UNAUTHORIZED = 401
+
 
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 """What the native library goes by, and by no `no_proxy`: also on the way to an address of this machine."""
@@ -35,6 +42,21 @@ def refusal(url: str, said: str) -> ConnectFailed:
     if _UNREACHED in words and proxies:
         remedy += f" LiveKit's library goes by the proxy that {proxies[0]} names, whatever no_proxy says: unset it"
     return ConnectFailed(f"LiveKit let nobody in at {url}: {words}; {remedy}")
+
+
+async def has_run_out(url: str, ticket: str) -> bool:
+    """Whether that is why the server refuses it, by its own clock and in its own words. False also when it says
+    nothing."""
+    asked = f"http{url.removeprefix('ws').removeprefix('http').rstrip('/')}/rtc/validate"
+    try:
+        async with (
+            asyncio.timeout(_PATIENCE),
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {ticket}"}) as session,
+            session.get(asked) as answer,
+        ):
+            return answer.status == _UNAUTHORIZED and "token is expired" in await answer.text()
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return False
 
 
 def without_tickets(text: str) -> str:

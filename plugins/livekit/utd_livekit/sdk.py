@@ -34,6 +34,7 @@ __all__ = [
     "is_let_go",
     "let_go",
     "let_go_of_room",
+    "newest_ticket",
     "request",
     "set_enabled",
     "video_stream",
@@ -118,6 +119,11 @@ def capture(source: rtc.AudioSource, data: bytes, samples: int, number: int) -> 
     buffer.sample_rate, buffer.num_channels = source.sample_rate, source.num_channels
     buffer.samples_per_channel = samples
     request(wanted)
+
+
+def newest_ticket(room: rtc.Room) -> str:
+    """The one that the server gave last, or that the room was entered with."""
+    return room._token or ""
 
 
 def warm_up() -> None:

@@ -10,11 +10,8 @@ import atexit
 import logging
 import threading
 from contextlib import AbstractAsyncContextManager, suppress
-from datetime import timedelta
 from functools import cache
 from types import TracebackType
-
-from livekit import api
 
 from utd_core.concurrency import Clock
 from utd_core.errors import MediaError
@@ -23,17 +20,16 @@ from utd_core.media.backend import JoinTicket
 from utd_core.model.permission import Grant
 
 from .backend import LiveKitBackend
+from .faults import LENIENT, expired_ticket
 from .sdk import warm_up
 from .server.doctor import check_network
 from .server.local import LocalServer
-from .server.wire import Wire
+from .settings import LiveKitSettings
 
 _SETTLED_WITHIN = 30.0
 """Seconds; the first connection of a process loads the native library."""
 _UNPACKED_AFTER = 1.0
 """Seconds; some sockets are opened when a connection is there already."""
-_LENIENT = 120.0
-"""Seconds; LiveKit takes a token up to a minute after its end, because clocks differ."""
 
 
 @cache
@@ -124,9 +120,8 @@ class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
 
     async def __aenter__(self) -> LiveKitBackend:
         await asyncio.to_thread(self._server.start)
-        self._wire = Wire(self._server.port)
-        self._url = await self._wire.open()
-        settings = {**self._server.settings, "public_url": self._url, "server": self._server}
+        settings = {**self._server.settings, "server": self._server, "faults": True}
+        self._settings = LiveKitSettings.read(settings)
         self._backend = LiveKitBackend(settings, self._clock)
         return self._backend
 
@@ -134,11 +129,7 @@ class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._backend.aclose()
-        await self._wire.aclose()
 
     async def expired_ticket(self, room: str, identity: str) -> JoinTicket:
         """A ticket that has run out longer ago than the server is lenient."""
-        grants = api.VideoGrants(room_join=True, room=room)
-        token = api.AccessToken(self._server.api_key, self._server.api_secret).with_identity(identity)
-        token = token.with_grants(grants).with_ttl(timedelta(seconds=-_LENIENT))
-        return JoinTicket(self._url, token.to_jwt(), self._clock.now() - _LENIENT)
+        return JoinTicket(self._server.url, expired_ticket(self._settings, room, identity), self._clock.now() - LENIENT)

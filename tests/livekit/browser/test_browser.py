@@ -37,7 +37,7 @@ async def house(folder: Path) -> AsyncIterator[Server]:
     async with AsyncExitStack() as stack:
         sfu = LocalServer()
         await asyncio.to_thread(stack.enter_context, sfu)
-        wire = await stack.enter_async_context(Wire(sfu.port))
+        wire = await stack.enter_async_context(Wire(sfu.url))
         settings = {**sfu.settings, "public_url": await wire.open()}
         yield await stack.enter_async_context(serving(folder, "audio_room", "livekit", settings))
 
