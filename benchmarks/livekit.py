@@ -21,7 +21,7 @@ from utd_livekit.server.local import LocalServer
 from . import AtMost, Baseline, Result
 from ._livekit_sides import Ours, Raw, Side, film
 
-JOINS, SEATS, COMMANDS, ROUNDS = 20, 20, 200, 5
+JOINS, FOUNDINGS, SEATS, COMMANDS, ROUNDS = 60, 20, 20, 200, 5
 QUIET = 0.3
 """Seconds between two rounds: the server and the SDK collect changes that follow each other sooner."""
 SETTLING, MEASURED = 2.0, 5.0
@@ -45,7 +45,7 @@ async def _measure(server: LocalServer) -> list[Result]:
         await raw.open()
         await ours.open()
         join = await _in_turn(JOINS, raw.join, ours.join)
-        found = await _in_turn(JOINS, raw.found, ours.found)
+        found = await _in_turn(FOUNDINGS, raw.found, ours.found)
         speak = await _in_turn(SEATS, raw.speak, ours.speak)
         allow = await _in_turn(COMMANDS, raw.allow, ours.allow, pause=0.0)
         voice = await _in_turn(ROUNDS, _cost_of(raw, raw.sounding, 50), _cost_of(ours, ours.sounding, 50))

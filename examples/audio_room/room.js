@@ -7,10 +7,12 @@ const MICROPHONE = 2; // as livekit-client counts what may be sent
  *
  * `state`: "outside", "entering", "inside", "returning" or "over"; `why`: of the last two. `seats`: who sits where, as the
  * engine has it. `isHeard`: the own microphone is open. `voices`: an <audio> for each identity that is heard.
+ *
+ * With a `secret` only those who have the same hear each other; the media server has noise.
  */
 class AudioRoom {
-  constructor({ server, appId, key, identity, room }) {
-    Object.assign(this, { server, appId, key, identity, name: room });
+  constructor({ server, appId, key, identity, room, secret = "" }) {
+    Object.assign(this, { server, appId, key, identity, name: room, secret });
     this.state = "outside";
     this.why = "";
     this.seats = [];
@@ -105,7 +107,7 @@ class AudioRoom {
 
   async listen({ url, token }) {
     const { Room, RoomEvent } = LivekitClient;
-    this.media = new Room();
+    this.media = new Room(this.secret ? await encryption(this.secret) : {});
     this.media
       .on(RoomEvent.TrackSubscribed, (track, _, { identity }) => {
         this.voices.set(identity, track.attach());
@@ -123,6 +125,7 @@ class AudioRoom {
         this.heed();
       })
       .on(RoomEvent.Disconnected, (reason) => this.end(`the media server ended it (${reason})`));
+    if (this.secret) await this.media.setE2EEEnabled(true);
     await this.media.connect(url, token);
     await this.heed();
   }
@@ -153,4 +156,11 @@ class AudioRoom {
     Object.assign(this, { state, why });
     this.onchange?.(this);
   }
+}
+
+/** What a Room is made with, to be encrypted from end to end. */
+async function encryption(secret) {
+  const keyProvider = new LivekitClient.ExternalE2EEKeyProvider();
+  await keyProvider.setKey(secret);
+  return { encryption: { keyProvider, worker: new Worker("livekit-client.e2ee.worker.js") } };
 }

@@ -1,33 +1,17 @@
 // A headless Chromium with a made-up camera and microphone, at a page: `node main.mjs PACKAGES URL`.
-// Commands come as lines of JSON on stdin; the last line of each answer is JSON on stdout.
-import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
-import { pathToFileURL } from "node:url";
+import { launch } from "../node/chromium.mjs";
+import { listen } from "../node/program.mjs";
 
 const [packages, url] = process.argv.slice(2);
-const require = createRequire(pathToFileURL(`${packages}/node_modules/`));
 const PATIENCE = 30_000;
 
-function report(message) {
-  process.stdout.write(JSON.stringify(message) + "\n");
-}
-
-const { default: chromium } = await import(pathToFileURL(require.resolve("@sparticuz/chromium")));
-const { default: puppeteer } = await import(pathToFileURL(require.resolve("puppeteer-core")));
-const browser = await puppeteer.launch({
-  // The package turns off what a browser keeps pages from; here that is what counts.
-  args: [
-    ...chromium.args.filter((argument) => argument !== "--disable-web-security"),
-    "--no-sandbox",
-    "--proxy-server=direct://",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--allow-loopback-in-peer-connection",
-  ],
-  executablePath: await chromium.executablePath(),
-  headless: "shell",
-});
+const browser = await launch(
+  packages,
+  "--use-fake-device-for-media-stream",
+  "--use-fake-ui-for-media-stream",
+  "--autoplay-policy=no-user-gesture-required",
+  "--allow-loopback-in-peer-connection",
+);
 const page = await browser.newPage();
 page.on("dialog", (dialog) => dialog.accept());
 page.on("console", (message) => console.error(message.text()));
@@ -124,14 +108,6 @@ const commands = {
   },
 };
 
-report({ ready: true });
-for await (const line of createInterface({ input: process.stdin })) {
-  const { do: command, ...fields } = JSON.parse(line);
-  try {
-    report({ answer: (await commands[command](fields)) ?? null });
-  } catch (error) {
-    report({ failure: String(error) });
-  }
-}
+await listen(({ do: command, ...fields }) => commands[command](fields));
 await browser.close();
 process.exit(0);

@@ -351,11 +351,12 @@ async def test_the_callee_may_not_publish_before_it_has_answered(world: World) -
         await bob.set_microphone(True)
 
 
-async def test_a_lost_connection_comes_back_into_the_call(world: World) -> None:
+@pytest.mark.parametrize("fault", [Fault.SERVER_LEAVE, Fault.TOKEN_EXPIRY])
+async def test_a_lost_connection_comes_back_into_the_call(world: World, fault: Fault) -> None:
     alice, bob = await talk(world)
     call = alice.call.value
     assert call is not None
-    await world.fault(Fault.SERVER_LEAVE, call.room_name, "alice")
+    await world.fault(fault, call.room_name, "alice")
     await world.until(lambda: alice.connected.value and alice.room.publishing.value == MICROPHONE)
     assert now(alice.status) is UTDCallStatus.ACTIVE
     async with bob.frames("alice") as frames:

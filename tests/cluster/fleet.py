@@ -21,21 +21,23 @@ PROJECT = Project("shop", "key-of-the-shop-1", ("secret-of-the-shop",))
 HEADERS = {"X-App-Id": PROJECT.app_id, "X-App-Secret": PROJECT.secret}
 ROOT = Path(__file__).parents[2]
 
+PROJECT_SETTINGS = f"""
+[project]
+app_id = "{PROJECT.app_id}"
+key = "{PROJECT.key}"
+secrets = ["{PROJECT.secret}"]
+
+[project.flags]
+allow_app_key_identity_mint = true
+"""
+"""The project in a node's settings."""
 SETTINGS = """
 log_format = "json"
 media = "{media}"
 
 [media_settings]
 path = "{studio}"
-
-[project]
-app_id = "shop"
-key = "key-of-the-shop-1"
-secrets = ["secret-of-the-shop"]
-
-[project.flags]
-allow_app_key_identity_mint = true
-
+{project}
 [project.limits]
 identity_commands_per_second = 1000
 identity_burst = 1000
@@ -75,7 +77,7 @@ class Fleet:
         self._site = site or (lambda number: Site(postgres.url(), redis.url))
         self._folder = folder
         self._stack = ExitStack()
-        (folder / "utd.toml").write_text(SETTINGS.format(media=NAME, studio=studio.path))
+        (folder / "utd.toml").write_text(SETTINGS.format(media=NAME, studio=studio.path, project=PROJECT_SETTINGS))
 
     def __enter__(self) -> Self:
         return self

@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 import pickle
 import struct
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from utd_core.concurrency import Clock, SystemClock
 from utd_core.errors import ConnectFailed, MediaError, Unsupported, UTDStreamException
 from utd_core.hooks import hookimpl
-from utd_core.media.attributes import NO_ATTRIBUTES
 from utd_core.media.backend import BackendSpec, ConnectOptions, JoinTicket, MediaBackend, MediaConnection, MediaControl
 from utd_core.media.capabilities import Capabilities
-from utd_core.media.events import Notification, ParticipantInfo
-from utd_core.model.permission import Grant
+from utd_core.media.events import Notification
+from utd_core.media.forwarding import ForwardingControl
 from utd_mock import MockBackend, MockServer
 from utd_mock.capabilities import CAPABILITIES
 
@@ -113,7 +112,7 @@ class StudioBackend(MediaBackend):
         self._control.close()
 
 
-class _StudioControl(MediaControl):
+class _StudioControl(ForwardingControl):
     def __init__(self, path: str) -> None:
         self._path = path
         self._listening: set[asyncio.StreamWriter] = set()
@@ -122,67 +121,17 @@ class _StudioControl(MediaControl):
         for writer in self._listening:
             writer.close()
 
-    async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
-        await self._ask("create_room", room, max_participants=max_participants)
-
-    async def close_room(self, room: str) -> None:
-        await self._ask("close_room", room)
-
-    async def list_rooms(self) -> list[str]:
-        found: list[str] = await self._ask("list_rooms")
-        return found
-
-    async def issue_join(
-        self,
-        room: str,
-        identity: str,
-        *,
-        grant: Grant,
-        name: str = "",
-        ttl: float = 600.0,
-        metadata: str = "",
-        attributes: Mapping[str, str] = NO_ATTRIBUTES,
-    ) -> JoinTicket:
-        ticket: JoinTicket = await self._ask(
-            "issue_join",
-            room,
-            identity,
-            grant=grant,
-            name=name,
-            ttl=ttl,
-            metadata=metadata,
-            attributes=attributes,
-        )
-        return ticket
-
-    async def update_participant(
-        self,
-        room: str,
-        identity: str,
-        *,
-        name: str | None = None,
-        metadata: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-    ) -> None:
-        await self._ask("update_participant", room, identity, name=name, metadata=metadata, attributes=attributes)
-
-    async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
-        await self._ask("apply_grant", room, identity, grant)
-
-    async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
-        await self._ask("mute_track", room, identity, track_id, muted)
-
-    async def remove_participant(self, room: str, identity: str) -> None:
-        await self._ask("remove_participant", room, identity)
-
-    async def list_participants(self, room: str) -> list[ParticipantInfo]:
-        found: list[ParticipantInfo] = await self._ask("list_participants", room)
-        return found
-
-    async def send_data(
-        self, room: str, payload: bytes, *, to: Collection[str] | None = None, topic: str = "", reliable: bool = True
-    ) -> None:
-        await self._ask("send_data", room, payload, to=to, topic=topic, reliable=reliable)
+    async def forward(self, method: str, *arguments: Any, **named: Any) -> Any:
+        reader, writer = await self._begin(method, *arguments, **named)
+        try:
+            said = await _hear(reader)
+        except (asyncio.IncompleteReadError, OSError) as error:
+            raise MediaError("the studio does not answer") from error
+        finally:
+            writer.close()
+        if isinstance(said, UTDStreamException):
+            raise said
+        return said
 
     async def notifications(self) -> AsyncIterator[Notification]:
         reader, writer = await self._begin("notifications")
@@ -196,18 +145,6 @@ class _StudioControl(MediaControl):
         finally:
             self._listening.discard(writer)
             writer.close()
-
-    async def _ask(self, method: str, *arguments: object, **options: object) -> Any:
-        reader, writer = await self._begin(method, *arguments, **options)
-        try:
-            said = await _hear(reader)
-        except (asyncio.IncompleteReadError, OSError) as error:
-            raise MediaError("the studio does not answer") from error
-        finally:
-            writer.close()
-        if isinstance(said, UTDStreamException):
-            raise said
-        return said
 
     async def _begin(
         self, method: str, *arguments: object, **options: object

@@ -17,7 +17,7 @@ from utd_core.engine import Engine, EngineSettings
 from utd_core.errors import StoreFailed, Unavailable
 from utd_core.media.backend import JoinTicket
 from utd_core.model.command import Actor
-from utd_core.model.commands import CreateSession, JoinRoom
+from utd_core.model.commands import CreateSession, JoinRoom, LeaveSeat, TakeSeat
 from utd_core.model.stream_type import UTDStreamType
 from utd_core.server.app import App
 from utd_core.server.cluster import ClusterSettings, Relay
@@ -38,6 +38,7 @@ T = TypeVar("T")
 ROOM = "lounge"
 CHANNEL = f"private-room.{ROOM}"
 PROJECT = Project("shop", "key", ("the secret",), flags=ProjectFlags(allow_app_key_identity_mint=True))
+HOST = Actor("host")
 SECRET = {"X-App-Id": "shop", "X-App-Secret": "the secret"}
 TAKEOVER = 8.0
 """Seconds in which the death of a holder is over."""
@@ -84,6 +85,19 @@ class Cable(MessageBus):
     def statistics(self) -> BusStatistics:
         lasting = self._clock.monotonic() - self._since
         return replace(self._bus.statistics(), connected=not self.is_cut, lasting=lasting)
+
+    def lose_one(self, part: bytes, *, topic: str = "") -> list[bytes]:
+        """Lose the next message to here that holds `part`, of a topic that begins so; it is in the list then."""
+        lost: list[bytes] = []
+
+        def drop(about: str, message: bytes) -> bool:
+            if lost or part not in message or not about.startswith(topic):
+                return False
+            lost.append(message)
+            return True
+
+        self.drop = drop
+        return lost
 
     def cut(self) -> None:
         self.is_cut, self._since = True, self._clock.monotonic()
@@ -173,6 +187,14 @@ class Node:
         assert hosted is not None
         assert isinstance(hosted.engine, Relay)
         return hosted.engine
+
+    async def sit(self, index: int) -> None:
+        """Have the host take a seat, by this node."""
+        await (await self.relay()).execute(TakeSeat(room=ROOM, index=index), actor=HOST)
+
+    async def stand(self) -> None:
+        """Have the host leave the seat, by this node."""
+        await (await self.relay()).execute(LeaveSeat(room=ROOM), actor=HOST)
 
     def oversleep(self) -> None:
         """Be told that the lease is over, as after a pause that was too long."""

@@ -15,13 +15,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.cluster.balancer import Balancer
-from tests.cluster.fleet import Node
+from tests.cluster.fleet import HEADERS, PROJECT, PROJECT_SETTINGS, Node
 from tests.postgres import PostgresServer
 from tests.redis import RedisServer
 from tests.server.serving.process import served
 from utd_core.client import UTDStreamClient
 from utd_core.media.backend import ConnectOptions, JoinTicket
-from utd_core.server.projects import Project
 from utd_core.testing.wait import eventually
 from utd_livekit.backend import LiveKitBackend
 from utd_livekit.connection import LiveKitConnection
@@ -30,21 +29,10 @@ from utd_livekit.server.wire import Wire
 
 from .hearing import hum
 
-PROJECT = Project("shop", "key-of-the-shop-1", ("secret-of-the-shop",))
-HEADERS = {"X-App-Id": PROJECT.app_id, "X-App-Secret": PROJECT.secret}
-
-SETTINGS = """
+SETTINGS = f"""
 log_format = "json"
 media = "livekit"
-
-[project]
-app_id = "shop"
-key = "key-of-the-shop-1"
-secrets = ["secret-of-the-shop"]
-
-[project.flags]
-allow_app_key_identity_mint = true
-
+{PROJECT_SETTINGS}
 [engine]
 return_grace = 3
 """
@@ -112,7 +100,7 @@ async def cluster(folder: Path, postgres: PostgresServer, redis: RedisServer) ->
         for sfu in sfus:
             sfu.webhooks = urlsplit(told.url).port or 0
             await asyncio.to_thread(stack.enter_context, sfu)
-            wire = await stack.enter_async_context(Wire(sfu.port))
+            wire = await stack.enter_async_context(Wire(sfu.url))
             doors.append(await stack.enter_async_context(Door(await wire.open())))
         for sfu in sfus:
             settings = {name: value for name, value in sfu.settings.items() if name != "webhooks"}

@@ -22,16 +22,31 @@ def hum(identity: str) -> partial[ToneAudioSource]:
 
 
 async def hears(session: UTDAudioRoomSession | UTDCallSession, speaker: str) -> None:
-    """Wait until the speaker's own hum is heard."""
+    """Wait until the speaker's own hum is heard. Of `bob-2` it is bob's."""
+    pitch = PITCHES[speaker.partition("-")[0]]
     heard: list[AudioFrame] = []
     async with asyncio.timeout(PATIENCE), session.frames(speaker) as frames:
         async for frame in frames:
             assert isinstance(frame, AudioFrame)
             heard = [*heard[-9:], frame]
-            if signals.loud_seconds(heard) > 0 and signals.pitch_share(heard, PITCHES[speaker]) > 0.6:
+            if signals.loud_seconds(heard) > 0 and signals.pitch_share(heard, pitch) > 0.6:
                 return
 
 
-async def everybody_hears(rooms: list[UTDAudioRoomSession], calls: list[UTDCallSession]) -> None:
-    """Ann and bob hear each other in their room, cat and dan in their call."""
-    await asyncio.gather(hears(rooms[0], "bob"), hears(rooms[1], "ann"), hears(calls[0], "dan"), hears(calls[1], "cat"))
+class Gap:
+    """The longest time without a frame of somebody's, in a session."""
+
+    def __init__(self, session: UTDAudioRoomSession, speaker: str) -> None:
+        self.longest = 0.0
+        self._session = session
+        self._speaker = speaker
+
+    async def measure(self) -> None:
+        now = asyncio.get_running_loop().time
+        before = None
+        async with self._session.frames(self._speaker) as frames:
+            async for _ in frames:
+                at = now()
+                if before is not None:
+                    self.longest = max(self.longest, at - before)
+                before = at

@@ -22,9 +22,11 @@ SECONDS: Mapping[str, float] = {
     "C94": 15.0,
     "M63": 15.0,
     "C79": 10.0,
-    **{f"C{number}": 7.0 for number in (80, 81, 82, 83, 84, 111, 112, 113, 114, 115, 116, 117)},
+    "C82": 10.0,
+    **{f"C{number}": 7.0 for number in (80, 81, 83, 84, 111, 112, 113, 114, 115, 116, 117)},
     **{f"C{number}": 4.0 for number in range(46, 67)},
     **{f"S{number}": 4.0 for number in range(1, 43)},
+    "S39": 8.0,
 }
 """About how long the behaviours take that take longer than usual."""
 

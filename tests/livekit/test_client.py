@@ -15,7 +15,6 @@ from tests.client import test_audio_room, test_calls, test_live_stream
 from tests.client.world import Way
 from utd_core.testing.leaks import Snapshot, assert_no_leaks
 from utd_livekit.server.local import LocalServer
-from utd_livekit.server.wire import Wire
 
 from .world import LiveKitWorld
 
@@ -52,6 +51,6 @@ async def world(server: LocalServer) -> AsyncIterator[LiveKitWorld]:
     """One engine; afterwards no task, thread or descriptor is left."""
     await asyncio.to_thread(server.start)
     before = Snapshot.take()
-    async with Wire(server.port) as wire, LiveKitWorld(WAY, server, await wire.open()) as world:
+    async with LiveKitWorld(WAY, server) as world:
         yield world
     await assert_no_leaks(before, grace=5.0)

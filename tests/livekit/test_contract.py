@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 UTD = "from utd_core.cli import main; main()"
 LANES = 3
 DENIED = {"exact_media", "max_participants", "signalling", "virtual_time"}
-NOT_PRODUCED = {Fault.TOKEN_EXPIRY, Fault.SLOW_SUBSCRIBER, Fault.PACKET_LOSS, Fault.JITTER}
+NOT_PRODUCED = {Fault.SLOW_SUBSCRIBER, Fault.PACKET_LOSS, Fault.JITTER}
 """docs/how-to/livekit.md says why."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
@@ -13,7 +12,7 @@ import pytest
 
 from tests.postgres import PostgresServer
 from tests.redis import RedisServer, free_port
-from utd_core.client import UTDAudioRoomSession, UTDCallSession, UTDCallStatus
+from utd_core.client import UTDCallStatus
 from utd_core.client.models import Resynced
 from utd_core.media.backend import JoinTicket
 from utd_core.model.room import MetadataChanged
@@ -22,11 +21,11 @@ from utd_livekit.connection import LiveKitConnection
 from utd_livekit.server.local import LocalServer
 
 from .cluster import Cluster, Side, cluster
-from .hearing import PATIENCE, everybody_hears
+from .hearing import PATIENCE, Gap
+from .household import ROOM, household
 
 pytestmark = pytest.mark.heavy
 
-ROOM = "lounge"
 OUTAGE = 3.0
 """Seconds in which nobody takes over yet."""
 
@@ -50,47 +49,17 @@ async def two_by_two(
         yield running
 
 
-class Gap:
-    """The longest time without a frame of somebody's, in a session."""
-
-    def __init__(self, session: UTDAudioRoomSession, speaker: str) -> None:
-        self.longest = 0.0
-        self._session = session
-        self._speaker = speaker
-
-    async def measure(self) -> None:
-        now = asyncio.get_running_loop().time
-        before = None
-        async with self._session.frames(self._speaker) as frames:
-            async for _ in frames:
-                at = now()
-                if before is not None:
-                    self.longest = max(self.longest, at - before)
-                before = at
-
-
 async def test_killing_the_node_that_served_everybody_takes_no_seat_no_call_and_no_sound(two_by_two: Cluster) -> None:
-    async with AsyncExitStack() as stack:
-        holder = await two_by_two.find_holder()
-        near, far = two_by_two.sides[holder], two_by_two.sides[1 - holder]
-        ann, cat = [await stack.enter_async_context(near.client(who)) for who in ("ann", "cat")]
-        bob, dan = [await stack.enter_async_context(far.client(who)) for who in ("bob", "dan")]
-        rooms = [
-            await stack.enter_async_context(await ann.join_audio_room(ROOM, as_host=True)),
-            await stack.enter_async_context(await bob.join_audio_room(ROOM)),
-        ]
-        await asyncio.gather(*(room.take_seat(number) for number, room in enumerate(rooms)))
-        calls = [await stack.enter_async_context(client.call_session("audio_call")) for client in (cat, dan)]
-        await calls[0].start("dan")
-        (ringing,) = await dan.incoming_calls.wait_for()
-        await calls[1].accept(ringing.call_id)
-        await everybody_hears(rooms, calls)
+    holder = await two_by_two.find_holder()
+    near, far = two_by_two.sides[holder], two_by_two.sides[1 - holder]
+    people = [side.client(who) for side, who in ((near, "ann"), (far, "bob"), (near, "cat"), (far, "dan"))]
+    async with household(people) as home:
+        rooms, calls = home.rooms, home.calls
         async with far.http() as http:
             guest = await visit(near, http, "guest")
             assert await roster(http) == {"ann", "bob", "guest"}
 
-        sessions: list[UTDAudioRoomSession | UTDCallSession] = [*rooms, *calls]
-        connections = [session.room.native for session in sessions]
+        connections = [session.room.native for session in home.sessions]
         news = [room.events.reader(capacity=1_000) for room in rooms]
         gap = Gap(rooms[0], "bob")
         measuring = asyncio.create_task(gap.measure())
@@ -101,10 +70,9 @@ async def test_killing_the_node_that_served_everybody_takes_no_seat_no_call_and_
         for room in rooms:
             await room.metadata.wait_for(lambda metadata: "after" in metadata, PATIENCE)
         assert await two_by_two.find_holder() == 1 - holder
-        assert [None if room.seat is None else room.seat.index for room in rooms] == [0, 1]
-        assert [session.room.native for session in sessions] == connections, "no media connection was made anew"
-        assert {call.status.value for call in calls} == {UTDCallStatus.ACTIVE}
-        await everybody_hears(rooms, calls)
+        home.check_places()
+        assert [session.room.native for session in home.sessions] == connections, "no media connection was made anew"
+        await home.everybody_hears()
         measuring.cancel()
         assert gap.longest < OUTAGE, "sound went on while no engine was there"
         told = [list(iter(reader.get_nowait, None)) for reader in news]

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 
+import pytest
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient, FfiHandle
 from livekit.rtc._proto import ffi_pb2
@@ -56,6 +57,7 @@ def test_a_request_that_switches_a_track_off_exists() -> None:
     request.enable_remote_track_publication.enabled = False
 
 
+@pytest.mark.usefixtures("library")
 async def test_what_is_let_go_of_is_disposed_of() -> None:
     source = rtc.AudioSource(48_000, 1)
     track = rtc.LocalAudioTrack.create_audio_track("voice", source)

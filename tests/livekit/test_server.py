@@ -15,7 +15,8 @@ import pytest
 
 from utd_core.errors import UTDStreamException
 from utd_livekit.server import binary
-from utd_livekit.server.local import LocalServer
+from utd_livekit.server.doctor import check_server
+from utd_livekit.server.local import LocalServer, free_port
 
 pytestmark = pytest.mark.heavy
 
@@ -117,6 +118,16 @@ def listening(pid: int) -> set[tuple[str, int]]:
     return found
 
 
+def test_a_proxy_of_the_environment_is_not_asked_whether_it_answers(
+    built_server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    with LocalServer(built_server) as server:
+        assert server.pid is not None
+
+
 def test_a_server_that_was_killed_starts_again_with_its_ports_and_keys(built_server: Path) -> None:
     with LocalServer(built_server) as server:
         before, first = server.settings, server.pid
@@ -127,6 +138,19 @@ def test_a_server_that_was_killed_starts_again_with_its_ports_and_keys(built_ser
         assert server.settings == before
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/") as answer:
             assert answer.status == 200
+
+
+def test_a_doctor_asks_the_server_of_the_environment(built_server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with LocalServer(built_server) as server:
+        for name in ("url", "api_key", "api_secret"):
+            monkeypatch.setenv(f"LIVEKIT_{name.upper()}", server.settings[name])
+        check = check_server()
+        assert check.ok
+        assert server.url in check.detail
+        monkeypatch.setenv("LIVEKIT_API_SECRET", "another-secret-of-thirty-two-bytes")
+        check = check_server()
+        assert not check.ok
+        assert "API key and secret" in check.remedy
 
 
 def test_stopping_leaves_no_process_and_no_file(built_server: Path) -> None:

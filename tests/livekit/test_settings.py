@@ -36,6 +36,8 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({**SERVER, "server": "localhost"}, "must be a LocalServer"),
         ({**SERVER, "local": True}, "comes without"),
         ({"local": "yes"}, "true or false"),
+        ({"local": True, "faults": 1}, "true or false"),
+        ({**SERVER, "faults": True}, "a 'url' without TLS"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(sorted(value)),
 )
@@ -48,6 +50,11 @@ def test_the_environment_is_read_as_livekits_own_tools_do(monkeypatch: pytest.Mo
     for name, value in SERVER.items():
         monkeypatch.setenv(f"LIVEKIT_{name.upper()}", value)
     assert LiveKitSettings.read({"prefix": "shop-"}) == LiveKitSettings(**SERVER, prefix="shop-")
+
+
+def test_the_secret_is_not_shown() -> None:
+    settings = LiveKitSettings.read({**SERVER, "api_secret": "hush-hush"})
+    assert "hush-hush" not in f"{settings} {settings!r}"
 
 
 def test_without_credentials_there_is_no_control_half() -> None:

@@ -110,6 +110,9 @@ def forged() -> dict[str, str]:
         "no-digest": signed(body, sha256=None),
         "no-base64": signed(body, sha256="?"),
         "expired": signed(body, exp=time.time() - 3_600),
+        "not-yet": signed(body, nbf=time.time() + 3_600),
+        "no-text": "\udcff.\udcff.\udcff",
+        "deep": f"{base64.urlsafe_b64encode(b'[' * 5_000).decode()}.e30.e30",
         "unsigned": jwt.encode({"iss": KEY, "exp": time.time() + 60}, "", algorithm="none"),
     }
 

@@ -22,10 +22,9 @@ _POLL = 0.01
 class LiveKitWorld(WorldOf[LeapingClock, LiveKitBackend]):
     """One engine on a LiveKit server."""
 
-    def __init__(self, way: Way, server: LocalServer, url: str) -> None:
+    def __init__(self, way: Way, server: LocalServer) -> None:
         clock = LeapingClock(self.settle)
-        settings = {**server.settings, "public_url": url, "server": server}
-        super().__init__(way, clock, LiveKitBackend(settings, clock))
+        super().__init__(way, clock, LiveKitBackend({**server.settings, "server": server, "faults": True}, clock))
         self._news = 0
 
     async def __aenter__(self) -> Self:

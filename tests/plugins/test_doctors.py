@@ -14,9 +14,11 @@ from utd_core.hooks.library import check_library
 from utd_livekit import plugin as livekit
 from utd_livekit.server.binary import _built, cache_folder
 from utd_livekit.server.doctor import check_network, check_server
+from utd_livekit.server.local import free_port
 from utd_webrtc_p2p import plugin as webrtc_p2p
 
 LIVEKIT_VARIABLES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+SECRET = "a-secret-of-at-least-thirty-two-bytes"
 
 
 @pytest.fixture
@@ -61,16 +63,25 @@ def test_a_server_binary_on_path_is_enough(no_server: Path) -> None:
 
 
 def test_a_url_needs_its_credentials(no_server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIVEKIT_URL", "ws://127.0.0.1:7880")
+    monkeypatch.setenv("LIVEKIT_URL", f"ws://127.0.0.1:{free_port()}")
     monkeypatch.setenv("LIVEKIT_API_KEY", "devkey")
     check = check_server()
     assert not check.ok
     assert "LIVEKIT_API_SECRET" in check.detail
     assert "LIVEKIT_API_KEY" not in check.remedy
-    monkeypatch.setenv("LIVEKIT_API_SECRET", "secret")
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:{port}", "nonsense"], ids=["nobody-there", "no-url"])
+def test_a_url_of_no_server_says_what_is_wrong_and_shows_no_secret(
+    no_server: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    values = (url.format(port=free_port()), "devkey", SECRET)
+    for name, value in zip(LIVEKIT_VARIABLES, values, strict=True):
+        monkeypatch.setenv(name, value)
     check = check_server()
-    assert check.ok
-    assert "secret" not in check.detail
+    assert not check.ok
+    assert check.remedy
+    assert SECRET not in f"{check}"
 
 
 def test_the_plugin_of_peer_to_peer_offers_its_backend_without_loading_aiortc() -> None:

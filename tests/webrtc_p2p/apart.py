@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -16,12 +16,11 @@ from typing import Any, ClassVar
 
 from utd_core.concurrency import BoundedQueue, Overflow, SystemClock, TaskScope
 from utd_core.errors import Closed, ErrorCode, InvalidInput, NotFound
-from utd_core.media.attributes import NO_ATTRIBUTES
-from utd_core.media.backend import BackendSpec, ConnectOptions, JoinTicket, MediaBackend, MediaControl
+from utd_core.media.backend import BackendSpec, ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
-from utd_core.media.events import Notification, ParticipantInfo
+from utd_core.media.events import Notification
 from utd_core.media.faults import Fault, read_parameters
-from utd_core.model.permission import Grant
+from utd_core.media.forwarding import ForwardingControl
 from utd_core.server.cluster.messages import Refusal
 from utd_core.testing.signalling import HOST, TcpSignalling
 from utd_webrtc_p2p.backend import P2PBackend
@@ -35,7 +34,7 @@ PORT = "UTD_FAR_CONTROL"
 _OF_CONNECTIONS = {Fault.SIGNAL_DROP, Fault.FULL_RECONNECT}
 
 
-class FarControl(MediaControl):
+class FarControl(ForwardingControl):
     """Asks the other process. `signalling_port` once it is open."""
 
     def __init__(self) -> None:
@@ -75,7 +74,8 @@ class FarControl(MediaControl):
         if self._closed:
             raise Closed("the backend was closed")
 
-    async def ask(self, method: str, *arguments: Any, **named: Any) -> Any:
+    async def forward(self, method: str, *arguments: Any, **named: Any) -> Any:
+        """The other process answers `inject` of its backend, too."""
         await self.open()
         assert self._writer is not None
         number = next(self._numbers)
@@ -100,68 +100,6 @@ class FarControl(MediaControl):
                         stream.put(said)
                 elif (waiter := self._asked.get(number)) is not None and not waiter.done():
                     waiter.set_result(said)
-
-    async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
-        await self.ask("create_room", room, max_participants=max_participants)
-
-    async def close_room(self, room: str) -> None:
-        await self.ask("close_room", room)
-
-    async def list_rooms(self) -> list[str]:
-        rooms: list[str] = await self.ask("list_rooms")
-        return rooms
-
-    async def issue_join(
-        self,
-        room: str,
-        identity: str,
-        *,
-        grant: Grant,
-        name: str = "",
-        ttl: float = 600.0,
-        metadata: str = "",
-        attributes: Mapping[str, str] = NO_ATTRIBUTES,
-    ) -> JoinTicket:
-        ticket: JoinTicket = await self.ask(
-            "issue_join",
-            room,
-            identity,
-            grant=grant,
-            name=name,
-            ttl=ttl,
-            metadata=metadata,
-            attributes=attributes,
-        )
-        return ticket
-
-    async def update_participant(
-        self,
-        room: str,
-        identity: str,
-        *,
-        name: str | None = None,
-        metadata: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-    ) -> None:
-        await self.ask("update_participant", room, identity, name=name, metadata=metadata, attributes=attributes)
-
-    async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
-        await self.ask("apply_grant", room, identity, grant)
-
-    async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
-        await self.ask("mute_track", room, identity, track_id, muted)
-
-    async def remove_participant(self, room: str, identity: str) -> None:
-        await self.ask("remove_participant", room, identity)
-
-    async def list_participants(self, room: str) -> list[ParticipantInfo]:
-        people: list[ParticipantInfo] = await self.ask("list_participants", room)
-        return people
-
-    async def send_data(
-        self, room: str, payload: bytes, *, to: Collection[str] | None = None, topic: str = "", reliable: bool = True
-    ) -> None:
-        await self.ask("send_data", room, payload, to=to, topic=topic, reliable=reliable)
 
     def notifications(self) -> AsyncIterator[Notification]:
         self.check_open()
@@ -194,7 +132,7 @@ class ApartBackend(MediaBackend):
     async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:
         self._near.check_open()
         if fault not in _OF_CONNECTIONS:
-            await self._far.ask("inject", fault, room, identity, **parameters)
+            await self._far.forward("inject", fault, room, identity, **parameters)
             return
         seconds = read_parameters(fault, parameters, DEFAULTS)["seconds"]
         if identity is None:

@@ -125,15 +125,7 @@ async def test_who_leaves_another_node_leaves_the_line(cluster: Cluster) -> None
 async def test_a_message_that_the_bus_loses_loses_the_line_and_the_stay_goes_on(cluster: Cluster) -> None:
     _, second, _ = cluster.nodes
     alice, stay = await cluster.caller(second, "alice")
-    lost: list[bytes] = []
-
-    def lose_one(topic: str, message: bytes) -> bool:
-        if not lost and b"pong" in message:
-            lost.append(message)
-            return True
-        return False
-
-    second.cable.drop = lose_one
+    lost = second.cable.lose_one(b"pong")
     cluster.say(alice, {"type": "ping"})
     await cluster.eventually(lambda: lost, "the loss")
     told = await cluster.run(over(alice))

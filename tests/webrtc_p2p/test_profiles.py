@@ -6,9 +6,9 @@ import pytest
 
 from utd_core.media.arguments import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES
 from utd_core.media.attributes import Attributes
+from utd_core.media.profiles import Profile
 from utd_core.media.signalling import MAX_SIGNAL_BYTES
 from utd_core.model.permission import Grant, TrackSource
-from utd_webrtc_p2p.profiles import Profile
 from utd_webrtc_p2p.protocol import (
     GrantBody,
     Hello,

@@ -5,15 +5,14 @@ Nothing is installed by default, and an engine without an instrument takes none 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
-from ..media.attributes import NO_ATTRIBUTES
-from ..media.backend import JoinTicket, MediaControl
-from ..media.events import Notification, ParticipantInfo
+from ..media.backend import MediaControl
+from ..media.events import Notification
+from ..media.forwarding import ForwardingControl
 from ..media.signalling import SignallingDesk
-from ..model.permission import Grant
 
 Work = AbstractContextManager[None]
 """Entered when the work begins, left when it has ended, with its error if it failed."""
@@ -67,74 +66,16 @@ def _together(works: Sequence[Work]) -> Iterator[None]:
         yield
 
 
-class ObservedControl(MediaControl):
+class ObservedControl(ForwardingControl):
     """The control half of a backend, each call of which is shown to an instrument."""
 
     def __init__(self, control: MediaControl, instrument: Instrument) -> None:
         self._control = control
         self._media = instrument.media
 
-    async def create_room(self, room: str, *, max_participants: int | None = None) -> None:
-        with self._media("create_room"):
-            await self._control.create_room(room, max_participants=max_participants)
-
-    async def close_room(self, room: str) -> None:
-        with self._media("close_room"):
-            await self._control.close_room(room)
-
-    async def list_rooms(self) -> list[str]:
-        with self._media("list_rooms"):
-            return await self._control.list_rooms()
-
-    async def issue_join(
-        self,
-        room: str,
-        identity: str,
-        *,
-        grant: Grant,
-        name: str = "",
-        ttl: float = 600.0,
-        metadata: str = "",
-        attributes: Mapping[str, str] = NO_ATTRIBUTES,
-    ) -> JoinTicket:
-        with self._media("issue_join"):
-            return await self._control.issue_join(
-                room, identity, grant=grant, name=name, ttl=ttl, metadata=metadata, attributes=attributes
-            )
-
-    async def update_participant(
-        self,
-        room: str,
-        identity: str,
-        *,
-        name: str | None = None,
-        metadata: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-    ) -> None:
-        with self._media("update_participant"):
-            await self._control.update_participant(room, identity, name=name, metadata=metadata, attributes=attributes)
-
-    async def apply_grant(self, room: str, identity: str, grant: Grant) -> None:
-        with self._media("apply_grant"):
-            await self._control.apply_grant(room, identity, grant)
-
-    async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
-        with self._media("mute_track"):
-            await self._control.mute_track(room, identity, track_id, muted)
-
-    async def remove_participant(self, room: str, identity: str) -> None:
-        with self._media("remove_participant"):
-            await self._control.remove_participant(room, identity)
-
-    async def list_participants(self, room: str) -> list[ParticipantInfo]:
-        with self._media("list_participants"):
-            return await self._control.list_participants(room)
-
-    async def send_data(
-        self, room: str, payload: bytes, *, to: Collection[str] | None = None, topic: str = "", reliable: bool = True
-    ) -> None:
-        with self._media("send_data"):
-            await self._control.send_data(room, payload, to=to, topic=topic, reliable=reliable)
+    async def forward(self, method: str, *arguments: Any, **named: Any) -> Any:
+        with self._media(method):
+            return await getattr(self._control, method)(*arguments, **named)
 
     def notifications(self) -> AsyncIterator[Notification]:
         return self._control.notifications()

@@ -15,6 +15,7 @@ from ..model.identifiers import check_media_name
 from ..model.permission import Grant, TrackSource
 from .backend import ConnectOptions, PublishOptions
 from .capabilities import Capabilities
+from .checks import check_capacity as check_capacity  # noqa: PLC0414  # handed on to backends
 from .checks import is_number
 from .codec import VideoCodec
 from .encryption import EncryptionKey
@@ -112,12 +113,6 @@ def check_connect(options: Any, backend: str, capabilities: Capabilities) -> Non
         raise InvalidInput(f"e2ee takes an EncryptionKey, not {type(options.e2ee).__name__}")
     if not capabilities.e2ee:
         raise Unsupported(f"backend {backend!r} declares no `e2ee`: it cannot encrypt from end to end")
-
-
-def check_capacity(value: Any, what: str = "capacity") -> None:
-    """Raise `InvalidInput` unless a queue can hold that many."""
-    if type(value) is not int or value < 1:
-        raise InvalidInput(f"{what} must be a whole number of at least 1, got {value!r}")
 
 
 def check_quality(value: Any) -> None:

@@ -28,10 +28,10 @@ def check_choice(choices: type[E], value: object) -> E:
         ) from None
 
 
-def check_capacity(value: object) -> None:
-    """Raises `InvalidInput` unless it is a whole number of frames, at least 1."""
+def check_capacity(value: object, what: str = "capacity") -> None:
+    """Raises `InvalidInput` unless a queue can hold that many."""
     if type(value) is not int or value < 1:
-        raise InvalidInput(f"capacity must be a whole number of frames, at least 1, got {value!r}")
+        raise InvalidInput(f"{what} must be a whole number of at least 1, got {value!r}")
 
 
 def check_path(value: object) -> Path:

@@ -54,11 +54,6 @@ def call_grant_of(call: Call, identity: str) -> Grant:
     return _grant(STAGE_SOURCES if call.type.has_video else AUDIO_CALL_SOURCES, True)
 
 
-def call_grants(call: Call) -> dict[str, Grant]:
-    """The grants of the two parties."""
-    return {identity: call_grant_of(call, identity) for identity in (call.caller, call.callee)}
-
-
 @cache
 def _grant(sources: frozenset[TrackSource], data: bool) -> Grant:
     return Grant(subscribe=True, publish=sources, publish_data=data)

@@ -22,7 +22,7 @@ from .cors import Cors, Marks
 from .exchange import REQUEST_ID, Exchange, Observer, begin, write_to_log
 from .http.api import Api
 from .http.rates import Rates
-from .mounts import EVENTS, Mount
+from .mounts import EVENTS, Mount, refuse_socket
 from .paths import path_of
 from .patience import LINGERS, PatientReceive
 from .projects import Host
@@ -209,11 +209,11 @@ class App(Closeable):
 
 async def _turn_away(error: UTDStreamException, scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a socket before it is open, with the reason where the server can tell it."""
-    await receive()
     if "websocket.http.response" in scope.get("extensions", {}):
+        await receive()
         await refusal(error)(scope, receive, send)
     else:
-        await send({"type": "websocket.close", "code": 1008})
+        await refuse_socket(receive, send)
 
 
 def _noted(exchange: Exchange, send: Send, marks: Marks, lingers: bool) -> Send:

@@ -18,10 +18,11 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from ..bus import Listener, MessageBus
-from ..errors import MethodNotAllowed, UTDStreamException
+from ..errors import UTDStreamException
 from .answers import nothing
 from .exchange import exchange_of
 from .http.bodies import read_bytes
+from .mounts import check_method, refuse_socket
 from .paths import path_of
 
 log = logging.getLogger("utd_core.server")
@@ -58,12 +59,10 @@ class MediaWebhooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            await refuse_socket(receive, send)
             return
         exchange_of(scope).route = path_of(scope)
-        if scope["method"] != "POST":
-            raise MethodNotAllowed("this route takes POST", details={"allowed": ["POST"]})
+        check_method(scope, "POST")
         request = Request(scope, receive)
         body, headers = await read_bytes(request, MAX_BODY), dict(request.headers)
         self._take(body, headers)

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
+from ..errors import MethodNotAllowed
+
 EVENTS = "/app/"
 """What the path of an event socket begins with; the project's key follows. Answers with a token name it (`ws_url`)."""
 
@@ -38,3 +40,17 @@ class Mount(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (`http`) or one socket (`websocket`)."""
         ...
+
+
+def check_method(scope: Scope, method: str) -> None:
+    """Raise `MethodNotAllowed` unless a request is made with the one method that its route takes. HEAD asks what GET
+    does."""
+    asked = scope["method"]
+    if ("GET" if asked == "HEAD" else asked) != method:
+        raise MethodNotAllowed(f"this route takes {method}", details={"allowed": [method]})
+
+
+async def refuse_socket(receive: Receive, send: Send) -> None:
+    """Close a socket before it is open: 1008, where nothing more can be said."""
+    await receive()
+    await send({"type": "websocket.close", "code": 1008})

@@ -12,7 +12,7 @@ from livekit import rtc
 
 from utd_core.concurrency import Clock, SystemClock
 from utd_core.concurrency.deadline import within
-from utd_core.errors import Closed, ConnectFailed, Unsupported
+from utd_core.errors import Closed, Unsupported
 from utd_core.media.arguments import check_connect
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
@@ -24,8 +24,10 @@ from .control import LiveKitControl
 from .encryption import encryption_of
 from .errands import Errands
 from .faults import Silences, produce
+from .refusals import refusal
 from .sdk import warm_up
 from .server.local import LocalServer
+from .server.wire import Wire
 from .settings import LiveKitSettings
 
 _LATECOMERS = 2.0
@@ -43,7 +45,7 @@ class LiveKitBackend(MediaBackend):
     def __init__(self, settings: Mapping[str, Any] | None = None, clock: Clock | None = None) -> None:
         self._settings = LiveKitSettings.read(settings or {})
         self._own: LocalServer | None = None
-        self._is_started = False
+        self._starting: asyncio.Task[None] | None = None
         if self._settings.local:
             self._own = LocalServer()
             self._settings = replace(self._settings, server=self._own, **self._own.settings)
@@ -53,6 +55,7 @@ class LiveKitBackend(MediaBackend):
         self._errands = Errands("the livekit backend")
         self._joins = Errands("a connect to livekit")
         self._connections: set[LiveKitConnection] = set()
+        self._wires: dict[LiveKitConnection, Wire] = {}
         self._closed = False
         self.silences = Silences()
         self._closing: asyncio.Future[None] | None = None
@@ -73,29 +76,28 @@ class LiveKitBackend(MediaBackend):
         check_connect(options, self.name, self.capabilities)
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_future()
-        silent = self.silences.take(ticket, self._settings.prefix)
-        url = ticket.url if silent is None else await silent.open()
-        joining = self._joins.start(self._join(url, ticket.token, options))
+        wire = self._wire_to(ticket)
+        joining = self._joins.start(self._join(ticket, options, wire))
         try:
             return await within(
                 self._clock,
                 options.deadline,
                 self._unless_closed(joining, self._closing),
-                f"the LiveKit server at {ticket.url} did not answer within {options.deadline} s",
+                f"the LiveKit server at {ticket.url} let nobody in within {options.deadline} s; "
+                "is it up, is this its address, and do its UDP ports reach this machine?",
             )
         except BaseException:
             joining.add_done_callback(self._abandon)
+            if wire is not None and wire.is_silent:
+                wire.hang_up()
             raise
-        finally:
-            if silent is not None:
-                silent.close()
 
     async def inject(self, fault: Fault, room: str, identity: str | None = None, **parameters: float) -> None:
         self._check_open()
         fault = check_fault(fault)
         if fault not in self.faults:
             await super().inject(fault, room, identity, **parameters)
-        await produce(self, self._settings.server, fault, room, identity, parameters)
+        await produce(self, self._settings, fault, room, identity, parameters)
 
     @property
     def is_busy(self) -> bool:
@@ -109,6 +111,10 @@ class LiveKitBackend(MediaBackend):
         """The connection of a participant that was made here."""
         return next((each for each in self._connections if (each.room, each.identity) == (room, identity)), None)
 
+    def wire_of(self, connection: LiveKitConnection) -> Wire | None:
+        """What its signalling goes through, where faults are wanted."""
+        return self._wires.get(connection)
+
     async def aclose(self) -> None:
         self._closed = True
         if self._closing is not None and not self._closing.done():
@@ -119,15 +125,25 @@ class LiveKitBackend(MediaBackend):
 
     async def _start(self) -> None:
         """The server of our own runs. Raises `UTDStreamException` when it cannot be started."""
-        if self._own is not None and not self._is_started:
-            # Whoever comes while it starts waits for the same start.
-            await asyncio.to_thread(self._own.start)
-            self._is_started = True
+        self._check_open()
+        if self._own is None:
+            return
+        if self._starting is None or (self._starting.done() and self._starting.exception() is not None):
+            # Whoever comes while it starts waits for the same start, and that is not cancelled with anybody.
+            self._starting = self._errands.start(asyncio.to_thread(self._own.start))
+        if not self._starting.done():
+            await self._errands.wait(self._starting)
+
+    async def _stop(self, server: LocalServer) -> None:
+        if self._starting is not None:
+            # A thread cannot be ended, and a server that begins after its end would stay.
+            await asyncio.wait([self._starting])
+        await asyncio.to_thread(server.stop)
 
     async def _close(self) -> None:
         async with AsyncExitStack() as parts:
             if self._own is not None:
-                parts.push_async_callback(asyncio.to_thread, self._own.stop)
+                parts.push_async_callback(self._stop, self._own)
             if self._control is not None:
                 parts.push_async_callback(self._control.aclose)
             for connection in list(self._connections):
@@ -137,11 +153,24 @@ class LiveKitBackend(MediaBackend):
         await self._joins.wait_for_all(_LATECOMERS)
         await self._errands.finish()
 
-    async def _join(self, url: str, token: str, options: ConnectOptions) -> LiveKitConnection:
+    def _wire_to(self, ticket: JoinTicket) -> Wire | None:
+        """What the signalling of this ticket's connection is to go through; None for straight to the server."""
+        is_silent = self.silences.take(ticket, self._settings.prefix)
+        if not (is_silent or self._settings.faults):
+            return None
+        wire = Wire(ticket.url)
+        if is_silent:
+            wire.hold()
+        return wire
+
+    async def _join(self, ticket: JoinTicket, options: ConnectOptions, wire: Wire | None) -> LiveKitConnection:
         """Connect, however long that takes. Raises `ConnectFailed`."""
         await asyncio.to_thread(warm_up)
+        url = ticket.url if wire is None else await wire.open()
         room = rtc.Room()
-        connection = LiveKitConnection(room, options, self._connections.discard, prefix=self._settings.prefix)
+        connection = LiveKitConnection(room, options, self._ended, url=url, prefix=self._settings.prefix)
+        if wire is not None:
+            self._wires[connection] = wire
         wanted = rtc.RoomOptions(
             auto_subscribe=options.auto_subscribe,
             dynacast=options.dynacast,
@@ -149,16 +178,22 @@ class LiveKitBackend(MediaBackend):
             connect_timeout=options.deadline,
         )
         try:
-            await room.connect(url, token, wanted)
+            await room.connect(url, ticket.token, wanted)
         except rtc.ConnectError as error:
             await connection.aclose()
-            raise ConnectFailed(f"LiveKit let nobody in at {url}: {error.message}") from error
+            # Without its cause, whose words may hold the ticket.
+            raise refusal(ticket.url, error.message) from None
         except BaseException:
             await connection.aclose()
             raise
         self._connections.add(connection)
         connection.begin()
         return connection
+
+    def _ended(self, connection: LiveKitConnection) -> None:
+        self._connections.discard(connection)
+        if (wire := self._wires.pop(connection, None)) is not None:
+            self._errands.start(wire.aclose())
 
     async def _unless_closed(
         self, joining: asyncio.Task[LiveKitConnection], closing: asyncio.Future[None]

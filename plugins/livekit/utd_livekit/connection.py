@@ -47,9 +47,10 @@ from .permissions import grant_of
 from .profiles import attributes_of, text_of
 from .publishing import Publisher
 from .reasons import reason_of
+from .refusals import has_run_out
 from .remote import RemoteTrack, not_published, not_subscribed
 from .roster import SETTLED, Roster
-from .sdk import let_go_of_room
+from .sdk import let_go_of_room, newest_ticket
 from .sources import FROM_CLIENT
 from .speakers import Speakers
 from .statistics import round_trip_ms, wires_of
@@ -81,9 +82,11 @@ class LiveKitConnection(MediaConnection):
         options: ConnectOptions,
         ended: Callable[[LiveKitConnection], None],
         *,
+        url: str,
         prefix: str = "",
     ) -> None:
         self._room = room
+        self._url = url
         self._prefix = prefix
         self._tell_backend = ended
         self._events: BoundedQueue[MediaEvent] = BoundedQueue(options.event_capacity, Overflow.CLOSE)
@@ -330,7 +333,7 @@ class LiveKitConnection(MediaConnection):
 
     def _look_at_oneself(self) -> None:
         self._looking = None
-        if (profile := self._own_profile()) != self._profile and self._reason is None:
+        if self._reason is None and (profile := self._own_profile()) != self._profile:
             self._profile = profile
             self._events.put(ParticipantUpdated(self.local_participant))
 
@@ -379,7 +382,15 @@ class LiveKitConnection(MediaConnection):
             self._introduction.begin(may_send=self.grant.publish_data)
 
     def _disconnected(self, number: int) -> None:
+        if number == rtc.DisconnectReason.JOIN_FAILURE:
+            self._errands.start(self._end_refused())
+            return
         reason = reason_of(number)
         if reason is DisconnectReason.UNKNOWN and self._state is ConnectionState.RECONNECTING:
             reason = DisconnectReason.SIGNAL_LOST
         self._finish(reason)
+
+    async def _end_refused(self) -> None:
+        """The server has not taken the newest ticket; of why, the SDK says nothing."""
+        ran_out = await has_run_out(self._url, newest_ticket(self._room))
+        self._finish(DisconnectReason.TOKEN_EXPIRED if ran_out else reason_of(rtc.DisconnectReason.JOIN_FAILURE))

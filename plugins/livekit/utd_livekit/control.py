@@ -36,7 +36,7 @@ from .names import read_wire_name
 from .notifications import Receiver, notification_of, read_delivery
 from .permissions import claims_of, grant_of, permission_of
 from .profiles import attributes_of, changes_of, text_of
-from .requests import Requests
+from .requests import Requests, Unanswered
 from .settings import LiveKitSettings
 from .sources import FROM_SERVER
 from .troubles import GrantTroubles, Lateness
@@ -144,8 +144,7 @@ class LiveKitControl(MediaControl, Closeable):
         check_identity(identity)
         check_profile(name=name, metadata=metadata, attributes=attributes)
         wanted = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
-        with _Absence(room, identity):
-            present = await self._ask(lambda service: service.get_participant(wanted))
+        present = await self._ask_about(room, identity, lambda service: service.get_participant(wanted))
         if attributes:
             check_attributes(attributes_of(present).merged(attributes))
         changes = changes_of(name, metadata, attributes)
@@ -168,16 +167,14 @@ class LiveKitControl(MediaControl, Closeable):
             # Told first, and in the same order to everybody: LiveKit itself does not say whose mute one is.
             await self._update(room, identity, attributes={mute_attribute(track_id): secrets.token_hex(4)})
         muting = api.MuteRoomTrackRequest(room=self._on_server(room), identity=identity, track_sid=sid, muted=muted)
-        with _Absence(room, identity):
-            await self._ask(lambda service: service.mute_published_track(muting))
+        await self._ask_about(room, identity, lambda service: service.mute_published_track(muting))
 
     async def remove_participant(self, room: str, identity: str) -> None:
         check_room(room)
         check_identity(identity)
         self._removals.remember(room, identity, self._clock.now())
         target = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
-        with _Absence(room, identity):
-            await self._ask(lambda service: service.remove_participant(target))
+        await self._ask_about(room, identity, lambda service: service.remove_participant(target))
 
     async def list_participants(self, room: str) -> list[ParticipantInfo]:
         check_room(room)
@@ -201,7 +198,12 @@ class LiveKitControl(MediaControl, Closeable):
             room=self._on_server(room), data=payload, kind=kind, topic=topic, nonce=secrets.token_bytes(16)
         )
         sending.destination_identities.extend(to or ())
-        await self._ask(lambda service: service.send_data(sending))
+        try:
+            await self._ask(lambda service: service.send_data(sending))
+        except Unanswered:
+            # In a room that is not there is nobody to be told.
+            if await self._rooms_on_server([room]):
+                raise
 
     def notifications(self) -> NotificationStream:
         self._requests.check_open()
@@ -236,6 +238,21 @@ class LiveKitControl(MediaControl, Closeable):
         await self._start()
         return await self._requests.make(call)
 
+    async def _ask_about(self, room: str, identity: str, call: Callable[[Any], Awaitable[T]]) -> T:
+        """The answer to a request about a participant. Raises `NotFound` (participant_not_found)."""
+        try:
+            return await self._ask(call)
+        except NotFound as error:
+            raise _absent(room, identity) from error
+        except Unanswered as error:
+            if await self._is_there(room, identity):
+                raise
+            raise _absent(room, identity) from error
+
+    async def _is_there(self, room: str, identity: str) -> bool:
+        """Whether the server's list has this participant."""
+        return any(each.identity == identity for each in await self.list_participants(room))
+
     async def _rooms_on_server(self, among: Collection[str] | None = None) -> list[str]:
         """Our rooms that the server has, of all or of these."""
         wanted = api.ListRoomsRequest(names=[self._on_server(room) for room in among or ()])
@@ -251,8 +268,7 @@ class LiveKitControl(MediaControl, Closeable):
         """What the server calls a track. Raises `NotFound`."""
         target = api.RoomParticipantIdentity(room=self._on_server(room), identity=identity)
         for pause in (*_SECOND_LOOKS, None):
-            with _Absence(room, identity):
-                participant = await self._ask(lambda service: service.get_participant(target))
+            participant = await self._ask_about(room, identity, lambda service: service.get_participant(target))
             for track in participant.tracks:
                 if _track_id(track, identity) == track_id:
                     return str(track.sid)
@@ -277,8 +293,7 @@ class LiveKitControl(MediaControl, Closeable):
 
     async def _update(self, room: str, identity: str, **changes: Any) -> None:
         change = api.UpdateParticipantRequest(room=self._on_server(room), identity=identity, **changes)
-        with _Absence(room, identity):
-            await self._ask(lambda service: service.update_participant(change))
+        await self._ask_about(room, identity, lambda service: service.update_participant(change))
 
     def _on_server(self, room: str) -> str:
         return self._settings.prefix + room
@@ -289,21 +304,8 @@ class LiveKitControl(MediaControl, Closeable):
         return room.removeprefix(prefix) if room.startswith(prefix) and room != prefix else None
 
 
-class _Absence:
-    """Whatever the server does not find is the participant."""
-
-    def __init__(self, room: str, identity: str) -> None:
-        self._room = room
-        self._identity = identity
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, NotFound):
-            raise NotFound(
-                f"{self._identity!r} is not connected to room {self._room!r}", code=ErrorCode.PARTICIPANT_NOT_FOUND
-            ) from error
+def _absent(room: str, identity: str) -> NotFound:
+    return NotFound(f"{identity!r} is not connected to room {room!r}", code=ErrorCode.PARTICIPANT_NOT_FOUND)
 
 
 def participant_of(participant: api.ParticipantInfo) -> ParticipantInfo:

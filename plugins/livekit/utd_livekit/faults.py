@@ -1,6 +1,7 @@
 """The named faults, produced for real: on the server, or by what the SDK offers for it.
 
-`seconds` of an outage is for backends that can choose it: here it lasts as long as the SDK takes to repair it.
+An outage of some `seconds` and a ticket that runs out are produced on the way to the server (setting `faults`): the
+SDK asks again and again, and hears nothing, is hung up on, or is refused by the server itself.
 """
 
 from __future__ import annotations
@@ -8,20 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import jwt
-from livekit import rtc
+from livekit import api, rtc
 
 from utd_core.errors import ErrorCode, InvalidInput, MediaError, NotFound, Unsupported
 from utd_core.media.backend import JoinTicket
 from utd_core.media.faults import NOTIFICATION_FAULTS, Fault, read_parameters
 
-from .server.local import LocalServer
+from .server.wire import Wire
+from .settings import LiveKitSettings
 
 if TYPE_CHECKING:
     from .backend import LiveKitBackend
+    from .connection import LiveKitConnection
 
+LENIENT = 120.0
+"""Seconds; LiveKit takes a token up to a minute after its end, because clocks differ."""
 _INTRUDER_TTL = 60.0
 
 _SCENARIOS: Mapping[Fault, rtc.SimulateScenarioKind.ValueType] = {
@@ -53,60 +59,39 @@ class Silences:
         """The next connect of this identity finds one."""
         self._due[room, identity] += 1
 
-    def take(self, ticket: JoinTicket, prefix: str) -> SilentServer | None:
-        """The server for this ticket, if it is to find one."""
+    def take(self, ticket: JoinTicket, prefix: str) -> bool:
+        """Whether this ticket is to find one."""
         if not self._due:
-            return None
+            return False
         try:
             claims = jwt.decode(ticket.token, options={"verify_signature": False})
             whose = claims["video"]["room"].removeprefix(prefix), claims["sub"]
         except (jwt.InvalidTokenError, KeyError, TypeError, AttributeError):
-            return None
+            return False
         if not self._due[whose]:
             del self._due[whose]
-            return None
+            return False
         self._due[whose] -= 1
-        return SilentServer()
+        return True
 
 
-class SilentServer:
-    """Accepts every connection on a port of loopback, and never answers."""
-
-    def __init__(self) -> None:
-        self._server: asyncio.Server | None = None
-        self._accepted: set[asyncio.StreamWriter] = set()
-        self._is_closed = False
-
-    async def open(self) -> str:
-        """Its URL."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    def close(self) -> None:
-        """Hang up on everybody, and on whoever is about to come. Idempotent."""
-        self._is_closed = True
-        if self._server is not None:
-            self._server.close()
-        for writer in self._accepted:
-            writer.transport.abort()
-        self._accepted.clear()
-
-    async def _accept(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._is_closed:
-            writer.transport.abort()
-        else:
-            self._accepted.add(writer)
+def expired_ticket(settings: LiveKitSettings, room: str, identity: str) -> str:
+    """One of the server's that has run out longer ago than the server is lenient."""
+    grants = api.VideoGrants(room_join=True, room=f"{settings.prefix}{room}")
+    ticket = api.AccessToken(settings.api_key, settings.api_secret).with_identity(identity).with_grants(grants)
+    return ticket.with_ttl(timedelta(seconds=-LENIENT)).to_jwt()
 
 
 async def produce(
     backend: LiveKitBackend,
-    server: LocalServer | None,
+    settings: LiveKitSettings,
     fault: Fault,
     room: str,
     identity: str | None,
     parameters: Mapping[str, float],
 ) -> None:
-    """Produce a fault. Raises `NotFound` for an unknown participant, `InvalidInput` for bad parameters."""
+    """Produce a fault. Raises `NotFound` for an unknown participant, `InvalidInput` for bad parameters, `Unsupported`
+    for what the backend's settings do not allow for."""
     wanted = read_parameters(fault, parameters, _DEFAULTS)
     if fault in NOTIFICATION_FAULTS:
         faults = backend.control.notification_faults
@@ -122,10 +107,12 @@ async def produce(
         case Fault.GRANT_FAILURE:
             backend.control.grant_troubles.fail(room, identity, int(wanted["times"]))
         case _:
-            await _strike(backend, server, fault, room, identity)
+            await _strike(backend, settings, fault, room, identity, wanted.get("seconds", 0.0))
 
 
-async def _strike(backend: LiveKitBackend, server: LocalServer | None, fault: Fault, room: str, identity: str) -> None:
+async def _strike(
+    backend: LiveKitBackend, settings: LiveKitSettings, fault: Fault, room: str, identity: str, seconds: float
+) -> None:
     """A fault of a participant who is connected."""
     connection = backend.connection_of(room, identity)
     if connection is None:
@@ -133,14 +120,30 @@ async def _strike(backend: LiveKitBackend, server: LocalServer | None, fault: Fa
             f"{identity!r} is not connected to room {room!r} by this backend", code=ErrorCode.PARTICIPANT_NOT_FOUND
         )
     if fault is Fault.NODE_FAILURE:
-        if server is None:
+        if settings.server is None:
             raise Unsupported("backend 'livekit' produces node_failure only on a LocalServer: its setting 'server'")
-        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(settings.server.kill)
     elif fault is Fault.DUPLICATE_IDENTITY:
         ticket = await backend.control.issue_join(room, identity, grant=connection.grant, ttl=_INTRUDER_TTL)
         await backend.connect(ticket)
+    elif fault is Fault.TOKEN_EXPIRY:
+        _wire(backend, connection, fault).exchange(expired_ticket(settings, room, identity))
+    elif seconds > 0:
+        wire = _wire(backend, connection, fault)
+        if fault is Fault.SIGNAL_DROP:
+            wire.hold(seconds)
+        else:
+            wire.refuse(seconds)
     else:
         try:
             await connection.native.simulate_scenario(_SCENARIOS[fault])
         except RuntimeError as error:
             raise MediaError(f"LiveKit did not produce {fault.value!r}: {error}") from error
+
+
+def _wire(backend: LiveKitBackend, connection: LiveKitConnection, fault: Fault) -> Wire:
+    """What a participant's signalling goes through."""
+    wire = backend.wire_of(connection)
+    if wire is None:
+        raise Unsupported(f"backend 'livekit' produces such a {fault.value} only with its setting 'faults'")
+    return wire

@@ -50,7 +50,7 @@ class Removals:
     @staticmethod
     def attributes(now: float) -> dict[str, str]:
         """What a ticket that is issued now says of it."""
-        return {_ISSUED: f"{now:.3f}"}
+        return {_ISSUED: repr(now)}
 
     def remember(self, room: str, identity: str, now: float) -> None:
         """Somebody is removed."""

@@ -6,8 +6,8 @@ Deliveries may be lost, late, doubled or out of order. Each is handed on as the 
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
@@ -22,6 +22,7 @@ from utd_core.errors import InvalidInput, MediaError, Unauthenticated, UTDStream
 from utd_core.media.events import Notification, NotificationKind, TrackInfo
 from utd_core.model.permission import TrackSource
 
+from .errands import Errands
 from .names import read_wire_name
 from .permissions import grant_of
 from .reasons import reason_of
@@ -98,7 +99,8 @@ def check_signature(body: bytes, authorization: str, settings: LiveKitSettings) 
             options={"require": ["exp", "iss", "sha256"]},
         )
         signed = base64.b64decode(str(claims["sha256"]), validate=True)
-    except (jwt.InvalidTokenError, binascii.Error) as error:
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        # The last two are what text makes that is no token, and no base64.
         raise Unauthenticated(f"the webhook is not signed with this server's key: {error}") from None
     if not hmac.compare_digest(signed, hashlib.sha256(body).digest()):
         raise Unauthenticated("the webhook's signature is of another body")
@@ -115,29 +117,39 @@ class Receiver(Closeable):
     def __init__(self, address: str, receive: Receive) -> None:
         self._address = address
         self._receive = receive
-        self._runner: web.ServerRunner | None = None
+        self._errands = Errands("the receiver of LiveKit's webhooks")
+        self._opening: asyncio.Task[web.ServerRunner] | None = None
         self._closed = False
 
     async def open(self) -> None:
-        """Begin to listen at the address. Idempotent. Raises `MediaError` when that is not possible."""
-        if not self._address or self._runner is not None or self._closed:
+        """Begin to listen at the address; return when it does. Idempotent. Raises `MediaError` when that is not
+        possible."""
+        if not self._address or self._closed:
             return
+        if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
+            # Cancelled half way it would listen, and nobody could end it.
+            self._opening = self._errands.start(self._listen())
+        if not self._opening.done():
+            await self._errands.wait(self._opening)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        await self._errands.finish()
+        opening, self._opening = self._opening, None
+        if opening is not None and opening.exception() is None:
+            await opening.result().cleanup()
+
+    async def _listen(self) -> web.ServerRunner:
         host, port = listen_address(self._address)
         # Whoever sends more than is taken is hung up on, not listened to.
-        runner = self._runner = web.ServerRunner(web.Server(self._answer, access_log=None, lingering_time=0.0))
+        runner = web.ServerRunner(web.Server(self._answer, access_log=None, lingering_time=0.0))
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port, reuse_address=True).start()
         except OSError as error:
             await runner.cleanup()
-            self._runner = None
             raise MediaError(f"cannot listen for LiveKit's webhooks at {self._address}: {error.strerror}") from error
-
-    async def aclose(self) -> None:
-        self._closed = True
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        return runner
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":

@@ -82,11 +82,12 @@ class Publisher:
 
     async def _publish(self, options: PublishOptions) -> LiveKitLocalTrack:
         async with self._turns.setdefault(options.source, asyncio.Lock()):
-            self._check_alive()
-            self._check_granted(options.source)
             for older in self.tracks:
                 if older.options.source is options.source:
                     await older.unpublish()
+            # Both may have gone while others were waited for; from here on `_announce` is told.
+            self._check_alive()
+            self._check_granted(options.source)
             track = local_track(self._room.local_participant.identity, options, self._unpublish)
             self._tracks[track.id] = track
             try:

@@ -10,6 +10,7 @@ import aiohttp
 from google.protobuf.message import DecodeError
 from livekit import api
 
+from utd_core.concurrency import Closeable
 from utd_core.errors import (
     Closed,
     DeadlineExceeded,
@@ -25,7 +26,11 @@ from .settings import LiveKitSettings
 
 T = TypeVar("T")
 
+OLDEST = "1.8"
+"""The oldest release of the server that this was seen to work with."""
 _DOUBTS = "; are the API key and secret the server's, and do the clocks agree to within a minute?"
+_OLDER = f"; it knows no such request: is it older than {OLDEST}?"
+_WHEREABOUTS = "is it up, and is this its address (LIVEKIT_URL, or the setting url)?"
 _REFUSALS: Mapping[str, Callable[[str], UTDStreamException]] = {
     api.TwirpErrorCode.NOT_FOUND: lambda said: NotFound(said, code=ErrorCode.ROOM_NOT_FOUND),
     api.TwirpErrorCode.INVALID_ARGUMENT: InvalidInput,
@@ -33,15 +38,23 @@ _REFUSALS: Mapping[str, Callable[[str], UTDStreamException]] = {
     api.TwirpErrorCode.UNAUTHENTICATED: lambda said: MediaError(f"{said}{_DOUBTS}"),
     api.TwirpErrorCode.PERMISSION_DENIED: lambda said: MediaError(f"{said}{_DOUBTS}"),
     api.TwirpErrorCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+    api.TwirpErrorCode.BAD_ROUTE: lambda said: MediaError(f"{said}{_OLDER}"),
+    api.TwirpErrorCode.UNIMPLEMENTED: lambda said: MediaError(f"{said}{_OLDER}"),
 }
 
+_NOBODY_TOOK_IT = "no response from servers"
+"""What LiveKit says 3 s after it passed a request on to a room or a participant that ended meanwhile."""
 _NOT_TWIRP = "unknown"
 """What the client library makes of an error that is not in LiveKit's form."""
 _UNAUTHORIZED = (401, 403)
 _SERVER_ERROR = 500
 
 
-class Requests:
+class Unanswered(MediaError):
+    """The server passed the request on and nobody took it: whom or what it is about may just have gone."""
+
+
+class Requests(Closeable):
     """The API of one server. The session is made with the first request, on the loop that makes it."""
 
     def __init__(self, settings: LiveKitSettings) -> None:
@@ -79,14 +92,18 @@ class Requests:
             raise _refused(error, settings.url) from error
         except TimeoutError as error:
             self.check_open()
-            raise DeadlineExceeded(f"the LiveKit server did not answer within {settings.timeout} s") from error
+            raise DeadlineExceeded(
+                f"the LiveKit server at {settings.url} did not answer within {settings.timeout} s; {_WHEREABOUTS}"
+            ) from error
         except DecodeError as error:
             self.check_open()
             raise _stranger(settings.url) from error
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # A RuntimeError is what a session says that was closed while it was asked.
             self.check_open()
-            raise MediaError(f"the LiveKit server at {settings.url} cannot be reached: {error}") from error
+            raise MediaError(
+                f"the LiveKit server at {settings.url} cannot be reached: {error}; {_WHEREABOUTS}"
+            ) from error
         finally:
             self.under_way -= 1
 
@@ -99,6 +116,8 @@ class Requests:
 
 def _refused(error: api.TwirpError, url: str) -> UTDStreamException:
     """What the server says, as an error of this package."""
+    if error.code == api.TwirpErrorCode.UNAVAILABLE and _NOBODY_TOOK_IT in error.message:
+        return Unanswered("the LiveKit server passed the request on, and no node of it answered; try again")
     known = _REFUSALS.get(error.code)
     if known is None and error.status in _UNAUTHORIZED:
         known = _REFUSALS[api.TwirpErrorCode.UNAUTHENTICATED]
@@ -108,4 +127,4 @@ def _refused(error: api.TwirpError, url: str) -> UTDStreamException:
 
 
 def _stranger(url: str) -> MediaError:
-    return MediaError(f"what is at {url} answers like no LiveKit server")
+    return MediaError(f"what is at {url} answers like no LiveKit server; {_WHEREABOUTS}")

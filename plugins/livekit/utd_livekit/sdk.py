@@ -22,6 +22,8 @@ from livekit.rtc._proto.ffi_pb2 import FfiEvent, FfiRequest, FfiResponse
 from livekit.rtc._proto.video_frame_pb2 import VIDEO_STREAM_NATIVE
 from livekit.rtc._utils import get_address
 
+from .refusals import NoTickets
+
 __all__ = [
     "FfiEvent",
     "FfiRequest",
@@ -32,6 +34,7 @@ __all__ = [
     "is_let_go",
     "let_go",
     "let_go_of_room",
+    "newest_ticket",
     "request",
     "set_enabled",
     "video_stream",
@@ -46,6 +49,7 @@ _loading = threading.Lock()
 
 # What the native library says goes where the application sends its log, and without one not to the terminal.
 logging.getLogger("livekit").addHandler(logging.NullHandler())
+logging.getLogger("livekit").addFilter(NoTickets())
 
 
 def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
@@ -115,6 +119,11 @@ def capture(source: rtc.AudioSource, data: bytes, samples: int, number: int) -> 
     buffer.sample_rate, buffer.num_channels = source.sample_rate, source.num_channels
     buffer.samples_per_channel = samples
     request(wanted)
+
+
+def newest_ticket(room: rtc.Room) -> str:
+    """The one that the server gave last, or that the room was entered with."""
+    return room._token or ""
 
 
 def warm_up() -> None:

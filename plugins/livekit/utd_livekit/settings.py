@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,23 +25,26 @@ class LiveKitSettings:
     for what the server tells; without it the application hands on what it receives (`LiveKitControl.receive`).
     `prefix`: what every room's name begins with on a server that others use too. `timeout`: seconds for one request.
     `local`: start a server on loopback that lives as long as the backend, instead of using one. `server`: the
-    `LocalServer` at `url`, so that faults can be produced on it.
+    `LocalServer` at `url`, so that faults can be produced on it. `faults`: what participants signal goes through wires
+    that can break, so that an outage lasts as long as is asked for and a ticket can run out; only where signalling goes
+    without TLS.
     """
 
     url: str = ""
     api_key: str = ""
-    api_secret: str = ""
+    api_secret: str = field(default="", repr=False)
     public_url: str = ""
     webhooks: str = ""
     prefix: str = ""
     timeout: float = 10.0
     local: bool = False
     server: LocalServer | None = None
+    faults: bool = False
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> LiveKitSettings:
         """From an application's settings. Raises `InvalidInput`."""
-        known = {field.name for field in fields(cls)}
+        known = {each.name for each in fields(cls)}
         if unknown := sorted(set(given) - known):
             raise InvalidInput(f"livekit has no setting {unknown[0]!r}; it takes {', '.join(sorted(known))}")
         if "url" in given or given.get("local"):
@@ -64,14 +67,22 @@ class LiveKitSettings:
             raise InvalidInput("livekit's setting 'url' comes with 'api_key' and 'api_secret', as the server has them")
         if self.webhooks:
             listen_address(self.webhooks)
-        if not isinstance(self.local, bool):
-            raise InvalidInput(f"livekit's setting 'local' must be true or false, got {self.local!r}")
+        for name in ("local", "faults"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise InvalidInput(f"livekit's setting {name!r} must be true or false, got {value!r}")
         if self.local and (self.url or self.server is not None or self.webhooks):
             raise InvalidInput("livekit's setting 'local' comes without 'url', 'webhooks' and 'server'")
         if not is_number(self.timeout) or self.timeout <= 0:
             raise InvalidInput(f"livekit's setting 'timeout' must be seconds above 0, got {self.timeout!r}")
         if self.server is not None and not isinstance(self.server, LocalServer):
             raise InvalidInput(f"livekit's setting 'server' must be a LocalServer, got {type(self.server).__name__}")
+        if self.faults and not self.local and not self.is_plain:
+            raise InvalidInput("livekit's setting 'faults' comes with 'local', or with a 'url' without TLS (ws)")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether signalling goes to `url` without TLS."""
+        return urlsplit(self.url).scheme in ("ws", "http")
 
     @property
     def has_control(self) -> bool:

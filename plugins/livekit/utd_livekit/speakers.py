@@ -4,13 +4,16 @@ The server tells each time who has begun or ceased, and counts every track of so
 are active, without levels and without the others, who may speak on. So a sign begins a watch: the microphones of those
 who were named are measured, by the statistics of their tracks, until they are all quiet. Of somebody who speaks on just
 as loud the server tells newcomers nothing, so every microphone that is new here is measured for a while.
+
+The SDK takes about 2 ms of CPU for a measurement, so it is made often only while somebody may have begun or ceased.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +21,16 @@ from livekit import rtc
 
 from utd_core.media.events import SpeakersChanged
 from utd_core.media.sinks.level import FLOOR_DBFS
-from utd_core.media.speaking import LOUD, Speaking
+from utd_core.media.speaking import LOUD, PAUSE, Speaking
 
 from .errands import Errands
 
 LOOK = 0.2
-"""Seconds between two looks at the levels, while somebody speaks or may do so."""
+"""Seconds between two looks at the levels, while somebody may have begun to speak, or ceased."""
+_STEADY_LOOK = PAUSE
+"""Seconds between two looks while they speak on: who was quiet for all of that has ceased."""
+_ALERT = 1.0
+"""Seconds after a sign of the server for which it may be about any of them."""
 _WATCHED = 1.5
 """Seconds for which somebody is watched after a sign, however quiet."""
 _WATCHED_FROM_THE_START = 3.0
@@ -64,15 +71,20 @@ class Speakers:
         self._speaking = Speaking()
         self._meters: dict[str, _Meter] = {}
         self._watching: asyncio.Task[None] | None = None
+        self._alarm = asyncio.Event()
+        self._alert_until = 0.0
 
     def changed(self, active: Sequence[rtc.Participant]) -> None:
         """The server has given a sign of these, or of somebody who has ceased."""
+        self._alert_until = _now() + _ALERT
+        self._alarm.set()
         for who in active:
             self._watch(_Watched(who, True, _now() + _WATCHED))
 
     def received(self, who: rtc.Participant) -> None:
         """Somebody's microphone is received from now on."""
         if who.identity not in self._watched:
+            self._alarm.set()
             self._watch(_Watched(who, False, _now() + _WATCHED_FROM_THE_START))
 
     async def aclose(self) -> None:
@@ -101,10 +113,19 @@ class Speakers:
                         each.certain = True
                     elif now > each.until:
                         del self._watched[identity]
-                await asyncio.sleep(LOOK)
+                await self._rest(speaking)
         finally:
             self._watching = None
             self._meters.clear()
+
+    async def _rest(self, speaking: Collection[str]) -> None:
+        """Until the next look."""
+        self._alarm.clear()
+        await asyncio.sleep(LOOK)
+        if _now() >= self._alert_until and all(identity in speaking for identity in self._watched):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STEADY_LOOK - LOOK):
+                    await self._alarm.wait()
 
     async def _level(self, watched: _Watched) -> float:
         """dBFS of a microphone at the moment."""

@@ -11,45 +11,31 @@ import atexit
 import logging
 import os
 import threading
-import uuid
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
-from datetime import timedelta
 from functools import cache
 from types import TracebackType
-from typing import Any, ClassVar
-from urllib.parse import urlsplit
-
-from livekit import api
+from typing import Any
 
 from utd_core.concurrency import Clock
-from utd_core.errors import MediaError, Unsupported
+from utd_core.errors import MediaError
 from utd_core.hooks import Harness
-from utd_core.media.backend import BackendSpec, JoinTicket
-from utd_core.media.capabilities import Capabilities
-from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
-from utd_core.media.notices import NotificationStream
+from utd_core.media.backend import JoinTicket
 from utd_core.model.permission import Grant
 
 from .backend import LiveKitBackend
-from .capabilities import CAPABILITIES, FAULTS
-from .control import LiveKitControl
-from .plugin import SPEC
+from .capabilities import NEWS_DELAY
+from .elsewhere import PREFIX, harness_elsewhere
+from .faults import LENIENT, expired_ticket
 from .sdk import warm_up
 from .server.doctor import URL, check_network
 from .server.local import LocalServer
-from .server.wire import Wire
 from .settings import LiveKitSettings
 
 _SETTLED_WITHIN = 30.0
 """Seconds; the first connection of a process loads the native library."""
 _UNPACKED_AFTER = 1.0
 """Seconds; some sockets are opened when a connection is there already."""
-_LENIENT = 120.0
-"""Seconds; LiveKit takes a token up to a minute after its end, because clocks differ."""
-_PREFIX = f"utd-contract-{uuid.uuid4().hex[:8]}-"
-"""Of every room on a server that others use too."""
 _HOME = "home"
 
 
@@ -66,7 +52,7 @@ def contract_harness() -> Harness:
     # A log record of a native thread would make Python count that thread as one of its own.
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
     resident().settle_in()
-    return OpenLiveKitElsewhere if os.environ.get(URL) else OpenLiveKit
+    return harness_elsewhere() if os.environ.get(URL) else OpenLiveKit
 
 
 @cache
@@ -118,7 +104,7 @@ class Resident:
 
     @property
     def _settings(self) -> Mapping[str, Any]:
-        return {"prefix": _PREFIX} if self._server is None else {**self._server.settings, "webhooks": ""}
+        return {"prefix": PREFIX} if self._server is None else {**self._server.settings, "webhooks": ""}
 
     async def _stay(self) -> None:
         self._loop, self._staying = asyncio.get_running_loop(), asyncio.current_task()
@@ -149,8 +135,7 @@ class Resident:
 class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
     """A fresh backend on the shared server, which is started, or started again if a test has killed it."""
 
-    news_delay = 3.0
-    """LiveKit collects the news of those who publish nothing; who came and went meanwhile is never told."""
+    news_delay = NEWS_DELAY
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -158,9 +143,8 @@ class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
 
     async def __aenter__(self) -> LiveKitBackend:
         await asyncio.to_thread(self._server.start)
-        self._wire = Wire(self._server.port)
-        self._url = await self._wire.open()
-        settings = {**self._server.settings, "public_url": self._url, "server": self._server}
+        settings = {**self._server.settings, "server": self._server, "faults": True}
+        self._settings = LiveKitSettings.read(settings)
         self._backend = LiveKitBackend(settings, self._clock)
         return self._backend
 
@@ -168,66 +152,7 @@ class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._backend.aclose()
-        await self._wire.aclose()
 
     async def expired_ticket(self, room: str, identity: str) -> JoinTicket:
         """A ticket that has run out longer ago than the server is lenient."""
-        token = _expired_token(self._server.api_key, self._server.api_secret, room, identity)
-        return JoinTicket(self._url, token, self._clock.now() - _LENIENT)
-
-
-class ControlElsewhere(LiveKitControl):
-    """Hears nothing from the server."""
-
-    def notifications(self) -> NotificationStream:
-        raise Unsupported("backend 'livekit' hears no notifications from a server that is not ours")
-
-
-class BackendElsewhere(LiveKitBackend):
-    """On a server that is not ours: nobody kills it, and what it tells, it tells to somebody else."""
-
-    capabilities: ClassVar[Capabilities] = replace(CAPABILITIES, notifications=False, webhooks=False)
-    faults: ClassVar[frozenset[Fault]] = FAULTS - NOTIFICATION_FAULTS - {Fault.NODE_FAILURE}
-    _make_control = ControlElsewhere
-
-
-class OpenLiveKitElsewhere(AbstractAsyncContextManager[LiveKitBackend]):
-    """A fresh backend on the server of LIVEKIT_URL, in rooms whose names begin as no others do."""
-
-    news_delay = OpenLiveKit.news_delay
-    spec: ClassVar[BackendSpec] = replace(
-        SPEC, capabilities=BackendElsewhere.capabilities, faults=BackendElsewhere.faults
-    )
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._server = LiveKitSettings.read({})
-        self._wire: Wire | None = None
-
-    async def __aenter__(self) -> LiveKitBackend:
-        where = urlsplit(self._server.url)
-        self._url = self._server.url
-        # What is encrypted goes to the name it is encrypted for.
-        if where.scheme in ("ws", "http"):
-            self._wire = Wire(where.port or 80, where.hostname or "")
-            self._url = await self._wire.open()
-        self._backend = BackendElsewhere({"public_url": self._url, "prefix": _PREFIX}, self._clock)
-        return self._backend
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._backend.aclose()
-        if self._wire is not None:
-            await self._wire.aclose()
-
-    async def expired_ticket(self, room: str, identity: str) -> JoinTicket:
-        """A ticket that has run out longer ago than the server is lenient."""
-        token = _expired_token(self._server.api_key, self._server.api_secret, f"{_PREFIX}{room}", identity)
-        return JoinTicket(self._url, token, self._clock.now() - _LENIENT)
-
-
-def _expired_token(api_key: str, api_secret: str, room: str, identity: str) -> str:
-    grants = api.VideoGrants(room_join=True, room=room)
-    token = api.AccessToken(api_key, api_secret).with_identity(identity)
-    return token.with_grants(grants).with_ttl(timedelta(seconds=-_LENIENT)).to_jwt()
+        return JoinTicket(self._server.url, expired_ticket(self._settings, room, identity), self._clock.now() - LENIENT)

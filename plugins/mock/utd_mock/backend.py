@@ -11,6 +11,7 @@ from utd_core.media import arguments
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend
 from utd_core.media.capabilities import Capabilities
 from utd_core.media.faults import Fault, check_fault, read_parameters
+from utd_core.media.tokens import Claims
 
 from . import registry
 from .capabilities import CAPABILITIES, FAULTS
@@ -19,7 +20,6 @@ from .control import MockControl
 from .faults import DEFAULTS, produce
 from .network import Network
 from .server import MockServer
-from .tokens import Claims
 from .waiting import Waiters
 
 _SETTINGS = frozenset({"server", "server_id", "latency_ms", "jitter_ms", "loss", "seed"})
@@ -83,7 +83,7 @@ class MockBackend(MediaBackend):
             raise InvalidInput(f"fault {fault.value!r} happens to one participant; give its identity")
         held = self.server.participant(room, identity)
         expires_at = self.server.clock.now() + _INTRUDER_TTL
-        claims = Claims(room, identity, held.name, held.grant, expires_at, held.metadata, held.attributes)
+        claims = Claims(room, identity, held.profile, held.grant, expires_at)
         await self.connect(self.server.issue_join(claims))
 
     async def aclose(self) -> None:

@@ -9,17 +9,18 @@ from typing import Any
 
 from utd_core.errors import Closed, MediaError, UTDStreamException
 from utd_core.media import arguments
-from utd_core.media.attributes import NO_ATTRIBUTES
+from utd_core.media.attributes import NO_ATTRIBUTES, Attributes
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
 from utd_core.media.notices import NotificationStream
+from utd_core.media.profiles import Profile
+from utd_core.media.tokens import Claims
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
 from .rooms import Participant
 from .server import MockServer
 from .snapshots import ControlCall
-from .tokens import Claims
 
 
 class MockControl(MediaControl):
@@ -75,7 +76,8 @@ class MockControl(MediaControl):
             arguments.check_ttl(ttl)
             arguments.check_profile(name=name, metadata=metadata, attributes=attributes)
             expires_at = self._server.clock.now() + ttl
-            return self._server.issue_join(Claims(room, identity, name, grant, expires_at, metadata, attributes))
+            profile = Profile(name, metadata, Attributes(attributes))
+            return self._server.issue_join(Claims(room, identity, profile, grant, expires_at))
 
     async def update_participant(
         self,
@@ -107,8 +109,8 @@ class MockControl(MediaControl):
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
         await self._begin()
         with self._traced("mute_track", room, identity, track_id=track_id, muted=muted):
-            track = self._server.published_track(self._participant(room, identity), track_id)
-            self._server.set_muted(track, muted, by_server=True)
+            track = self._server.tracks.published_track(self._participant(room, identity), track_id)
+            self._server.tracks.set_muted(track, muted, by_server=True)
 
     async def remove_participant(self, room: str, identity: str) -> None:
         await self._begin()

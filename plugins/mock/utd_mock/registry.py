@@ -6,7 +6,8 @@ import itertools
 import weakref
 from typing import TYPE_CHECKING
 
-from utd_core.errors import ConnectFailed, InvalidInput
+from utd_core.errors import InvalidInput
+from utd_core.media.tokens import refusal
 
 if TYPE_CHECKING:
     from .server import MockServer
@@ -40,8 +41,5 @@ def reach(url: str) -> MockServer:
     """The server at `url`. Raises `ConnectFailed` when none is there."""
     server = _servers.get(url.removeprefix(SCHEME)) if url.startswith(SCHEME) else None
     if server is None:
-        raise ConnectFailed(
-            f"no mock server answers at {url!r}; it was closed, or runs in another process",
-            details={"reason": "server_away"},
-        )
+        raise refusal(f"no mock server answers at {url!r}; it was closed, or runs in another process", "server_away")
     return server

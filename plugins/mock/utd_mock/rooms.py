@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
 
-from utd_core.media.attributes import Attributes
 from utd_core.media.backend import ConnectOptions
 from utd_core.media.events import ConnectionQuality, ParticipantInfo, SpeakersChanged, TrackInfo
+from utd_core.media.profiles import Profile
 from utd_core.media.quality import VideoQuality
+from utd_core.media.tokens import Claims
 from utd_core.model.permission import Grant, TrackSource
 
 from .agenda import Agenda
@@ -15,7 +16,6 @@ from .ears import Ears
 from .link import Link
 from .messages import Message
 from .snapshots import ParticipantSnapshot, RoomSnapshot
-from .tokens import Claims
 from .tracks import PublishedTrack, Subscription
 
 
@@ -32,9 +32,7 @@ class Participant:
     options: ConnectOptions
     joined_at: float
     identity: str = field(init=False)
-    name: str = field(init=False)
-    metadata: str = field(init=False)
-    attributes: Attributes = field(init=False)
+    profile: Profile = field(init=False)
     grant: Grant = field(init=False)
     link: Link = field(init=False)
     tracks: dict[TrackSource, PublishedTrack] = field(default_factory=dict)
@@ -48,20 +46,18 @@ class Participant:
 
     def __post_init__(self, claims: Claims) -> None:
         self.identity = claims.identity
-        self.name = claims.name
-        self.metadata = claims.metadata
-        self.attributes = Attributes(claims.attributes)
+        self.profile = claims.profile
         self.grant = claims.grant
 
     def info(self) -> ParticipantInfo:
         return ParticipantInfo(
             self.identity,
-            self.name,
+            self.profile.name,
             self.grant,
             self.visible_tracks(),
             self.joined_at,
-            metadata=self.metadata,
-            attributes=self.attributes,
+            metadata=self.profile.metadata,
+            attributes=self.profile.attributes,
         )
 
     def visible_tracks(self) -> tuple[TrackInfo, ...]:
@@ -91,7 +87,7 @@ class Participant:
     def snapshot(self) -> ParticipantSnapshot:
         return ParticipantSnapshot(
             self.identity,
-            self.name,
+            self.profile.name,
             self.grant,
             self.joined_at,
             not self.link.is_down,
@@ -120,6 +116,11 @@ class Room:
         """Say something to everybody."""
         for participant in list(self.participants.values()):
             participant.link.signal(message)
+
+    def tell_others(self, participant: Participant, message: Message) -> None:
+        """Say something to everybody but one."""
+        for other in self.others(participant):
+            other.link.signal(message)
 
     def others(self, participant: Participant) -> list[Participant]:
         return [other for other in self.participants.values() if other is not participant]

@@ -11,12 +11,12 @@ from utd_core.media.attributes import NO_ATTRIBUTES, Attributes
 from utd_core.media.backend import JoinTicket, MediaControl
 from utd_core.media.events import DisconnectReason, ParticipantInfo
 from utd_core.media.notices import NotificationStream
+from utd_core.media.profiles import Profile
 from utd_core.media.signalling import SignallingDesk
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
 from .line import Caller
-from .profiles import Profile
 from .protocol import Data
 from .rooms import Room, Stay
 from .switchboard import Desk, Switchboard

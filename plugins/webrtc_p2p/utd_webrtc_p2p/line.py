@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from utd_core.errors import ConnectFailed, ErrorCode, InvalidInput, UTDStreamException
 from utd_core.media.events import DisconnectReason
+from utd_core.media.tokens import refusal
 
 from .protocol import (
     VERSION,
@@ -30,7 +31,6 @@ from .protocol import (
     read_from_participant,
 )
 from .rooms import Room, Stay
-from .tokens import refusal
 
 if TYPE_CHECKING:
     from .switchboard import Switchboard

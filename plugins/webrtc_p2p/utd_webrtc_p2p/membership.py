@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from utd_core.concurrency import BoundedQueue
 from utd_core.media.events import DisconnectReason, GrantChanged, MediaEvent, ParticipantInfo, ParticipantUpdated
+from utd_core.media.profiles import Profile
 from utd_core.model.permission import Grant
 
 from .path import Path
-from .profiles import Profile
 from .protocol import (
     FromControl,
     Granted,

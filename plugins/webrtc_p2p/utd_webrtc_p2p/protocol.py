@@ -16,12 +16,12 @@ from utd_core.errors import InvalidInput
 from utd_core.media.arguments import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, MAX_METADATA_BYTES
 from utd_core.media.attributes import Attributes
 from utd_core.media.events import DisconnectReason, ParticipantInfo, TrackInfo
+from utd_core.media.profiles import Profile
 from utd_core.media.signalling import MAX_SIGNAL_BYTES
 from utd_core.model.identifiers import MAX_MEDIA_NAME
 from utd_core.model.permission import Grant, TrackSource
 
 from .capabilities import MAX_DATA_BYTES
-from .profiles import Profile
 
 VERSION = 2
 """Since 1: `profile` and `updated`, which nobody is told who says `hello` with 1."""

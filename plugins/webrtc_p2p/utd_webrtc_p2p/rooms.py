@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from utd_core.media.events import DisconnectReason, NotificationKind, ParticipantInfo, TrackInfo
 from utd_core.media.notices import Notifier
+from utd_core.media.profiles import Profile
 from utd_core.model.permission import Grant, TrackSource
 
 from .capabilities import MAX_PARTICIPANTS
-from .profiles import Profile
 from .protocol import (
     Ended,
     GrantBody,

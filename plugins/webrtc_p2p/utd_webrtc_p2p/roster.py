@@ -20,9 +20,8 @@ from utd_core.media.events import (
     TrackUnmuted,
     TrackUnpublished,
 )
+from utd_core.media.profiles import Profile
 from utd_core.model.permission import Grant
-
-from .profiles import Profile
 
 
 class Roster:

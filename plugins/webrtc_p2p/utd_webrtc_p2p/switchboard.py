@@ -14,17 +14,17 @@ from utd_core.errors import Closed, ErrorCode, NotFound
 from utd_core.media.backend import JoinTicket
 from utd_core.media.events import DisconnectReason
 from utd_core.media.notices import Listeners, Notifier
+from utd_core.media.profiles import Profile
 from utd_core.media.signalling import SignallingDesk, SignallingLine
+from utd_core.media.tokens import Claims, TokenSigner, refusal
 from utd_core.model.permission import Grant
 
 from . import registry
 from .capabilities import MAX_PARTICIPANTS
 from .line import Caller, Line, Seat
-from .profiles import Profile
 from .protocol import IceServerBody, Message, Ping
 from .rooms import Room, Stay
 from .settings import Settings
-from .tokens import Claims, TokenSigner, refusal
 from .turn import turn_credentials
 
 
@@ -41,7 +41,7 @@ class Switchboard(SignallingDesk):
         self.notifier = Notifier(clock, self.listeners.tell)
         self.rooms: dict[str, Room] = {}
         self.url = registry.register(self)
-        self._tokens = TokenSigner(settings.secret)
+        self._tokens = TokenSigner(settings.secret.encode(), "webrtc_p2p")
         self._lines: set[Line] = set()
         self._scope = scope
         self._watching = False

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.node import JS, node_process
+from tests.node import Program, node_process
 
 from .live import PROJECT, LiveServer
 
+MAIN = Path(__file__).parent / "js/main.mjs"
 DEADLINE = 15.0
 
 
-class StockClient:
-    """What it reports is kept until somebody waits for it."""
+class StockClient(Program):
+    """Does what driver.js can."""
 
     def __init__(self, process: Process, server: LiveServer) -> None:
-        self._process = process
+        super().__init__(process, DEADLINE)
         self._server = server
-        self._kept: list[dict[str, Any]] = []
 
     async def connect(self, token: str | None = None, **auth: Any) -> str:
         """Connect, and answer the socket's id. What a token's user may is asked of our own endpoints."""
@@ -45,44 +43,10 @@ class StockClient:
             "userAuthentication": {"endpoint": f"{api}/user-auth", "transport": "ajax", **auth},
         }
 
-    async def do(self, command: str, **fields: Any) -> Any:
-        """What a command is answered."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": command, **fields}).encode() + b"\n")
-        answer = await self.hear(what="answer")
-        assert "failure" not in answer, answer
-        return answer["answer"]
-
     async def follow(self, channel: str) -> Any:
         """Subscribe, and answer what it is told when that has succeeded."""
         await self.do("subscribe", channel=channel)
         return (await self.hear(channel=channel, event="pusher:subscription_succeeded"))["data"]
-
-    async def hear(self, **fields: Any) -> dict[str, Any]:
-        """The first report with these fields that nobody has waited for yet; those before it are kept."""
-        for kept in self.heard(**fields):
-            self._kept.remove(kept)
-            return kept
-        while True:
-            try:
-                report = await asyncio.wait_for(self._next(), DEADLINE)
-            except (TimeoutError, EOFError) as error:
-                raise AssertionError(f"{fields} was waited for in vain; the client reported {self._kept}") from error
-            if fields.items() <= report.items():
-                return report
-            self._kept.append(report)
-
-    async def _next(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        if not line:
-            raise EOFError
-        report: dict[str, Any] = json.loads(line)
-        return report
-
-    def heard(self, **fields: Any) -> list[dict[str, Any]]:
-        """Reports with these fields that came while something else was waited for."""
-        return [report for report in self._kept if fields.items() <= report.items()]
 
 
 @asynccontextmanager
@@ -90,7 +54,7 @@ async def stock_client(
     server: LiveServer, runtime: str, folder: Path, *, page: LiveServer | None = None
 ) -> AsyncIterator[StockClient]:
     """`runtime`: "node" or "chromium", there in a page of the server, or in one of another server (`page`)."""
-    about = (JS / "main.mjs", folder, runtime, f"{(page or server).origin}/health")
+    about = (MAIN, folder, runtime, f"{(page or server).origin}/health")
     async with node_process(folder, *about, patience=DEADLINE) as process:
         client = StockClient(process, server)
         await client.hear(what="ready")

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.browser.page import PUSHER, Page, browser, web_server
+from tests.browser.page import Page, Server, browser, serving
 from tests.browser.sound import hear_beeps, likeness
-from tests.server.serving.process import served
 from utd_core import UTDCallStatus, UTDStreamClient
 from utd_core.cli.demo.devices import Microphone, Voice, open_camera
 from utd_core.client import UTDCallSession
@@ -27,27 +24,6 @@ pytestmark = pytest.mark.heavy
 SETTINGS = {"loopback": "always"}
 PICTURES = 10
 PATIENCE = 30.0
-
-
-@dataclass(frozen=True)
-class Server:
-    """`utd serve`, which takes pages of another web server's `origin`."""
-
-    address: str
-    app_id: str
-    key: str
-    origin: str
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    with web_server(folder / "page", "browser_call", PUSHER) as origin:
-        listed = json.dumps([origin])
-        options = ("--media", "webrtc_p2p", "--set", f"http.origins={listed}", "--set", f"sockets.origins={listed}")
-        with served(folder, *options, UTD_MEDIA_SETTINGS=json.dumps(SETTINGS)) as running:
-            app_id, key = running.wait_for(r"^ +app id +(\S+)")[1], running.wait_for(r"^ +key +(\S+)")[1]
-            yield Server(running.address, app_id, key, origin)
-            assert running.end() == 0
 
 
 class Bob:
@@ -74,7 +50,7 @@ class Bob:
 @asynccontextmanager
 async def ann_and_bob(folder: Path) -> AsyncIterator[tuple[Page, Bob]]:
     """The page, where ann has signed in, and bob in Python."""
-    with serving(folder) as server:
+    async with serving(folder, "browser_call", "webrtc_p2p", SETTINGS) as server:
         bob = Bob(server, await Voice.load())
         async with browser(server.origin) as page, bob.client:
             fields = {"server": server.address, "appId": server.app_id, "key": server.key, "identity": "ann"}

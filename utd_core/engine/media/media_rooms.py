@@ -55,9 +55,6 @@ class MediaRooms:
             async with self._alone(room):
                 await self._close(room)
 
-    def is_made(self, room: str) -> bool:
-        return room in self._made
-
     def lost(self, room: str) -> None:
         """The backend has it no more."""
         self._made.discard(room)

@@ -9,7 +9,6 @@ from ..frames import PixelFormat, VideoFrame
 from .base import VideoSourceBase, frames_in
 
 COUNTER_BITS = 16
-COUNTER_LIMIT = 1 << COUNTER_BITS
 SMALLEST_SIDE = 2 * COUNTER_BITS
 
 # 75 % colour bars in BT.601, limited range: (Y, U, V).

@@ -18,9 +18,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ...concurrency import Clock, within
-from ...errors import MethodNotAllowed, NotFound, Unauthenticated, Unavailable, UTDStreamException
+from ...errors import NotFound, Unauthenticated, Unavailable, UTDStreamException
 from ..answers import answer
 from ..exchange import exchange_of
+from ..mounts import check_method, refuse_socket
 from ..paths import path_of
 from .metrics import CONTENT_TYPE, Metrics
 from .readings import Reading
@@ -87,12 +88,10 @@ class OperationsMount:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            await refuse_socket(receive, send)
             return
         path = exchange_of(scope).route = path_of(scope)
-        if scope["method"] not in ("GET", "HEAD"):
-            raise MethodNotAllowed("this route takes GET", details={"allowed": ["GET"]})
+        check_method(scope, "GET")
         response = await (self._ready() if path == READY else self._page(scope))
         await response(scope, receive, send)
 

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from ...bus import LocalMessages, MessageBus, Questions
-from ...errors import Closed, ErrorCode, InvalidInput, MethodNotAllowed, NotFound
+from ...errors import Closed, ErrorCode, InvalidInput, NotFound
 from ..answers import answer
 from ..app_settings import AppSettings
 from ..http.rates import Rates
-from ..mounts import EVENTS
+from ..mounts import EVENTS, check_method
 from ..paths import segments_of
 from ..projects import Host, Hosted
 from .auth import AuthApi
@@ -99,8 +99,7 @@ class PusherMount:
             case None:
                 raise InvalidInput("the path is not UTF-8; encode it so", 400)
             case ["api", "v1", "channels", "auth" | "user-auth" as what]:
-                if request.method != "POST":
-                    raise MethodNotAllowed("this route takes POST", details={"allowed": ["POST"]})
+                check_method(scope, "POST")
                 answered = await (self._auth.channel if what == "auth" else self._auth.user)(request)
             case ["apps" | "users", *_]:
                 answered = await self._trigger.serve(request, segments)

@@ -35,6 +35,7 @@ from ...errors import (
 from ..hosting.features import check_signaling
 from ..http.bodies import parse_object, read_bytes
 from ..http.rates import Rates
+from ..mounts import check_method
 from ..paths import path_of
 from ..projects import Host, Hosted
 from .census import Census, Figures
@@ -89,30 +90,30 @@ class TriggerApi:
     async def _serve(self, request: Request, segments: Sequence[str]) -> Mapping[str, Any]:
         match segments:
             case ["apps", app_id, "events"]:
-                _check_method(request, "POST")
+                check_method(request.scope, "POST")
                 return await self._events(*await self._signed(request, app_id))
             case ["apps", app_id, "batch_events"]:
-                _check_method(request, "POST")
+                check_method(request.scope, "POST")
                 return await self._batch(*await self._signed(request, app_id))
             case ["apps", app_id, "channels"]:
-                _check_method(request, "GET")
+                check_method(request.scope, "GET")
                 hosted, _ = await self._signed(request, app_id)
                 return await self._channels(hosted, dict(_query_of(request)))
             case ["apps", app_id, "channels", channel]:
-                _check_method(request, "GET")
+                check_method(request.scope, "GET")
                 hosted, _ = await self._signed(request, app_id)
                 return await self._channel(hosted, channel, dict(_query_of(request)))
             case ["apps", app_id, "channels", channel, "users"]:
-                _check_method(request, "GET")
+                check_method(request.scope, "GET")
                 hosted, _ = await self._signed(request, app_id)
                 return await self._users(hosted, channel)
             case ["apps", app_id, "users", user_id, "terminate_connections"]:
-                _check_method(request, "POST")
+                check_method(request.scope, "POST")
                 hosted, _ = await self._signed(request, app_id)
                 return await self._terminate(hosted, user_id)
             case ["users", user_id, "terminate_connections"]:
                 # The Python library leaves the app out; its key says which one it is.
-                _check_method(request, "POST")
+                check_method(request.scope, "POST")
                 hosted, _ = await self._signed(request, None)
                 return await self._terminate(hosted, user_id)
         raise NotFound("there is nothing at this path; look at its URL", code=ErrorCode.ROUTE_NOT_FOUND)
@@ -254,8 +255,3 @@ def _attributes(info: Any) -> Sequence[str]:
 
 def _query_of(request: Request) -> list[tuple[str, str]]:
     return parse_qsl(request.url.query, keep_blank_values=True)
-
-
-def _check_method(request: Request, method: str) -> None:
-    if request.method != method:
-        raise MethodNotAllowed(f"this route takes {method}", details={"allowed": [method]})

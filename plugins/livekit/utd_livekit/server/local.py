@@ -23,6 +23,8 @@ from .binary import ensure_binary
 READY_WITHIN = 20.0
 """Seconds; it takes less than one where the machine is idle."""
 _LOOK_EVERY = 0.02
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Whatever proxy the environment names: it does not reach this machine's loopback."""
 _ATTEMPTS = 3
 """Somebody else may take a port between choosing it and listening on it."""
 _LONGEST_NAME = 1_024
@@ -45,7 +47,7 @@ class LocalServer:
         self._redis = redis
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._starting = threading.Lock()
+        self._turn = threading.RLock()
 
     @property
     def url(self) -> str:
@@ -73,7 +75,7 @@ class LocalServer:
 
     def start(self) -> None:
         """Return when it answers. Raises `Unavailable` with its last words when it does not."""
-        with self._starting:
+        with self._turn:
             self._start()
 
     def _start(self) -> None:
@@ -97,19 +99,21 @@ class LocalServer:
         self.start()
 
     def kill(self) -> None:
-        """End it without a word. Idempotent."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        """End it without a word; one that is being started, as soon as it answers. Idempotent."""
+        with self._turn:
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
+                self._process = None
 
     def stop(self) -> None:
         """End it, and delete what it wrote. Idempotent."""
-        # Without asking: it has nothing to save, and would wait for everybody who is connected.
-        self.kill()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        with self._turn:
+            # Without asking: it has nothing to save, and would wait for everybody who is connected.
+            self.kill()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -140,7 +144,7 @@ class LocalServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=1) as answer:
+            with _DIRECTLY.open(f"http://127.0.0.1:{self.port}/", timeout=1) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

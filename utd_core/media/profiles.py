@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from utd_core.media.attributes import NO_ATTRIBUTES, Attributes
+from .attributes import NO_ATTRIBUTES, Attributes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""Join tokens: claims signed with a secret, so that no half need remember the ones that were given out."""
+"""Join tokens of a backend that lets people in itself: claims under a signature, so that it need not remember the
+tokens it gave out.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,9 @@ import hmac
 import json
 from dataclasses import dataclass
 
-from utd_core.errors import ConnectFailed
-from utd_core.media.attributes import Attributes
-from utd_core.model.permission import Grant, TrackSource
-
+from ..errors import ConnectFailed
+from ..model.permission import Grant, TrackSource
+from .attributes import Attributes
 from .profiles import Profile
 
 
@@ -28,36 +29,43 @@ class Claims:
 
 
 class TokenSigner:
-    """Signs and reads tokens with a secret that never leaves the control half."""
+    """Signs and reads tokens with a secret that never leaves the control half. `backend` and `advice` are for those who
+    come with a token of somebody else: whose door this is, and where such a token is good."""
 
-    def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
+    def __init__(self, secret: bytes, backend: str, advice: str = "use the ticket's own url and token") -> None:
+        self._secret = secret
+        self._backend = backend
+        self._advice = advice
 
     def sign(self, claims: Claims) -> str:
         """An opaque string that only who has the secret makes."""
-        grant = claims.grant
+        grant, profile = claims.grant, claims.profile
         body = json.dumps(
             [
                 claims.room,
                 claims.identity,
-                claims.profile.name,
+                profile.name,
                 [grant.subscribe, sorted(grant.publish), grant.publish_data],
                 claims.expires_at,
-                claims.profile.metadata,
-                dict(claims.profile.attributes),
+                profile.metadata,
+                dict(profile.attributes),
             ],
             ensure_ascii=False,
         ).encode()
         return f"{_encode(body)}.{_encode(self._signature(body))}"
 
     def read(self, token: str, now: float | None) -> Claims:
-        """The claims. Raises `ConnectFailed` (details: `reason`) where they are forged, or have expired by `now`."""
+        """The claims; whether they have expired is not asked where `now` is None.
+
+        Raises `ConnectFailed`, with the reason `bad_token` where they are forged and `token_expired` where they have
+        expired.
+        """
         try:
             body, signature = (_decode(part) for part in token.split("."))
-        except (ValueError, binascii.Error):
-            raise refusal("this is not a token of webrtc_p2p; use the one of issue_join", "bad_token") from None
+        except (AttributeError, ValueError, binascii.Error):
+            raise refusal(f"this is not a token of {self._backend}; use the one of issue_join", "bad_token") from None
         if not hmac.compare_digest(signature, self._signature(body)):
-            raise refusal("the token was not signed here; use the ticket's own url and token", "bad_token")
+            raise refusal(f"the token was not signed here; {self._advice}", "bad_token")
         room, identity, name, (subscribe, publish, publish_data), expires_at, metadata, attributes = json.loads(body)
         if now is not None and now >= expires_at:
             raise refusal(f"the token expired {now - expires_at:.3f} s ago; ask for a new ticket", "token_expired")
@@ -69,7 +77,7 @@ class TokenSigner:
 
 
 def refusal(message: str, reason: str) -> ConnectFailed:
-    """Why somebody does not come in, with a word for programs."""
+    """Why somebody does not come in, with a word for programs (details: `reason`)."""
     return ConnectFailed(message, details={"reason": reason})
 
 
