@@ -99,7 +99,7 @@ class Rebel:
             if self._room.isconnected():
                 me = self._room.local_participant
                 if rtc.TrackSource.SOURCE_MICROPHONE not in me.permissions.can_publish_sources:
-                    # The SDK keeps a track in its list whose end it was told before the answer to its beginning.
+                    # The SDK keeps a track in its list that ended with its permission.
                     over = set(me.track_publications)
                 if not set(me.track_publications) - over:
                     # Where it is not allowed the SDK says so after 10 s; he does not wait for that.
