@@ -30,8 +30,12 @@ FIGURES = {
     "join": Figure("ms"),
     "heard": Figure("ms after the seat"),
     "back": Figure("s after the server's death"),
+    "leave": Figure("ms"),
+    "leaves given up": Figure("of all", at_most=0.0),
 }
 
+GIVEN_UP = 3.0
+"""Seconds; after so many the plugin waits no longer for the library. It takes 20 ms."""
 CYCLES = 300
 DEATHS = 20
 LOUD = 2_000
@@ -59,21 +63,30 @@ async def come_and_go(
     host: UTDAudioRoomSession, guest: UTDStreamClient, mortal: LocalServer | None = None
 ) -> dict[str, float]:
     """Somebody joins, is heard, and leaves. `mortal`: the server that dies meanwhile."""
+    own: dict[str, float] = {}
     began = time.monotonic()
-    async with await guest.join_audio_room(host.room_name) as session, host.frames("guest") as frames:
+    async with await guest.join_audio_room(host.room_name) as session:
         joined = time.monotonic()
-        await session.take_seat()
-        await until_loud(frames)
-        own = {"join": 1e3 * (joined - began), "heard": 1e3 * (time.monotonic() - joined)}
-        if mortal is not None:
-            died = time.monotonic()
-            await asyncio.to_thread(mortal.kill)
-            await host.connected.wait_for(lambda connected: not connected, BACK_WITHIN, what="that the loss is seen")
-            await asyncio.to_thread(mortal.start)
-            await host.connected.wait_for(timeout=BACK_WITHIN, what="that the host is back")
+        async with host.frames("guest") as frames:
+            await session.take_seat()
             await until_loud(frames)
-            own["back"] = time.monotonic() - died
-    return own
+            own |= {"join": 1e3 * (joined - began), "heard": 1e3 * (time.monotonic() - joined)}
+            if mortal is not None:
+                own["back"] = await die_and_come_back(mortal, host, frames)
+        leaving = time.monotonic()
+    left = time.monotonic() - leaving
+    return own | {"leave": 1e3 * left, "leaves given up": float(left >= GIVEN_UP)}
+
+
+async def die_and_come_back(server: LocalServer, host: UTDAudioRoomSession, frames: AsyncIterator[AudioFrame]) -> float:
+    """Seconds from the server's death until the guest is heard again."""
+    died = time.monotonic()
+    await asyncio.to_thread(server.kill)
+    await host.connected.wait_for(lambda connected: not connected, BACK_WITHIN, what="that the loss is seen")
+    await asyncio.to_thread(server.start)
+    await host.connected.wait_for(timeout=BACK_WITHIN, what="that the host is back")
+    await until_loud(frames)
+    return time.monotonic() - died
 
 
 async def until_loud(frames: AsyncIterator[AudioFrame]) -> None:

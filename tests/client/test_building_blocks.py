@@ -105,7 +105,7 @@ async def test_cancelling_the_caller_is_no_supersession() -> None:
     taking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await taking
-    assert operations._pending == set()
+    assert len(operations._pending) == 0
 
 
 async def test_a_signal_with_a_count_misses_nothing() -> None:

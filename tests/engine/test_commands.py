@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from utd_core.engine import Engine
+from utd_core.engine.routes import ROUTES
 from utd_core.errors import Closed, Conflict, Forbidden, InvalidInput, NotFound, RateLimited, UTDStreamException
 from utd_core.model.command import COMMANDS, THE_SERVER, Actor, Command
 from utd_core.model.commands import (
@@ -53,9 +54,7 @@ async def test_the_answer_to_a_command_is_what_its_declaration_says(world: World
 
 
 async def test_every_command_of_the_table_is_routed() -> None:
-    from utd_core.engine import engine
-
-    assert set(engine._ROUTES) == set(COMMANDS.values())
+    assert set(ROUTES) == set(COMMANDS.values())
 
 
 async def test_a_command_that_is_none_of_the_engines_is_refused(world: World) -> None:

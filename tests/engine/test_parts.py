@@ -16,7 +16,7 @@ from utd_core.engine.identity.tokens import UserTokens, token_key
 from utd_core.engine.media.media_rooms import MediaRooms, owner_of
 from utd_core.engine.timing.alarms import Agenda, Backoff, within
 from utd_core.engine.timing.upkeep import Upkeep
-from utd_core.errors import Closed, DeadlineExceeded, InvalidInput, Unauthenticated, Unsupported
+from utd_core.errors import Closed, DeadlineExceeded, InvalidInput, MediaError, Unauthenticated, Unsupported
 from utd_core.model.call import media_room
 from utd_core.model.command import Actor
 from utd_core.store import open_store
@@ -188,6 +188,28 @@ async def test_a_failure_is_tried_again_later_and_later(clock: VirtualClock, upk
     await clock.advance(100)
     assert [at for _, at in work.calls] == [0.0, 1.0, 3.0, 7.0, 11.0, 15.0]
     assert (upkeep.failures, upkeep.lag_max, upkeep.lag, upkeep.waiting) == (5, 15.0, 0.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_traced"),
+    [(MediaError("the media server is away"), False), (ZeroDivisionError("odd"), True)],
+    ids=["foreseen", "not-foreseen"],
+)
+async def test_only_a_failure_that_nobody_foresaw_is_logged_with_its_trace(
+    clock: VirtualClock,
+    upkeep: Upkeep[str],
+    work: Work,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+    is_traced: bool,
+) -> None:
+    work.failures = [failure]
+    upkeep.ask("a")
+    await clock.advance(100)
+    (record,) = caplog.records
+    assert str(failure) in caplog.text
+    assert (record.exc_info is not None) is is_traced
+    assert upkeep.failures == 1
 
 
 async def test_a_key_that_fails_keeps_no_other_waiting(clock: VirtualClock, upkeep: Upkeep[str], work: Work) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from livekit import rtc
 
 from tests.postgres import _private_server, postgres_server  # noqa: F401  # fixtures
 from utd_core.concurrency import SystemClock
 from utd_livekit.backend import LiveKitBackend
-from utd_livekit.sdk import warm_up
+from utd_livekit.sdk import let_go, warm_up
 from utd_livekit.server.binary import ensure_binary
 from utd_livekit.server.local import LocalServer
 from utd_livekit.testing import contract_harness, shared_server
@@ -23,7 +26,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if "server" in getattr(item, "fixturenames", ()):
         contract_harness()
     elif "library" in getattr(item, "fixturenames", ()):
-        warm_up()
+        _wake_library()
+
+
+@cache
+def _wake_library() -> None:
+    warm_up()
+    # What it keeps for ever it opens with its first track, which wants a loop; that of the tests is not there yet.
+    thread = Thread(target=lambda: asyncio.run(_make_first_track()))
+    thread.start()
+    thread.join()
+
+
+async def _make_first_track() -> None:
+    source = rtc.AudioSource(48_000, 1)
+    let_go(rtc.LocalAudioTrack.create_audio_track("first", source), source)
 
 
 @pytest.fixture

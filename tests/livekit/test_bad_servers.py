@@ -24,7 +24,7 @@ from utd_livekit.backend import LiveKitBackend
 from utd_livekit.server.local import LocalServer, free_port
 from utd_livekit.server.wire import Wire
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.usefixtures("server")]
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 IMPATIENT = ConnectOptions(deadline=3.0)
@@ -138,6 +138,12 @@ async def test_nobody_at_the_port_is_unreachable() -> None:
             await backend.control.list_rooms()
         with pytest.raises((ConnectFailed, DeadlineExceeded)):
             await backend.connect(await ticket(backend), IMPATIENT)
+
+
+async def test_a_proxy_of_the_environment_is_named_where_nobody_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    async with stranger(f"ws://127.0.0.1:{free_port()}") as backend:
+        await refused(backend, await ticket(backend), remedy="HTTP_PROXY")
 
 
 async def test_a_name_that_nobody_has_is_unreachable() -> None:

@@ -12,7 +12,7 @@ from livekit import rtc
 
 from utd_core.concurrency import SystemClock, TaskScope
 from utd_core.engine import Engine
-from utd_core.errors import ConnectFailed, DeadlineExceeded
+from utd_core.errors import ConnectFailed, DeadlineExceeded, PublishRefused
 from utd_core.media.backend import ConnectOptions, JoinTicket, MediaBackend, PublishOptions
 from utd_core.media.events import ConnectionState
 from utd_core.media.frames import Frame
@@ -24,6 +24,7 @@ from utd_core.testing.contract.player import Player, playing
 from utd_core.testing.wait import eventually
 from utd_livekit.backend import LiveKitBackend
 from utd_livekit.connection import LiveKitConnection
+from utd_livekit.local import LiveKitLocalTrack
 
 pytestmark = pytest.mark.heavy
 
@@ -81,6 +82,27 @@ async def test_a_client_that_keeps_publishing_is_cut_off_when_its_grant_goes(bac
         assert patience.clock.monotonic() - began < 1.0
         assert bob.participants["raw"].tracks == ()
     await patience._scope.aclose()
+    await backend.control.close_room(room)
+
+
+async def test_a_grant_that_goes_while_the_former_track_ends_refuses_the_next_at_once(
+    backend: LiveKitBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, unpublish = room_name(), LiveKitLocalTrack.unpublish
+    await backend.control.create_room(room)
+    async with await join(backend, room, "ann", SPEAKER) as ann:
+        await ann.publish(PublishOptions(MICROPHONE))
+
+        async def unpublish_and_lose_the_grant(track: LiveKitLocalTrack) -> None:
+            await unpublish(track)
+            await backend.control.apply_grant(room, "ann", LISTENER)
+            await eventually(lambda: ann.grant == LISTENER, 10.0)
+
+        monkeypatch.setattr(LiveKitLocalTrack, "unpublish", unpublish_and_lose_the_grant)
+        # The SDK would find that out 10 s after it asked.
+        async with asyncio.timeout(8.0):
+            with pytest.raises(PublishRefused):
+                await ann.publish(PublishOptions(MICROPHONE))
     await backend.control.close_room(room)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +44,15 @@ async def test_processes_that_end_right_after_leaving_are_not_killed_by_a_native
     assert [
         (process.returncode, words) for process, words in zip(processes, said, strict=True) if process.returncode
     ] == []
+
+
+@pytest.mark.heavy
+async def test_who_stays_until_the_end_of_the_process_leaves_before_the_library_ends_and_it_says_nothing(
+    built_server: Path,
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from utd_livekit.testing import contract_harness; contract_harness()"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said = (await process.communicate())[1].decode()
+    assert (process.returncode, said) == (0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from array import array
@@ -81,6 +82,17 @@ async def test_whoever_waits_to_write_is_told_that_the_track_has_ended() -> None
         capture.close()
         with pytest.raises(MediaError):
             await asyncio.wait_for(waiting, 20.0)
+
+
+async def test_samples_outlive_their_track_until_the_library_has_read_them() -> None:
+    with looped(lambda _: None) as (capture, _):
+        # More than fits into what waits to be sent: the library takes the rest as time goes by.
+        data = bytes(PIECE * 50)
+        mine = sys.getrefcount(data)
+        await capture.write(data)
+        capture.close()
+        assert sys.getrefcount(data) > mine
+        await becomes(lambda: sys.getrefcount(data) == mine, "the answer")
 
 
 async def test_a_busy_loop_finds_the_newest_frames_and_no_more_than_fit() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import wave
 from collections.abc import Sequence
+from functools import partial
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from livekit import rtc
 
 from utd_core.media.analysis import correlate_pieces
 from utd_core.media.backend import LocalTrack
@@ -259,6 +261,25 @@ async def test_the_bitrate_of_sound_is_the_one_that_was_asked_for(backend: LiveK
             packets, size = await sent(here, ann, source, bitrate=bitrate, red=False, dtx=False)
             sizes.append(size / packets)
         assert sizes[1] > 3 * sizes[0]
+
+
+async def test_the_bitrate_of_a_video_is_no_more_than_was_asked_for(backend: LiveKitBackend) -> None:
+    little, much = 100_000, 700_000
+    async with stage(backend) as here:
+        ann, bob = await here.join("ann"), await here.join("bob")
+        for least, most in ((0, little), (little, much)):
+            track: Any = await ann.publish(CAMERA, width=640, height=360, framerate=15.0, bitrate=most)
+            here.play(TestPatternVideoSource(640, 360, 15.0), track)
+            await comes(await bob.collect(track))
+            await becomes(partial(aims_between, track.native, least, most), f"between {least} and {most} bit/s")
+
+
+async def aims_between(video: rtc.LocalVideoTrack, least: int, most: int) -> bool:
+    """Whether the encoder of a published video aims at that much."""
+    aims = [
+        each.outbound_rtp.outbound.target_bitrate for each in await video.get_stats() if each.HasField("outbound_rtp")
+    ]
+    return least < sum(aims) <= most
 
 
 @pytest.mark.parity("U24")

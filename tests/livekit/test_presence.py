@@ -6,7 +6,7 @@ import asyncio
 import uuid
 
 import pytest
-from livekit import api
+from livekit import api, rtc
 
 from utd_core.media.events import DataReceived, DisconnectReason, ParticipantJoined
 from utd_core.model.permission import Grant
@@ -63,6 +63,13 @@ async def test_the_server_is_nobody(backend: LiveKitBackend) -> None:
 )
 def test_whoever_is_to_reconnect_has_not_left(number: int) -> None:
     assert reason_of(number) is DisconnectReason.SIGNAL_LOST
+
+
+def test_every_reason_of_livekit_is_one_of_ours_but_for_those_of_telephones_and_agents() -> None:
+    unknown = {name for name, number in rtc.DisconnectReason.items() if reason_of(number) is DisconnectReason.UNKNOWN}
+    assert unknown == {"UNKNOWN_REASON", "USER_UNAVAILABLE", "USER_REJECTED", "SIP_TRUNK_FAILURE", "AGENT_ERROR"}
+    assert rtc.DisconnectReason.items() == api.DisconnectReason.items()
+    assert reason_of(max(rtc.DisconnectReason.values()) + 1) is DisconnectReason.UNKNOWN
 
 
 async def test_a_server_that_the_environment_names_is_used(

@@ -16,7 +16,7 @@ import pytest
 from utd_core.errors import UTDStreamException
 from utd_livekit.server import binary
 from utd_livekit.server.doctor import check_server
-from utd_livekit.server.local import LocalServer
+from utd_livekit.server.local import LocalServer, free_port
 
 pytestmark = pytest.mark.heavy
 
@@ -116,6 +116,16 @@ def listening(pid: int) -> set[tuple[str, int]]:
                 assert not table.endswith("6"), f"it listens on IPv6 port {int(port, 16)}"
                 found.add((".".join(str(byte) for byte in bytes.fromhex(address)[::-1]), int(port, 16)))
     return found
+
+
+def test_a_proxy_of_the_environment_is_not_asked_whether_it_answers(
+    built_server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    with LocalServer(built_server) as server:
+        assert server.pid is not None
 
 
 def test_a_server_that_was_killed_starts_again_with_its_ports_and_keys(built_server: Path) -> None:

@@ -52,6 +52,11 @@ def test_the_environment_is_read_as_livekits_own_tools_do(monkeypatch: pytest.Mo
     assert LiveKitSettings.read({"prefix": "shop-"}) == LiveKitSettings(**SERVER, prefix="shop-")
 
 
+def test_the_secret_is_not_shown() -> None:
+    settings = LiveKitSettings.read({**SERVER, "api_secret": "hush-hush"})
+    assert "hush-hush" not in f"{settings} {settings!r}"
+
+
 def test_without_credentials_there_is_no_control_half() -> None:
     backend = LiveKitBackend({})
     with pytest.raises(Unsupported, match="LIVEKIT_API_SECRET"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 
 import pytest
@@ -59,6 +60,19 @@ async def test_only_the_room_that_is_lost_is_told(clock: VirtualClock) -> None:
             await vigil.begin(room)
         await pass_looks(clock, 2)
         assert lost == ["a"]
+
+
+async def test_a_first_room_whose_maker_is_cancelled_leaves_the_watch_to_the_next(clock: VirtualClock) -> None:
+    lost = list[str]()
+    async with Vigil(clock, Server().list_rooms, lost.append) as vigil:
+        first = asyncio.create_task(vigil.begin("a"))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        assert first.cancelled()
+        await vigil.begin("b")
+        await pass_looks(clock, 3)
+        assert lost == ["a", "b"]
 
 
 async def test_a_room_that_is_closed_while_the_server_answers_is_not_told(clock: VirtualClock) -> None:

@@ -26,7 +26,7 @@ async def test_a_lying_client_cannot_publish() -> None:
         with pytest.raises(PublishRefused, match="does not hold 'microphone'"):
             await liar.publish(AUDIO)
         with pytest.raises(PublishRefused):
-            it.server.publish(liar.native, AUDIO)
+            it.server.tracks.publish(liar.native, AUDIO)
         assert of(TrackPublished, seen(bob)) == []
         assert it.server.rooms[ROOM].participants["liar"].tracks == ()
 
@@ -138,9 +138,9 @@ async def test_a_removed_participant_can_do_nothing_though_its_client_does_not_k
         await it.control.remove_participant(ROOM, "ann")
         await track.write(sound())
         with pytest.raises(PublishRefused):
-            it.server.publish(ann.native, AUDIO)
+            it.server.tracks.publish(ann.native, AUDIO)
         with pytest.raises(NotFound):
-            it.server.set_subscribed(ann.native, track.info.id, True)
+            it.server.tracks.set_subscribed(ann.native, track.info.id, True)
         await it.clock.advance(0.3)
         assert [event.identity for event in of(ParticipantLeft, seen(bob))] == ["ann"]
 

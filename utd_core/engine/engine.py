@@ -13,28 +13,24 @@ import anyio
 from ..broker import LocalBroker
 from ..broker.base import Recover, Subscription
 from ..concurrency import Clock, Closeable, SystemClock, TaskScope
-from ..errors import Closed, Forbidden, InvalidInput, UTDStreamException
+from ..concurrency.pending import Pending
+from ..errors import Closed, InvalidInput, UTDStreamException
 from ..hooks import default_manager
 from ..media.backend import MediaBackend, MediaControl
 from ..media.extras import needs_extra
 from ..media.signalling import SignallingDesk
-from ..model.bans import check_not_banned
-from ..model.command import COMMANDS, THE_SERVER, Actor, Command
-from ..model.commands import CallCommand, CreateSession, JoinRoom, ListCalls, ListRooms, RoomCommand, StartCall
-from ..model.commands.bans import BanCommand
+from ..model.command import THE_SERVER, Actor, Command
 from ..model.identifiers import DEFAULT_PROJECT, check_app_id, check_device, check_identity
-from ..model.results import UserSession, UTDCall
 from ..store import open_store
 from ..store.base import Envelope, Head, Store
 from ..store.leases import Fence
 from .core import Core
-from .deciding.idempotency import Placed, keyed
-from .deciding.journal import new_call_id
 from .deciding.outlets import Outlets
 from .instruments import Instrument, ObservedControl
-from .kinds import CALL, PROJECT, ROOM, Kind
+from .kinds import CALL, ROOM
 from .machinery import Machinery
 from .media.media_scope import ProjectControl
+from .routes import Routes
 from .settings import EngineSettings
 from .statistics import EngineStatistics
 from .subscriptions import Admission
@@ -97,7 +93,8 @@ class Engine(Closeable):
         self._opened = False
         self._closed = False
         self._closing = asyncio.Lock()
-        self._waits: set[anyio.CancelScope] = set()
+        self._waits = Pending()
+        self._routes = Routes(self.app_id, self.clock, self._running, self._or_closed)
         self._fence: Fence | None = None
         self._end = TaskScope("end of an engine")
 
@@ -145,8 +142,7 @@ class Engine(Closeable):
             self._opening.cancel()
             await self._settled.wait()
             return
-        for wait in list(self._waits):
-            wait.cancel()
+        self._waits.give_up()
         async with self._closing:
             if self._machinery is not None:
                 await self._machinery.aclose()
@@ -170,13 +166,11 @@ class Engine(Closeable):
         """
         self._running()
         _check_actor(actor)
-        route = _ROUTES.get(type(command))
-        if route is None:
-            raise InvalidInput(f"{type(command).__name__} is no command of this engine")
+        carry_out = self._routes.of(command)
         if self._instrument is None:
-            return await route(self, command, actor, idempotency_key)
+            return await carry_out(command, actor, idempotency_key)
         with self._instrument.command(command.spec.name, self.app_id):
-            return await route(self, command, actor, idempotency_key)
+            return await carry_out(command, actor, idempotency_key)
 
     async def subscribe(
         self, channel: str, *, actor: Actor = THE_SERVER, recover: Recover | None = None, capacity: int = 1_000
@@ -365,77 +359,10 @@ class Engine(Closeable):
         await machinery.aclose()
         await self.aclose()
 
-    async def _decide(self, kind: Kind, key: str, command: Command, actor: Actor, idempotency_key: str | None) -> Any:
-        machinery = self._running()
-        if idempotency_key is None or command.spec.query:
-            return await machinery.pipeline.submit(kind, key, command, actor)
-        name = keyed(command, actor, idempotency_key)
-        once = machinery.idempotency.once(
-            name, command, lambda: machinery.pipeline.submit(kind, key, command, actor, name)
-        )
-        return await self._or_closed(once)
-
-    async def _room(self, command: RoomCommand, actor: Actor, idempotency_key: str | None) -> Any:
-        return await self._decide(ROOM, command.room, command, actor, idempotency_key)
-
-    async def _join(self, command: JoinRoom, actor: Actor, idempotency_key: str | None) -> Any:
-        joiner = _joiner(command, actor)
-        named = command.model_copy(
-            update={"identity": joiner.identity, "device_id": joiner.device, "name": joiner.name}
-        )
-        if joiner.generation is not None:
-            machinery = self._running()
-            await self._or_closed(machinery.generations.check_to_join(joiner, command.room, machinery.pipeline))
-        placed: Placed = await self._room(named, joiner, idempotency_key)
-        return await self._or_closed(self._running().tickets.for_room(placed, joiner))
-
-    async def _ban(self, command: BanCommand, actor: Actor, idempotency_key: str | None) -> Any:
-        if command.room is None:
-            return await self._decide(PROJECT, self.app_id, command, actor, idempotency_key)
-        return await self._decide(ROOM, command.room, command, actor, idempotency_key)
-
-    async def _start_call(self, command: StartCall, actor: Actor, idempotency_key: str | None) -> Any:
-        id = new_call_id(self.clock.now())
-        return await self._with_ticket(await self._decide(CALL, id, command, actor, idempotency_key), actor)
-
-    async def _call(self, command: CallCommand, actor: Actor, idempotency_key: str | None) -> Any:
-        return await self._with_ticket(await self._decide(CALL, command.id, command, actor, idempotency_key), actor)
-
-    async def _with_ticket(self, call: UTDCall, actor: Actor) -> UTDCall:
-        if actor.is_trusted or call.status.is_terminal:
-            return call
-        return await self._or_closed(self._running().tickets.for_call(call, actor))
-
-    async def _list_rooms(self, command: ListRooms, actor: Actor, idempotency_key: str | None) -> Any:
-        return await self._or_closed(self._running().lists.rooms(command))
-
-    async def _list_calls(self, command: ListCalls, actor: Actor, idempotency_key: str | None) -> Any:
-        return await self._or_closed(self._running().lists.calls(command, actor))
-
-    async def _sign_in(self, command: CreateSession, actor: Actor, idempotency_key: str | None) -> UserSession:
-        machinery = self._running()
-        if not actor.is_trusted and command.identity != actor.identity:
-            raise Forbidden("only the application's server signs others in; sign in as yourself")
-        check_not_banned(machinery.core.bans, command.identity, self.clock.now())
-        user = Actor(command.identity, command.device_id, command.name, actor.generation)
-        generation = await self._or_closed(machinery.generations.check(user))
-        terms = machinery.tokens.terms(generation)
-        if idempotency_key is not None:
-            name = keyed(command, actor, idempotency_key)
-            first = await self._or_closed(machinery.idempotency.first(name, command, terms, self.clock.now()))
-            # One that is good for nothing any more is no answer.
-            if first.generation >= generation and first.expires_at > self.clock.now():
-                terms = first
-        return UserSession(command.identity, machinery.tokens.issue(user, terms), terms.expires_at)
-
     async def _or_closed(self, operation: Awaitable[T]) -> T:
         """The result of something that waits for others than the pipeline, or `Closed` when the engine is."""
-        with anyio.CancelScope() as scope:
-            self._waits.add(scope)
-            try:
-                return await operation
-            finally:
-                self._waits.discard(scope)
+        with self._waits.under_way():
+            return await operation
         raise Closed("the engine was closed; whether the command took effect is known to the next engine on this store")
 
 
@@ -452,40 +379,3 @@ def _check_follower(channel: str, actor: Actor) -> None:
     _check_actor(actor)
     if not isinstance(channel, str):
         raise InvalidInput(f"a channel is named by a string, got {type(channel).__name__}")
-
-
-def _joiner(command: JoinRoom, actor: Actor) -> Actor:
-    """Who joins, on which device. Raises `Forbidden` when a user names somebody else."""
-    if actor.is_trusted:
-        if command.identity is None:
-            raise InvalidInput("the server is in no room; name the identity that joins")
-        return Actor(command.identity, command.device_id, command.name)
-    if command.identity not in (None, actor.identity):
-        raise Forbidden(f"{actor.identity!r} cannot join as {command.identity!r}; only the server joins for others")
-    device = command.device_id if "device_id" in command.model_fields_set else actor.device
-    return Actor(actor.identity, device, command.name or actor.name, actor.generation)
-
-
-Route = Callable[[Engine, Any, Actor, str | None], Awaitable[Any]]
-
-_OWN_ROUTES: Mapping[type[Command], Route] = {
-    JoinRoom: Engine._join,
-    CreateSession: Engine._sign_in,
-    StartCall: Engine._start_call,
-    ListRooms: Engine._list_rooms,
-    ListCalls: Engine._list_calls,
-}
-_FAMILY_ROUTES: Mapping[type[Command], Route] = {
-    RoomCommand: Engine._room,
-    CallCommand: Engine._call,
-    BanCommand: Engine._ban,
-}
-
-
-def _route(command: type[Command]) -> Route | None:
-    """How a command of the table is carried out: by a way of its own, or that of its family."""
-    families = (route for family, route in _FAMILY_ROUTES.items() if issubclass(command, family))
-    return _OWN_ROUTES.get(command) or next(families, None)
-
-
-_ROUTES = {command: route for command in COMMANDS.values() if (route := _route(command)) is not None}

@@ -11,8 +11,8 @@
 | `sinks` | where frames end: WAV, Ogg, MP4, level meters, memory; `record` drains a reader into them |
 | `convert`, `analysis` | mono and stereo, I420 and RGBA; the likeness of two recordings |
 | `arguments`, `profiles`, `notices` | what every backend checks, keeps of a participant, and tells those who listen |
+| `reading`, `forwarding` | the reader that a track is read by; a control half that passes its calls on |
 | `tokens`, `signalling`, `speaking`, `conditions` | what a backend needs where no media server does it |
-| `forwarding` | a control half that passes its calls on |
 
 Names are loaded when they are first used: importing this package costs next to nothing.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 from livekit import rtc
 
@@ -26,8 +27,8 @@ class AudioCapture:
         self._source = source
         self._bytes_per_sample = BYTES_PER_SAMPLE * source.num_channels
         self._sent_at = 0.0
-        # Samples that the library may still read. Set here, and cleared in its thread.
-        self._held: bytes | None = None
+        # A frame that the library has not answered to. Set here, and cleared in its thread.
+        self._is_held = False
         self._wrong = ""
         self._is_awaited = False
         self._free = asyncio.Event()
@@ -39,36 +40,37 @@ class AudioCapture:
 
     async def write(self, data: bytes) -> None:
         """Hand over int16 samples when those before are taken. Raises `MediaError` when they were not."""
-        while self._held is not None:
+        while self._is_held:
             self._free.clear()
             self._is_awaited = True
             # The answer may have come while nobody was said to wait for it.
-            if self._held is not None:
+            if self._is_held:
                 await self._free.wait()
         if self._wrong:
             wrong, self._wrong = self._wrong, ""
             raise MediaError(wrong)
         samples = len(data) // self._bytes_per_sample
-        number = EXCHANGE.ask(self._answered)
-        self._held = data
+        # Until it answers the library may read the samples, though the track may have ended: the question keeps them.
+        number = EXCHANGE.ask(partial(self._answered, data))
+        self._is_held = True
         try:
             capture(self._source, data, samples, number)
         except BaseException:
             EXCHANGE.withdraw(number)
-            self._held = None
+            self._is_held = False
             self._wake()
             raise
         self._sent_at = max(self._loop.time(), self._sent_at) + samples / self._source.sample_rate
 
     def close(self) -> None:
         """The track has ended: whoever waits to write need not. Idempotent."""
-        self._held = None
+        self._is_held = False
         self._wrong = "the track has ended"
         self._wake()
 
-    def _answered(self, wrong: str) -> None:
+    def _answered(self, _: bytes, wrong: str) -> None:
         self._wrong = self._wrong or wrong
-        self._held = None
+        self._is_held = False
         if self._is_awaited:
             # The loop may have been closed meanwhile, with whoever waits.
             with suppress(RuntimeError):

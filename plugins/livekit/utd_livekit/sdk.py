@@ -9,8 +9,10 @@ import atexit
 import ctypes
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from livekit import rtc
@@ -41,6 +43,9 @@ __all__ = [
 
 _LET_OUT = 0.1
 """Seconds without the interpreter's lock, for each thread that waits for it; a turn takes 5 ms at most."""
+
+_loading = threading.Lock()
+"""Two threads that load it would make two of what there may be one of."""
 
 # What the native library says goes where the application sends its log, and without one not to the terminal.
 logging.getLogger("livekit").addHandler(logging.NullHandler())
@@ -122,10 +127,18 @@ def newest_ticket(room: rtc.Room) -> str:
 
 
 def warm_up() -> None:
-    """Load the native library, which stays as long as the process. Blocks for a moment. Idempotent."""
+    """Load the native library, which stays as long as the process. Blocks for a moment. Idempotent, from any thread.
+
+    What is registered with `atexit` after this still finds the library at work in its turn.
+    """
+    with _loading:
+        _load()
+
+
+@cache
+def _load() -> None:
     client = FfiClient.instance
-    # Registered after the SDK's own end, so before it in its turn; and once, however often this is called.
-    atexit.unregister(_fall_silent)
+    # After the SDK has registered its own end, so before it in its turn.
     atexit.register(_fall_silent, client)
 
 

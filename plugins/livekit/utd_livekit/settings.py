@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +32,7 @@ class LiveKitSettings:
 
     url: str = ""
     api_key: str = ""
-    api_secret: str = ""
+    api_secret: str = field(default="", repr=False)
     public_url: str = ""
     webhooks: str = ""
     prefix: str = ""
@@ -44,7 +44,7 @@ class LiveKitSettings:
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> LiveKitSettings:
         """From an application's settings. Raises `InvalidInput`."""
-        known = {field.name for field in fields(cls)}
+        known = {each.name for each in fields(cls)}
         if unknown := sorted(set(given) - known):
             raise InvalidInput(f"livekit has no setting {unknown[0]!r}; it takes {', '.join(sorted(known))}")
         if "url" in given or given.get("local"):

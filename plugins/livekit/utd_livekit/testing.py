@@ -21,6 +21,7 @@ from utd_core.model.permission import Grant
 
 from .backend import LiveKitBackend
 from .faults import LENIENT, expired_ticket
+from .sdk import warm_up
 from .server.doctor import check_network
 from .server.local import LocalServer
 from .settings import LiveKitSettings
@@ -71,6 +72,8 @@ class Resident:
     def settle_in(self) -> None:
         """Return when he is connected, and nothing more is opened for him. Idempotent. Blocks."""
         if self._thread.ident is None:
+            # So he leaves before the library's own end, in which it would not know his room any more.
+            warm_up()
             atexit.register(self._move_out)
             self._server.start()
             self._thread.start()

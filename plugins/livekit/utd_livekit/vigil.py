@@ -32,9 +32,9 @@ class Vigil(Closeable):
     async def begin(self, room: str) -> None:
         """The server has it now. Idempotent."""
         self._rooms[room] = None
+        await self._scope.open()
         if not self._is_awake:
             self._is_awake = True
-            await self._scope.open()
             self._scope.start(self._watch)
 
     def end(self, room: str) -> None:

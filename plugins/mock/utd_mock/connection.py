@@ -41,12 +41,12 @@ from utd_core.media.events import (
     TrackUnsubscribed,
 )
 from utd_core.media.quality import VideoQuality
+from utd_core.media.reading import QueueReader
 from utd_core.model.permission import Grant
 
 from .capabilities import MAX_DATA_BYTES
 from .local import MockLocalTrack, local_track
 from .messages import GrantOf, Message, Subscribed, Unsubscribed
-from .reader import MockFrameReader
 from .rooms import Participant
 from .server import MockServer
 from .tracks import Subscription
@@ -77,7 +77,7 @@ class MockConnection(MediaConnection):
         self._grant = self._me.grant
         self._own = self._me.info()
         self._participants.update((other.identity, other) for other in others)
-        server.offer_all(self._me)
+        server.tracks.offer_all(self._me)
         server.tell_conditions(self._me)
 
     @property
@@ -115,7 +115,7 @@ class MockConnection(MediaConnection):
 
     async def publish(self, options: PublishOptions) -> LocalTrack:
         await self.request()
-        track = self._server.publish(self._me, options)
+        track = self._server.tracks.publish(self._me, options)
         for older in [local for local in self._local.values() if local.info.source is options.source]:
             older.end()
             del self._local[older.info.id]
@@ -124,21 +124,21 @@ class MockConnection(MediaConnection):
 
     async def set_subscribed(self, track_id: str, subscribed: bool) -> None:
         await self.request()
-        self._server.set_subscribed(self._me, track_id, subscribed)
+        self._server.tracks.set_subscribed(self._me, track_id, subscribed)
 
     async def set_quality(self, track_id: str, quality: VideoQuality) -> None:
         arguments.check_quality(quality)
         await self.request()
-        self._server.set_quality(self._me, track_id, quality)
+        self._server.tracks.set_quality(self._me, track_id, quality)
 
-    def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> MockFrameReader:
+    def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> QueueReader:
         self._check_alive()
         arguments.check_capacity(capacity)
         if track_id not in self._remote:
             raise NotFound(
                 f"track {track_id!r} is not subscribed; wait for TrackSubscribed", code=ErrorCode.TRACK_NOT_FOUND
             )
-        return MockFrameReader(self._remote[track_id], capacity, overflow)
+        return QueueReader(self._remote[track_id], capacity, overflow)
 
     async def send_data(
         self, payload: bytes, *, to: Collection[str] | None = None, topic: str = "", reliable: bool = True

@@ -109,8 +109,8 @@ class MockControl(MediaControl):
     async def mute_track(self, room: str, identity: str, track_id: str, muted: bool = True) -> None:
         await self._begin()
         with self._traced("mute_track", room, identity, track_id=track_id, muted=muted):
-            track = self._server.published_track(self._participant(room, identity), track_id)
-            self._server.set_muted(track, muted, by_server=True)
+            track = self._server.tracks.published_track(self._participant(room, identity), track_id)
+            self._server.tracks.set_muted(track, muted, by_server=True)
 
     async def remove_participant(self, room: str, identity: str) -> None:
         await self._begin()

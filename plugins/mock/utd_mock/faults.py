@@ -55,7 +55,7 @@ def _signal_drop(server: MockServer, participant: Participant, seconds: float) -
 
 
 def _full_reconnect(server: MockServer, participant: Participant, seconds: float) -> None:
-    server.set_away(participant)
+    server.tracks.set_away(participant)
     _interrupt(server, participant, seconds, cut=True)
 
 
@@ -66,7 +66,7 @@ def _interrupt(server: MockServer, participant: Participant, seconds: float, *, 
 
     def end() -> None:
         if not link.is_over(outage):
-            server.set_back(participant)
+            server.tracks.set_back(participant)
             link.resume()
 
     link.after(seconds, end)

@@ -44,7 +44,7 @@ class MockLocalTrack(LocalTrack):
         if self._ended:
             raise self._closed()
         await self._publisher.request()
-        self._server.set_muted(self.published, muted, by_server=False)
+        self._server.tracks.set_muted(self.published, muted, by_server=False)
 
     async def unpublish(self) -> None:
         if self._ended:
@@ -55,7 +55,7 @@ class MockLocalTrack(LocalTrack):
             return  # the end of the connection has ended the track as well
         self.end()
         self._publisher.forget(self)
-        self._server.unpublish(self.published)
+        self._server.tracks.unpublish(self.published)
 
     def end(self) -> None:
         """The track takes no frames any more. Idempotent."""

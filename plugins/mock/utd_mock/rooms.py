@@ -117,6 +117,11 @@ class Room:
         for participant in list(self.participants.values()):
             participant.link.signal(message)
 
+    def tell_others(self, participant: Participant, message: Message) -> None:
+        """Say something to everybody but one."""
+        for other in self.others(participant):
+            other.link.signal(message)
+
     def others(self, participant: Participant) -> list[Participant]:
         return [other for other in self.participants.values() if other is not participant]
 

@@ -170,6 +170,10 @@ class Subscription:
         self._inlets: tuple[Callable[[Frame], bool], ...] = ()
 
     @property
+    def info(self) -> TrackInfo:
+        return self.track.info
+
+    @property
     def readers(self) -> int:
         return len(self._queues)
 

@@ -26,6 +26,7 @@ from utd_core.media.events import (
     ParticipantInfo,
 )
 from utd_core.media.quality import VideoQuality
+from utd_core.media.reading import QueueReader
 from utd_core.media.signalling import Signalling
 from utd_core.model.permission import Grant
 
@@ -33,7 +34,6 @@ from .capabilities import CAPABILITIES, MAX_DATA_BYTES
 from .figures import with_wire
 from .participation import Participation
 from .path import Path
-from .subscriptions import P2PFrameReader
 
 
 class P2PConnection(MediaConnection):
@@ -120,10 +120,10 @@ class P2PConnection(MediaConnection):
         self._life.check_alive()
         raise Unsupported("backend 'webrtc_p2p' has no simulcast: a video comes in the one size that is published")
 
-    def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> P2PFrameReader:
+    def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> QueueReader:
         self._life.check_alive()
         arguments.check_capacity(capacity)
-        return P2PFrameReader(self._life.receiving.find(track_id), capacity, overflow)
+        return QueueReader(self._life.receiving.find(track_id), capacity, overflow)
 
     async def send_data(
         self, payload: bytes, *, to: Collection[str] | None = None, topic: str = "", reliable: bool = True

@@ -55,7 +55,7 @@ class Receiving:
     def arrive(self, source: TrackSource, frame: Decoded) -> None:
         """A frame of the other has come; one of a track that is muted or not subscribed goes no further."""
         subscription = self._by_source.get(source)
-        if subscription is not None and not subscription.track.muted:
+        if subscription is not None and not subscription.info.muted:
             subscription.arrive(frame)
 
     def match(self, other: ParticipantInfo | None, grant: Grant) -> Iterator[MediaEvent]:
@@ -66,7 +66,7 @@ class Receiving:
             if track_id not in there or not self._is_wished(track_id, grant):
                 yield self._end(track_id)
             else:
-                subscription.track = there[track_id]
+                subscription.info = there[track_id]
         for track_id in [one for one in self._wishes if one not in there]:
             del self._wishes[track_id]
         if other is not None:
@@ -90,7 +90,7 @@ class Receiving:
         """Which of the subscribed tracks are to be sent: a video only while somebody reads it."""
         adaptive = self._options.adaptive_stream
         return {
-            track_id: subscription.is_read or not adaptive or subscription.track.kind is TrackKind.AUDIO
+            track_id: subscription.is_read or not adaptive or subscription.info.kind is TrackKind.AUDIO
             for track_id, subscription in self._subscriptions.items()
         }
 
@@ -116,7 +116,7 @@ class Receiving:
 
     def _end(self, track_id: str) -> MediaEvent:
         subscription = self._subscriptions.pop(track_id)
-        if self._by_source.get(subscription.track.source) is subscription:
-            del self._by_source[subscription.track.source]
+        if self._by_source.get(subscription.info.source) is subscription:
+            del self._by_source[subscription.info.source]
         subscription.close()
-        return TrackUnsubscribed(self._publishers.pop(track_id), subscription.track)
+        return TrackUnsubscribed(self._publishers.pop(track_id), subscription.info)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import av
 from av.frame import Frame as Decoded
 
-from utd_core.concurrency import BoundedQueue, Clock, Overflow, QueueStatistics
-from utd_core.media.backend import FrameReader, TrackStatistics
+from utd_core.concurrency import BoundedQueue, Clock
+from utd_core.media.backend import TrackStatistics
 from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.frames import AudioFrame, Frame
 
@@ -20,13 +20,13 @@ class Subscription:
     """One remote track that is received, over as many peer connections as that takes. `changed()`: somebody began or
     ceased to read."""
 
-    def __init__(self, track: TrackInfo, clock: Clock, changed: Callable[[], None]) -> None:
-        self.track = track
+    def __init__(self, info: TrackInfo, clock: Clock, changed: Callable[[], None]) -> None:
+        self.info = info
         self._clock = clock
         self._changed = changed
         self._queues: list[BoundedQueue[Frame]] = []
         self._frames = self._bytes = 0
-        self._loudness = Loudness(clock) if track.kind is TrackKind.AUDIO else None
+        self._loudness = Loudness(clock) if info.kind is TrackKind.AUDIO else None
         self._began = 0.0
         self._origin: tuple[int, float] | None = None
         self._last_us = -1
@@ -76,7 +76,7 @@ class Subscription:
 
     def statistics(self) -> TrackStatistics:
         level = None if self._loudness is None else self._loudness.level()
-        return TrackStatistics(self.track, self._frames, self._bytes, level=level)
+        return TrackStatistics(self.info, self._frames, self._bytes, level=level)
 
     def _stamp(self, decoded: Decoded) -> int | None:
         """Microseconds since the first frame of the track; None for one that is not later than the one before."""
@@ -102,29 +102,3 @@ def _converted(decoded: Decoded, stamp: int) -> Frame:
         return sound_in(decoded, stamp)
     assert isinstance(decoded, av.VideoFrame)
     return picture_in(decoded, stamp)
-
-
-class P2PFrameReader(FrameReader[Frame]):
-    """Gets every frame of its subscription from the moment it was made."""
-
-    def __init__(self, subscription: Subscription, capacity: int, overflow: Overflow) -> None:
-        self._subscription = subscription
-        self._frames: BoundedQueue[Frame] = BoundedQueue(capacity, overflow)
-        subscription.attach(self._frames)
-
-    @property
-    def track(self) -> TrackInfo:
-        return self._subscription.track
-
-    def __aiter__(self) -> AsyncIterator[Frame]:
-        return self._frames
-
-    async def __anext__(self) -> Frame:
-        return await self._frames.__anext__()
-
-    def statistics(self) -> QueueStatistics:
-        return self._frames.statistics()
-
-    async def aclose(self) -> None:
-        self._subscription.detach(self._frames)
-        self._frames.close()

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import anyio
-
+from ...concurrency.pending import Pending
 from ...errors import Superseded
 
 
@@ -20,7 +19,7 @@ class Operations:
     def __init__(self) -> None:
         self._epoch = 0
         self._why = ""
-        self._pending: set[anyio.CancelScope] = set()
+        self._pending = Pending()
 
     def begin(self) -> int:
         """The epoch in which an operation begins, to be given to `pending` later."""
@@ -30,22 +29,14 @@ class Operations:
         """Give up every operation that began before now. `why` ends the sentence "given up, because ..."."""
         self._epoch += 1
         self._why = why
-        for scope in self._pending:
-            scope.cancel()
-
-    def is_superseded(self, epoch: int) -> bool:
-        return epoch != self._epoch
+        self._pending.give_up()
 
     @contextmanager
     def pending(self, epoch: int) -> Iterator[None]:
         """The part of an operation that may be given up. Raises `Superseded` when it is, or was before."""
         self._check(epoch)
-        with anyio.CancelScope() as scope:
-            self._pending.add(scope)
-            try:
-                yield
-            finally:
-                self._pending.discard(scope)
+        with self._pending.under_way() as scope:
+            yield
         if scope.cancelled_caught:
             self._check(epoch)
 

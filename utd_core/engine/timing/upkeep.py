@@ -16,7 +16,7 @@ import anyio
 
 from ...concurrency import Clock, TaskScope
 from ...concurrency.alarm import TICK
-from ...errors import Closed, Unsupported
+from ...errors import Closed, Unsupported, UTDStreamException
 from .alarms import Agenda, Backoff
 
 log = logging.getLogger("utd_core.engine")
@@ -192,6 +192,11 @@ class Upkeep(Generic[K]):
             if error.message not in self._unsupported:
                 self._unsupported.add(error.message)
                 log.warning("%s is left undone: %s", self.name, error)
+        except UTDStreamException as error:
+            # Its words say it all, and it may be said often: a media server is away for as long as it is.
+            self.failures += 1
+            log.warning("%s of %r failed; it is tried again: %s", self.name, key, error)
+            return False
         except Exception:
             self.failures += 1
             log.warning("%s of %r failed; it is tried again", self.name, key, exc_info=True)

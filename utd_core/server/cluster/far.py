@@ -14,6 +14,7 @@ import anyio
 
 from ...broker import LocalBroker, Recover, Subscription
 from ...concurrency import Clock, TaskScope
+from ...concurrency.pending import Pending
 from ...engine.subscriptions import Admission
 from ...errors import Closed, NobodyListens, UTDStreamException
 from ...media.signalling import SignallingDesk
@@ -88,7 +89,7 @@ class FarEngine:
         self._heads: OrderedDict[str, Head] = OrderedDict()
         self._heard = self._said = 0
         self._used_at = clock.monotonic()
-        self._waits: set[anyio.CancelScope] = set()
+        self._waits = Pending()
         self._is_open = self._is_lost = False
         # It was lost because the holder did not answer.
         self.is_silent = False
@@ -314,16 +315,13 @@ class FarEngine:
             if isinstance(operation, Coroutine):
                 operation.close()
             raise Lost("the holder was lost before")
-        with anyio.CancelScope() as scope:
-            self._waits.add(scope)
+        with self._waits.under_way():
             try:
                 return await operation
             except Closed as error:
                 if not self._is_lost:
                     raise
                 raise Lost("the holder was lost meanwhile") from error
-            finally:
-                self._waits.discard(scope)
         raise Lost("the holder was lost meanwhile")
 
     def _lose(self, why: str, *, is_silent: bool = False) -> None:
@@ -331,8 +329,7 @@ class FarEngine:
             return
         self._is_lost, self.is_silent = True, is_silent
         log.info("the way to node %s, which holds project %s, ends: %s", self.tenancy.holder, self.tenancy.app_id, why)
-        for wait in list(self._waits):
-            wait.cancel()
+        self._waits.give_up()
         self._lines.close()
         self._on_lost(self)
 

@@ -23,6 +23,8 @@ from .binary import ensure_binary
 READY_WITHIN = 20.0
 """Seconds; it takes less than one where the machine is idle."""
 _LOOK_EVERY = 0.02
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Whatever proxy the environment names: it does not reach this machine's loopback."""
 _ATTEMPTS = 3
 """Somebody else may take a port between choosing it and listening on it."""
 _LONGEST_NAME = 1_024
@@ -142,7 +144,7 @@ class LocalServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=1) as answer:
+            with _DIRECTLY.open(f"http://127.0.0.1:{self.port}/", timeout=1) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
