@@ -322,7 +322,7 @@ async def test_a_seat_taken_again_at_once_is_heard_although_the_old_grant_was_st
             await world.run(host.leave_seat())
             await world.run(host.take_seat(1))
             await world.clock.advance(5.0)
-            assert is_heard(host)
+            await world.until(lambda: is_heard(host), what="the host is heard")
             await world.until(one_track, what="one track of the host")
             await world.run(host.leave_seat())
 

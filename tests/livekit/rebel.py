@@ -94,10 +94,16 @@ class Rebel:
                 await asyncio.sleep(0.02)
 
     async def _publish_again_and_again(self) -> None:
+        over: set[str] = set()
         while True:
-            if self._room.isconnected() and not self._room.local_participant.track_publications:
-                # Where it is not allowed the SDK says so after 10 s; he does not wait for that.
-                self._scope.start(self._publish, self._room.local_participant)
+            if self._room.isconnected():
+                me = self._room.local_participant
+                if rtc.TrackSource.SOURCE_MICROPHONE not in me.permissions.can_publish_sources:
+                    # The SDK keeps a track in its list that ended with its permission.
+                    over = set(me.track_publications)
+                if not set(me.track_publications) - over:
+                    # Where it is not allowed the SDK says so after 10 s; he does not wait for that.
+                    self._scope.start(self._publish, me)
             await asyncio.sleep(_PAUSE)
 
     async def _publish(self, me: rtc.LocalParticipant) -> None:

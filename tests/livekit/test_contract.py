@@ -13,8 +13,9 @@ import pytest
 
 from utd_core.media.faults import Fault
 from utd_core.testing.contract.behaviours import BEHAVIOURS
+from utd_livekit.server.local import LocalServer
 
-from .lanes import Lane, lanes
+from .lanes import lanes
 
 pytestmark = pytest.mark.heavy
 
@@ -26,12 +27,13 @@ NOT_PRODUCED = {Fault.SLOW_SUBSCRIBER, Fault.PACKET_LOSS, Fault.JITTER}
 """docs/how-to/livekit.md says why."""
 
 
-async def conformance(lane: Lane) -> tuple[int | None, str]:
-    """Exit status and output of one lane, in a process of its own with servers of its own."""
+async def conformance(filters: str, **environment: str) -> tuple[int | None, str]:
+    """Exit status and output of some behaviours, in a process of its own with servers of its own."""
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("LIVEKIT_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", UTD, "contract", "livekit", "--json", "--filter", lane.filters, "--time-scale", "2"),
+        *(sys.executable, "-c", UTD, "contract", "livekit", "--json", "--filter", filters, "--time-scale", "2"),
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**usual, **environment, "PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -52,7 +54,7 @@ def test_the_lanes_hold_every_behaviour_once() -> None:
 
 
 async def test_the_backend_conforms_to_the_contract(built_server: Path) -> None:
-    ran = await asyncio.gather(*map(conformance, lanes(LANES)))
+    ran = await asyncio.gather(*(conformance(lane.filters) for lane in lanes(LANES)))
     failed = [said for status, said in ran if status]
     assert not failed, "\n".join(failed)
     found = [outcome(said) for _, said in ran]
@@ -61,3 +63,28 @@ async def test_the_backend_conforms_to_the_contract(built_server: Path) -> None:
     assert passed | set(skipped) == {behaviour.number for behaviour in BEHAVIOURS}
     assert not passed & set(skipped)
     assert set(skipped.values()) == DENIED | {f"fault:{fault}" for fault in NOT_PRODUCED}
+
+
+async def test_on_a_server_that_the_user_names_it_excuses_what_only_a_server_of_our_own_shows(
+    server: LocalServer,
+) -> None:
+    await asyncio.to_thread(server.start)
+    names = {"URL": server.url, "API_KEY": server.api_key, "API_SECRET": server.api_secret}
+    asked_for = "M1,M51,M60,C1,C46,C87,C108,C109,C110"
+    status, said = await conformance(asked_for, **{f"LIVEKIT_{name}": value for name, value in names.items()})
+    assert status == 0, said
+    found = outcome(said)
+    assert found["passed"] == ["M1", "C1", "C46", "C108", "C109", "C110"]
+    assert {skip["number"]: skip["capability"] for skip in found["skipped"]} == {
+        "M51": "notifications",
+        "M60": "notifications",
+        "C87": "fault:node_failure",
+    }
+
+
+async def test_a_server_that_is_not_there_is_named(built_server: Path) -> None:
+    status, said = await conformance(
+        "M1", LIVEKIT_URL="ws://127.0.0.1:9", LIVEKIT_API_KEY="key", LIVEKIT_API_SECRET="secret"
+    )
+    assert status == 2, said
+    assert "LIVEKIT_URL" in said.splitlines()[-1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from time import monotonic
 
 import pytest
 
@@ -62,7 +63,9 @@ async def sit(engine: Engine, identity: str) -> int:
     return int(seat.index)
 
 
-async def test_who_lost_a_seat_is_silent_within_a_second_though_he_goes_on_and_comes_back(engine: Engine) -> None:
+async def test_who_lost_a_seat_is_silent_within_a_second_though_he_goes_on_and_comes_back(
+    engine: Engine, record_property: Callable[[str, object], None]
+) -> None:
     ear, seats, tickets = Ear(), dict[str, int](), dict[str, list[str]]()
     spectator = await join(engine, "ear")
     async with ear.listening(spectator.url, spectator.token), AsyncExitStack() as stack:
@@ -77,15 +80,18 @@ async def test_who_lost_a_seat_is_silent_within_a_second_though_he_goes_on_and_c
             await stack.enter_async_context(rebel.at_work(seated.token))
         await eventually(lambda: len(ear.heard) == len(rebels), PATIENCE, what="everybody on a seat is heard")
 
+        acted = monotonic()
         await asyncio.gather(*(act(engine, who, seats[who]) for who, act in ACTS.items()))
         assert await heard_later(ear) == {}
+        record_property("silent after", {who: round(frames[-1] - acted, 3) for who, frames in ear.heard.items()})
 
         await asyncio.gather(*(rebel.come_back(tickets[who]) for who, rebel in rebels.items()))
         assert await heard_later(ear) == {}
 
-        before = len(ear.heard["leaves"])
+        before, sat = len(ear.heard["leaves"]), monotonic()
         await sit(engine, "leaves")
         await eventually(lambda: len(ear.heard["leaves"]) > before, PATIENCE, what="he is heard again")
+        record_property("heard after", round(ear.heard["leaves"][before] - sat, 3))
 
 
 async def heard_later(ear: Ear) -> dict[str, int]:

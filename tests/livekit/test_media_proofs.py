@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import wave
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.resources import files
 from itertools import pairwise
@@ -35,6 +35,10 @@ RATE = 48_000
 LISTENERS = 10
 TIMES = 3
 """How often the voice speaks at most: a machine with far too much to do does not play it well each time."""
+TAKE, TAKES = 90, 5
+"""Pictures of one look at the film, and how many looks at most."""
+WHOLE = 0.95
+"""Share of the pictures; 0.99 to 1 is usual, also on a machine with twice too much to do."""
 LOOK = 1.0
 """Seconds over which bytes are counted."""
 
@@ -52,7 +56,9 @@ def likeness(heard: Sequence[AudioFrame]) -> float:
     return correlate_pieces(said, bytes(sound), size=RATE // 4, slack=RATE // 2).peak
 
 
-async def test_the_voice_arrives_at_ten_listeners(backend: LiveKitBackend) -> None:
+async def test_the_voice_arrives_at_ten_listeners(
+    backend: LiveKitBackend, record_property: Callable[[str, object], None]
+) -> None:
     async with stage(backend) as here:
         ann = await here.join("ann")
         track = await ann.publish(MICROPHONE)
@@ -66,29 +72,46 @@ async def test_the_voice_arrives_at_ten_listeners(backend: LiveKitBackend) -> No
             await CLOCK.sleep(0.5)
             now = await asyncio.to_thread(lambda: [likeness(frames) for frames in heard])
             best = list(map(max, best, now))
+            record_property("likeness", [round(each, 3) for each in now])
             if min(best) >= 0.8:
                 break
         assert min(best) >= 0.8, best
 
 
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (1_280, 720)], ids=["480p30", "720p30"])
-async def test_a_film_arrives_in_order(backend: LiveKitBackend, width: int, height: int) -> None:
+async def test_a_film_arrives_in_order_and_whole(
+    backend: LiveKitBackend, width: int, height: int, record_property: Callable[[str, object], None]
+) -> None:
     async with stage(backend) as here:
         ann, bob = await here.join("ann"), await here.join("bob")
         track = await ann.publish(CAMERA, width=width, height=height)
         seen = await bob.collect(track)
         here.play(TestPatternVideoSource(width, height, 30.0, seconds=60.0), track)
         await becomes(lambda: seen, "the first picture")
-        first = len(seen)
-        # Three seconds of it, however long a machine takes that has too much to do.
-        await becomes(lambda: (read_counter(seen[-1]) or 0) >= (read_counter(seen[first - 1]) or 0) + 90, "the film")
-        film = seen[first:]
-        numbers = [number for number in map(read_counter, film) if number is not None]
-        assert len(numbers) == len(film), "a picture without a number"
-        assert all(earlier < later for earlier, later in pairwise(numbers)), "a picture before or after its time"
-        assert {(frame.width, frame.height) for frame in film} == {(width, height)}
-        share = len(numbers) / (numbers[-1] - numbers[0] + 1)
-        assert share >= 0.7, f"{share:.0%} of the pictures"
+        shares: list[float] = []
+        # Two pictures that a busy machine writes at once are one for the library; three good seconds are enough.
+        while len(shares) < TAKES and max(shares, default=0.0) < WHOLE:
+            first = len(seen)
+            await _shown(seen, _number(seen[-1]) + TAKE)
+            film = seen[first:]
+            numbers = list(map(_number, film))
+            assert all(earlier < later for earlier, later in pairwise(numbers)), "a picture before or after its time"
+            assert {(frame.width, frame.height) for frame in film} == {(width, height)}
+            shares.append(len(numbers) / (numbers[-1] - numbers[0] + 1))
+        record_property("shares", shares)
+        assert max(shares) >= WHOLE, shares
+
+
+async def _shown(seen: list[VideoFrame], number: int) -> None:
+    """Wait until the film has come so far."""
+    await becomes(lambda: _number(seen[-1]) >= number, "the film")
+
+
+def _number(picture: VideoFrame) -> int:
+    """Of a picture of the test pattern."""
+    number = read_counter(picture)
+    assert number is not None, "a picture without a number"
+    return number
 
 
 async def hears(frames: list[AudioFrame], pitch: float) -> None:

@@ -37,7 +37,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({**SERVER, "local": True}, "comes without"),
         ({"local": "yes"}, "true or false"),
         ({"local": True, "faults": 1}, "true or false"),
-        ({**SERVER, "faults": True}, "comes with 'server' or 'local'"),
+        ({**SERVER, "faults": True}, "a 'url' without TLS"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(sorted(value)),
 )

@@ -40,6 +40,7 @@ class LiveKitBackend(MediaBackend):
     name: ClassVar[str] = "livekit"
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     faults: ClassVar[frozenset[Fault]] = FAULTS
+    _make_control: ClassVar[type[LiveKitControl]] = LiveKitControl
 
     def __init__(self, settings: Mapping[str, Any] | None = None, clock: Clock | None = None) -> None:
         self._settings = LiveKitSettings.read(settings or {})
@@ -49,7 +50,7 @@ class LiveKitBackend(MediaBackend):
             self._own = LocalServer()
             self._settings = replace(self._settings, server=self._own, **self._own.settings)
         self._clock = clock or SystemClock()
-        control = LiveKitControl(self._settings, self._clock, self._start) if self._settings.has_control else None
+        control = self._make_control(self._settings, self._clock, self._start) if self._settings.has_control else None
         self._control = control
         self._errands = Errands("the livekit backend")
         self._joins = Errands("a connect to livekit")

@@ -9,6 +9,9 @@ from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
 MAX_DATA_BYTES = 15_000
 """What LiveKit recommends at most for one packet."""
 
+NEWS_DELAY = 3.0
+"""LiveKit collects the news of those who publish nothing; who came and went meanwhile is never told."""
+
 CAPABILITIES = Capabilities(
     webhooks=True,
     active_speakers=True,

@@ -34,20 +34,21 @@ def standalone(say: Callable[[str], object]) -> Mapping[str, Any]:
     return {"local": True}
 
 
+SPEC = BackendSpec(
+    name="livekit",
+    summary="rooms of any size over a LiveKit SFU",
+    capabilities=CAPABILITIES,
+    create=create,
+    requires=("livekit.rtc", "livekit.api"),
+    distribution="utd-livekit",
+    faults=FAULTS,
+    standalone=standalone,
+)
+
+
 @hookimpl
 def utd_media_backends() -> list[BackendSpec]:
-    return [
-        BackendSpec(
-            name="livekit",
-            summary="rooms of any size over a LiveKit SFU",
-            capabilities=CAPABILITIES,
-            create=create,
-            requires=("livekit.rtc", "livekit.api"),
-            distribution="utd-livekit",
-            faults=FAULTS,
-            standalone=standalone,
-        )
-    ]
+    return [SPEC]
 
 
 @hookimpl

@@ -26,8 +26,8 @@ class LiveKitSettings:
     `prefix`: what every room's name begins with on a server that others use too. `timeout`: seconds for one request.
     `local`: start a server on loopback that lives as long as the backend, instead of using one. `server`: the
     `LocalServer` at `url`, so that faults can be produced on it. `faults`: what participants signal goes through wires
-    that can break, so that an outage lasts as long as is asked for, and a ticket can run out; only with `server` or
-    `local`, which signal without TLS.
+    that can break, so that an outage lasts as long as is asked for and a ticket can run out; only where signalling goes
+    without TLS.
     """
 
     url: str = ""
@@ -76,9 +76,13 @@ class LiveKitSettings:
             raise InvalidInput(f"livekit's setting 'timeout' must be seconds above 0, got {self.timeout!r}")
         if self.server is not None and not isinstance(self.server, LocalServer):
             raise InvalidInput(f"livekit's setting 'server' must be a LocalServer, got {type(self.server).__name__}")
+        if self.faults and not self.local and not self.is_plain:
+            raise InvalidInput("livekit's setting 'faults' comes with 'local', or with a 'url' without TLS (ws)")
 
-        if self.faults and not self.local and self.server is None:
-            raise InvalidInput("livekit's setting 'faults' comes with 'server' or 'local'")
+    @property
+    def is_plain(self) -> bool:
+        """Whether signalling goes to `url` without TLS."""
+        return urlsplit(self.url).scheme in ("ws", "http")
 
     @property
     def has_control(self) -> bool:

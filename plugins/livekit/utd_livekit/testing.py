@@ -1,4 +1,5 @@
-"""How the contract suite opens the backend: on a server of its own, one for the whole process, on loopback.
+"""How the contract suite opens the backend: on a server of its own, one for the whole process, on loopback; or on the
+one that LIVEKIT_URL names.
 
 utd contract livekit
 """
@@ -8,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import os
 import threading
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import cache
 from types import TracebackType
+from typing import Any
 
 from utd_core.concurrency import Clock
 from utd_core.errors import MediaError
@@ -20,9 +24,11 @@ from utd_core.media.backend import JoinTicket
 from utd_core.model.permission import Grant
 
 from .backend import LiveKitBackend
+from .capabilities import NEWS_DELAY
+from .elsewhere import PREFIX, harness_elsewhere
 from .faults import LENIENT, expired_ticket
 from .sdk import warm_up
-from .server.doctor import check_network
+from .server.doctor import URL, check_network
 from .server.local import LocalServer
 from .settings import LiveKitSettings
 
@@ -30,6 +36,7 @@ _SETTLED_WITHIN = 30.0
 """Seconds; the first connection of a process loads the native library."""
 _UNPACKED_AFTER = 1.0
 """Seconds; some sockets are opened when a connection is there already."""
+_HOME = "home"
 
 
 @cache
@@ -45,25 +52,26 @@ def contract_harness() -> Harness:
     # A log record of a native thread would make Python count that thread as one of its own.
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
     resident().settle_in()
-    return OpenLiveKit
+    return harness_elsewhere() if os.environ.get(URL) else OpenLiveKit
 
 
 @cache
 def resident() -> Resident:
     """The one of this process."""
-    return Resident()
+    return Resident(None if os.environ.get(URL) else LocalServer())
 
 
 class Resident:
-    """Somebody who is always connected, on a server and in a thread of his own.
+    """Somebody who is always connected, in a thread of his own, and on a server of his own unless one is named.
 
     The native library starts its threads with the first connection and ends them some time after the last one, and a
     connection opens more sockets with the first guest. While somebody is there who had one, what a test finds open is
     its own.
     """
 
-    def __init__(self) -> None:
-        self._server = LocalServer()
+    def __init__(self, server: LocalServer | None) -> None:
+        self._server = server
+        self._failure: Exception | None = None
         self._has_settled = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._staying: asyncio.Task[None] | None = None
@@ -75,44 +83,59 @@ class Resident:
             # So he leaves before the library's own end, in which it would not know his room any more.
             warm_up()
             atexit.register(self._move_out)
-            self._server.start()
+            if self._server is not None:
+                self._server.start()
             self._thread.start()
-        if not self._has_settled.wait(_SETTLED_WITHIN):
+        if not self._has_settled.wait(_SETTLED_WITHIN) or self._failure is not None:
             network = check_network()
             hint = "" if network.ok else f": {network.detail}; {network.remedy}"
-            raise MediaError(f"the contract suite could not connect to its own LiveKit server{hint}")
+            server = "its own LiveKit server" if self._server is not None else f"the server of {URL}"
+            why = "" if self._failure is None else f" ({self._failure})"
+            raise MediaError(f"the contract suite could not connect to {server}{why}{hint}") from self._failure
 
     def _live(self) -> None:
-        with suppress(asyncio.CancelledError):
+        try:
             asyncio.run(self._stay())
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001  # `settle_in` says it, in the thread that waits
+            self._failure = error
+            self._has_settled.set()
+
+    @property
+    def _settings(self) -> Mapping[str, Any]:
+        return {"prefix": PREFIX} if self._server is None else {**self._server.settings, "webhooks": ""}
 
     async def _stay(self) -> None:
         self._loop, self._staying = asyncio.get_running_loop(), asyncio.current_task()
-        async with LiveKitBackend({**self._server.settings, "webhooks": ""}) as backend:
-            await backend.control.create_room("home")
-            here, guest = [
-                await backend.connect(await backend.control.issue_join("home", who, grant=Grant()))
-                for who in ("resident", "guest")
-            ]
-            await asyncio.sleep(_UNPACKED_AFTER)
-            await guest.aclose()
-            self._has_settled.set()
-            async for _ in here.events:
-                pass
+        async with LiveKitBackend(self._settings) as backend:
+            await backend.control.create_room(_HOME)
+            try:
+                here, guest = [
+                    await backend.connect(await backend.control.issue_join(_HOME, who, grant=Grant()))
+                    for who in ("resident", "guest")
+                ]
+                await asyncio.sleep(_UNPACKED_AFTER)
+                await guest.aclose()
+                self._has_settled.set()
+                async for _ in here.events:
+                    pass
+            finally:
+                await backend.control.close_room(_HOME)
 
     def _move_out(self) -> None:
         loop, staying = self._loop, self._staying
         if loop is not None and staying is not None and self._thread.is_alive():
             loop.call_soon_threadsafe(staying.cancel)
             self._thread.join(_SETTLED_WITHIN)
-        self._server.stop()
+        if self._server is not None:
+            self._server.stop()
 
 
 class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
     """A fresh backend on the shared server, which is started, or started again if a test has killed it."""
 
-    news_delay = 3.0
-    """LiveKit collects the news of those who publish nothing; who came and went meanwhile is never told."""
+    news_delay = NEWS_DELAY
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -42,6 +42,9 @@ class Bench(Protocol):
     All of it is optional, and only a backend that differs from others needs it.
     """
 
+    spec: BackendSpec
+    """What is declared, where that is less than usual because of how it is opened; an attribute of the class."""
+
     short_ttl: float
     """Time to live, seconds, of tickets that a test lets run out; the default is 1."""
 

@@ -45,7 +45,9 @@ def find_target(name: str, *, filters: str = "", scale: float = 1.0) -> Target:
         spec = _import_spec(name)
         return Target(spec, plainly(spec), wanted, scale)
     manager = default_manager()
-    return Target(manager.spec(name), manager.contract_harness(name), wanted, scale)
+    open_backend = manager.contract_harness(name)
+    declared: BackendSpec = getattr(open_backend, "spec", None) or manager.spec(name)
+    return Target(declared, open_backend, wanted, scale)
 
 
 _TARGET = pytest.StashKey[Target]()

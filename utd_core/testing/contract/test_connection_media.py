@@ -64,7 +64,8 @@ async def seen(harness: Harness, pictures: Sequence[VideoFrame], source: TrackSo
 async def test_sound_arrives_with_its_pitch(harness: Harness) -> None:
     lead = tone(440.0, seconds=LEAD_SECONDS)
     heard, _ = await carried(harness, lead, lead)
-    # Where a busy machine leaves gaps the receiver makes up the sound, and not quite at its pitch.
+    # Where a busy machine writes late, the receiver fills the hole with what came before, not quite at its pitch. Over
+    # WebRTC 0.9 is left of a tone written on time, 0.7 with holes of 60 ms after every 200 ms of it, 0.65 with 120 ms.
     assert signals.pitch_share(heard, 440.0) > 0.6
     assert signals.pitch_share(heard, 1_000.0) < 0.1
 
@@ -80,7 +81,8 @@ async def test_as_much_sound_arrives_as_was_written(harness: Harness) -> None:
     sound = tone(440.0, seconds=2 * LEAD_SECONDS)
     heard, _ = await carried(harness, tone(440.0, seconds=LEAD_SECONDS), sound)
     written = 3 * LEAD_SECONDS
-    # A receiver on a busy machine fills the gaps with what it makes up of the tone before; twice as much is an echo.
+    # What fills those holes is loud as well: 1.1 times as much is heard of a tone written on time, 1.3 with holes of
+    # 60 ms after every 200 ms of it, 1.55 with 120 ms. Twice as much is an echo.
     assert SMALLEST_SHARE * written <= signals.loud_seconds(heard) <= written * 1.6
 
 
