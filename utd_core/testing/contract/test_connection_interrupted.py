@@ -59,7 +59,8 @@ async def test_a_cancelled_publish_leaves_no_half_published_track(harness: Harne
         if struck.result is not None:
             await harness.within(struck.result.unpublish())
         await harness.settle()
-        assert bob.knows("ann") == (), f"{struck}: bob still sees a track of ann"
+        # Settled is not seen: a busy machine has a server that is late.
+        await harness.eventually(lambda: bob.knows("ann") == (), what=f"{struck}: the end of ann's track for bob")
         assert (await harness.within(ann.connection.statistics())).sent == (), f"{struck}: ann still has a track"
         await harness.left_nothing(before, f"a publish {struck}")
     await heard(harness, ann, bob)
