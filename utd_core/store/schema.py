@@ -24,6 +24,8 @@ from .tables import SCHEMA, metadata, version
 if TYPE_CHECKING:
     from alembic.config import Config
 
+MIGRATION_TIMEOUT = 30.0
+"""Seconds to wait for another process that migrates the file, which takes longer than to write to it."""
 _ALEMBIC = threading.Lock()
 """Alembic keeps the migration that runs in a global place, and several stores may be opened at once."""
 
@@ -54,9 +56,13 @@ def revision(connection: sqlite3.Connection) -> str | None:
 
 def run_migrations(path: Path, target: str) -> None:
     """Migrate the file up or down to `target`, a revision or "base", in one transaction. Raises `StoreFailed`."""
-    # The driver's default would commit in the middle of a migration.
+    # Alembic is loaded before the file is locked, for which others wait.
+    known = known_revisions()
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), poolclass=NullPool, connect_args={"isolation_level": None}
+        URL.create("sqlite", database=str(path)),
+        poolclass=NullPool,
+        # The driver's default isolation would commit in the middle of a migration.
+        connect_args={"isolation_level": None, "timeout": MIGRATION_TIMEOUT},
     )
 
     @event.listens_for(engine, "begin")
@@ -66,19 +72,19 @@ def run_migrations(path: Path, target: str) -> None:
 
     try:
         with engine.begin() as connection:
-            _run(connection, target)
+            _run(connection, target, known)
     except DBAPIError as error:
         raise explain(error, f"the store {str(path)!r}") from error
     finally:
         engine.dispose()
 
 
-def _run(connection: Connection, target: str) -> None:
+def _run(connection: Connection, target: str, known: set[str]) -> None:
     from alembic import command
     from alembic.migration import MigrationContext
 
     present = MigrationContext.configure(connection, opts={"version_table": version.name}).get_current_revision()
-    if present is not None and present not in known_revisions():
+    if present is not None and present not in known:
         raise StoreFailed(too_new(present))
     with _ALEMBIC:
         config = alembic_config(connection=connection)
