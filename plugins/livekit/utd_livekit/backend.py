@@ -193,7 +193,7 @@ class LiveKitBackend(MediaBackend):
     def _ended(self, connection: LiveKitConnection) -> None:
         self._connections.discard(connection)
         if (wire := self._wires.pop(connection, None)) is not None:
-            self._errands.start(wire.aclose())
+            self._errands.start(wire.finish())
 
     async def _unless_closed(
         self, joining: asyncio.Task[LiveKitConnection], closing: asyncio.Future[None]

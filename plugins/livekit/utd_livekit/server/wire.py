@@ -2,6 +2,9 @@
 
 The native library keeps HTTP connections for later in a pool that nothing else empties. Over a wire of its own, what a
 test opened is closed with the test.
+
+It is made of bare sockets, not of streams: a stream to somebody who has hung up loses what he said before that, and a
+goodbye that does not arrive leaves him in the room for 20 s.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import asyncio
 import re
 import socket
 from contextlib import suppress
-from typing import Any
+from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
@@ -18,8 +21,12 @@ import anyio
 from utd_core.concurrency import Closeable
 
 _CHUNK = 65_536
+_LAST_WORDS = 1.0
+"""Seconds in which a web socket ends whose caller has hung up."""
 _LONGEST_HEAD = 1_048_576
 """Bytes, of which a ticket may take most."""
+_END_OF_HEAD = b"\r\n\r\n"
+_UPGRADE = re.compile(rb"^upgrade: *websocket\r$", re.IGNORECASE | re.MULTILINE)
 _TICKET = re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 
 
@@ -33,8 +40,9 @@ class Wire(Closeable):
 
     def __init__(self, url: str, *spare: str) -> None:
         self._far = [(parts.hostname or "", parts.port or 80) for parts in map(urlsplit, (url, *spare))]
-        self._server: asyncio.Server | None = None
-        self._calls: set[asyncio.Task[Any]] = set()
+        self._taking: asyncio.Task[None] | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+        self._sockets: set[asyncio.Task[None]] = set()
         self._passes = asyncio.Event()
         self._passes.set()
         self._refuses = self._is_closed = False
@@ -49,12 +57,11 @@ class Wire(Closeable):
     async def open(self) -> str:
         """The URL of its near end."""
         near = socket.create_server(("127.0.0.1", 0))
+        near.setblocking(False)
         port = near.getsockname()[1]
-        # Nothing is lost when this is cancelled: it waits only once there is a server to close.
-        self._server = await asyncio.start_server(self._carry, sock=near, limit=_LONGEST_HEAD, start_serving=False)
-        await self._server.start_serving()
+        self._taking = asyncio.create_task(self._take_calls(near), name="wire:calls")
         if self._is_closed:
-            self._server.close()
+            self._taking.cancel()
         return f"ws://127.0.0.1:{port}"
 
     def hold(self, seconds: float | None = None) -> None:
@@ -76,13 +83,20 @@ class Wire(Closeable):
         """End every call, and take none any more. Idempotent."""
         self._is_closed = True
         self._break(None)
-        if self._server is not None:
-            self._server.close()
+        if self._taking is not None:
+            self._taking.cancel()
+
+    async def finish(self) -> None:
+        """`aclose`, when those who have said goodbye on a web socket have been heard out."""
+        if self._sockets:
+            await asyncio.wait(set(self._sockets), timeout=_LAST_WORDS)
+        await self.aclose()
 
     async def aclose(self) -> None:
         self.hang_up()
-        if self._calls:
-            await asyncio.wait(set(self._calls))
+        tasks = {*self._calls, self._taking} if self._taking is not None else set(self._calls)
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _break(self, seconds: float | None) -> None:
         if self._repair is not None:
@@ -97,48 +111,98 @@ class Wire(Closeable):
         self._repair, self._refuses = None, False
         self._passes.set()
 
-    async def _carry(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
-        call = asyncio.current_task()
-        assert call is not None
-        self._calls.add(call)
-        try:
-            # The end of a call, by either side or by `aclose`, is no news to anybody.
-            with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
-                await self._put_through(near_in, near_out)
-        finally:
-            near_out.transport.abort()
-            self._calls.discard(call)
+    async def _take_calls(self, server: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with server:
+            while True:
+                near, _ = await loop.sock_accept(server)
+                call = asyncio.create_task(self._carry(near), name="wire:call")
+                self._calls.add(call)
+                call.add_done_callback(partial(self._ended, near))
 
-    async def _put_through(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
-        if self._refuses or self._is_closed:
-            return
-        head = await near_in.readuntil(b"\r\n\r\n")
-        await self._passes.wait()
-        if near_in.at_eof() or near_out.is_closing():
-            return
-        if self._ticket is not None:
-            head = _TICKET.sub(self._ticket, head)
-        far_in, far_out = await self._reach()
-        try:
-            far_out.write(head)
-            async with anyio.create_task_group() as both_ways:
-                both_ways.start_soon(_pass_on, near_in, far_out, both_ways.cancel_scope)
-                both_ways.start_soon(_pass_on, far_in, near_out, both_ways.cancel_scope)
-        finally:
-            far_out.transport.abort()
+    def _ended(self, near: socket.socket, call: asyncio.Task[None]) -> None:
+        # Here, because one that is cancelled before its first step closes nothing.
+        near.close()
+        self._calls.discard(call)
+        self._sockets.discard(call)
 
-    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _carry(self, near: socket.socket) -> None:
+        # The end of a call, by either side or by `aclose`, is no news to anybody.
+        with suppress(OSError):
+            if self._refuses or self._is_closed:
+                return
+            head = await _read_head(near)
+            await self._passes.wait()
+            if not head or _has_hung_up(near):
+                return
+            if _UPGRADE.search(head) and (call := asyncio.current_task()) is not None:
+                self._sockets.add(call)
+            if self._ticket is not None:
+                head = _TICKET.sub(self._ticket, head)
+            with await self._reach() as far:
+                await asyncio.get_running_loop().sock_sendall(far, head)
+                async with anyio.create_task_group() as both_ways:
+                    both_ways.start_soon(_answer, far, near)
+                    await _pass_on(near, far)
+                    both_ways.cancel_scope.cancel()
+
+    async def _reach(self) -> socket.socket:
         """The far end. Raises `OSError` where nobody takes the call."""
         *better, last = self._far
         for far in better:
             with suppress(OSError):
-                return await asyncio.open_connection(*far)
-        return await asyncio.open_connection(*last)
+                return await _call(*far)
+        return await _call(*last)
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call: anyio.CancelScope) -> None:
+async def _call(host: str, port: int) -> socket.socket:
+    """A connection to the first of its addresses that takes one. Raises `OSError`."""
+    failed = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in await asyncio.get_running_loop().getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        far = socket.socket(family, kind, protocol)
+        far.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(far, address)
+        except OSError as error:
+            far.close()
+            failed = error
+        except BaseException:
+            far.close()
+            raise
+        else:
+            return far
+    raise failed
+
+
+async def _read_head(near: socket.socket) -> bytes:
+    """The beginning of what is said, up to the end of the first request's head; nothing where there is none."""
+    head = b""
+    while _END_OF_HEAD not in head:
+        said = await asyncio.get_running_loop().sock_recv(near, _CHUNK)
+        head += said
+        if not said or len(head) > _LONGEST_HEAD:
+            return b""
+    return head
+
+
+def _has_hung_up(near: socket.socket) -> bool:
+    try:
+        return not near.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+
+
+async def _answer(far: socket.socket, near: socket.socket) -> None:
+    """Pass on what the server says. Where it hangs up, so does the wire; a caller who has is still heard."""
+    await _pass_on(far, near)
     with suppress(OSError):
-        while data := await reader.read(_CHUNK):
-            writer.write(data)
-            await writer.drain()
-    call.cancel()
+        near.shutdown(socket.SHUT_RDWR)
+
+
+async def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    with suppress(OSError):
+        while data := await loop.sock_recv(source, _CHUNK):
+            await loop.sock_sendall(target, data)
