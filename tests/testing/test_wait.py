@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 
 import pytest
@@ -98,6 +99,24 @@ async def test_within_cancels_what_takes_too_long() -> None:
     with pytest.raises(AssertionError, match=r"the answer did not happen within 0.02 s"):
         await within(wait(), 0.02, what="the answer")
     assert ended == ["cancelled"]
+
+
+async def test_within_says_where_everything_waits_that_is_under_way() -> None:
+    asked = asyncio.Event()
+
+    async def hear() -> None:
+        await asked.wait()
+
+    async def wait() -> None:
+        await hear()
+
+    with pytest.raises(AssertionError, match=r"under way are:\n") as raised:
+        await within(asyncio.create_task(wait(), name="the waiter"), 0.02)
+    assert re.search(
+        r"^  the waiter: .*wait at test_wait.py:\d+ > .*hear at test_wait.py:\d+ > Event.wait at locks.py:\d+$",
+        str(raised.value),
+        re.MULTILINE,
+    )
 
 
 async def test_a_cancelled_wait_cancels_its_operation() -> None:

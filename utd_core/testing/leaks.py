@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .tasks import where
+
 _DESCRIPTORS = next((folder for folder in (Path("/proc/self/fd"), Path("/dev/fd")) if folder.is_dir()), None)
 
 
@@ -43,7 +45,7 @@ class Snapshot:
 
     def leaked_since(self, before: Snapshot) -> list[str]:
         """One line for each thing that is here and was not before; empty is good."""
-        lines = [f"task {task.get_name()}: {_where(task)}" for task in self.tasks - before.tasks]
+        lines = [f"task {task.get_name()}: {where(task)}" for task in self.tasks - before.tasks]
         lines += [f"thread {thread.name}" for thread in self.threads - before.threads if thread.is_alive()]
         if self.descriptors is not None and before.descriptors is not None:
             lines += [
@@ -67,13 +69,6 @@ async def assert_no_leaks(before: Snapshot, *, grace: float = 1.0) -> None:
     """Raise `AssertionError` naming everything that was left behind."""
     if leaked := await leaks_since(before, grace=grace):
         raise AssertionError("left behind:\n  " + "\n  ".join(leaked))
-
-
-def _where(task: asyncio.Task[Any]) -> str:
-    frames = task.get_stack(limit=1)
-    place = f"{Path(frames[-1].f_code.co_filename).name}:{frames[-1].f_lineno}" if frames else "not started"
-    coroutine = task.get_coro()
-    return f"{getattr(coroutine, '__qualname__', coroutine)} at {place}"
 
 
 def _open_descriptors() -> frozenset[tuple[int, str]] | None:

@@ -13,6 +13,7 @@ from typing import TypeVar, overload
 
 from ..concurrency import Clock
 from .clock import VirtualClock
+from .tasks import under_way
 
 T = TypeVar("T")
 
@@ -63,11 +64,13 @@ async def within(operation: Awaitable[T], timeout: float = 5.0, *, clock: Clock 
     """The result of `operation`, which must end within `timeout` seconds; else it is cancelled.
 
     `clock` as in `eventually`: a `VirtualClock` is moved, where `utd_core.concurrency.within` only waits on it. Raises
-    `AssertionError` when the time runs out, and whatever the operation raises.
+    `AssertionError`, which says where every task waits, when the time runs out, and whatever the operation raises.
     """
     task = asyncio.ensure_future(operation)
     try:
         await eventually(task.done, timeout, clock=clock, what=what or f"the end of {_name(operation)}")
+    except AssertionError as error:
+        raise AssertionError("\n  ".join((f"{error}; under way are:", *under_way()))) from None
     finally:
         if not task.done():
             task.cancel()
