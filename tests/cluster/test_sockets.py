@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 
+from tests.server.pusher.asgi_client import AsgiClient
 from utd_core.model.commands import RemoveParticipant
 
-from .world import CHANNEL, HOST, PROJECT, ROOM, World
+from .world import CHANNEL, HOST, PROJECT, ROOM, Node, World
 
 ENDED, SUCCEEDED = "pusher:subscription_error", "pusher_internal:subscription_succeeded"
+
+
+async def all_follow_on(node: Node, place: int, again: AsgiClient, behind: AsgiClient) -> None:
+    """Whoever came back hears what comes after `place`; whoever was behind hears that place too, and nothing twice."""
+    await node.stand()
+    assert (await again.hear())["offset"] == place + 1
+    assert [(await behind.hear())["offset"] for _ in range(2)] == [place, place + 1]
 
 
 class TestSockets:
@@ -31,8 +39,7 @@ class TestSockets:
         for _ in range(5):
             await first.stand()
             await first.sit(1)
-        after = await second.connect("host")
-        after.subscribe(CHANNEL, recover={"epoch": place["epoch"], "offset": place["offset"]})
+        after = await second.come_back("host", place)
         assert (await after.hear(SUCCEEDED))["recovered"] is True
         assert [(await after.hear())["offset"] for _ in range(10)] == [place["offset"] + n for n in range(1, 11)]
 
@@ -49,17 +56,14 @@ class TestSockets:
         second.cable.drop = hold_back
         await first.sit(1)
         place = await ahead.hear()
-        again = await second.connect("host")
-        again.subscribe(CHANNEL, recover={"epoch": place["epoch"], "offset": place["offset"]})
+        again = await second.come_back("host", place)
         await world.clock.settle()
         second.cable.drop = lambda topic, message: False
         for message in late:
             await second.host.cluster._hear(message)
         succeeded = await again.hear(SUCCEEDED)
         assert (succeeded["recovered"], succeeded["offset"]) == (True, place["offset"])
-        await first.stand()
-        assert (await again.hear())["offset"] == place["offset"] + 1
-        assert [(await behind.hear())["offset"] for _ in range(2)] == [place["offset"], place["offset"] + 1]
+        await all_follow_on(first, place["offset"], again, behind)
 
     async def test_that_were_faster_than_a_stream_which_broke_miss_nothing(self, world: World) -> None:
         first, second, _ = await world.start_three()
@@ -67,15 +71,12 @@ class TestSockets:
         second.cable.drop = lambda topic, message: topic.endswith("/streams")
         await first.sit(1)
         place = await ahead.hear()
-        again = await second.connect("host")
-        again.subscribe(CHANNEL, recover={"epoch": place["epoch"], "offset": place["offset"]})
+        again = await second.come_back("host", place)
         await world.clock.settle()
         second.cable.drop = lambda topic, message: False
         succeeded = await world.run(again.hear(SUCCEEDED))
         assert (succeeded["recovered"], succeeded["offset"]) == (True, place["offset"])
-        await first.stand()
-        assert (await again.hear())["offset"] == place["offset"] + 1
-        assert [(await behind.hear())["offset"] for _ in range(2)] == [place["offset"], place["offset"] + 1]
+        await all_follow_on(first, place["offset"], again, behind)
 
     async def test_do_not_wait_for_a_place_that_nobody_ever_was_at(self, world: World) -> None:
         first, second, _ = await world.start_three()
@@ -84,8 +85,7 @@ class TestSockets:
         await first.sit(1)
         place = await ahead.hear()
         now = world.clock.monotonic()
-        again = await second.connect("host")
-        again.subscribe(CHANNEL, recover={"epoch": place["epoch"], "offset": place["offset"] + 1})
+        again = await second.come_back("host", place, further=1)
         assert (await again.hear(SUCCEEDED))["recovered"] is False
         assert world.clock.monotonic() == now
 

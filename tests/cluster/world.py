@@ -222,6 +222,13 @@ class Node:
         await client.hear("pusher_internal:subscription_succeeded")
         return client
 
+    async def come_back(self, identity: str, place: Mapping[str, Any], *, further: int = 0) -> AsgiClient:
+        """A client that asks for what it missed since an event it heard, or since one that many later; what it hears
+        of that is not taken yet."""
+        client = await self.connect(identity)
+        client.subscribe(CHANNEL, recover={"epoch": place["epoch"], "offset": place["offset"] + further})
+        return client
+
 
 class World:
     """`async with` opens database and bus; `start` a node. `media_name`, `media_settings`: of another backend than the
