@@ -37,11 +37,11 @@ from utd_core.media.events import (
     TrackKind,
 )
 from utd_core.media.quality import VideoQuality
+from utd_core.media.reading import QueueReader
 from utd_core.model.permission import Grant
 
 from .capabilities import CAPABILITIES, MAX_DATA_BYTES
 from .errands import Errands
-from .feeds import FeedReader
 from .introduction import Introduction
 from .permissions import grant_of
 from .profiles import attributes_of, text_of
@@ -178,7 +178,7 @@ class LiveKitConnection(MediaConnection):
             raise InvalidInput(f"track {track_id!r} is sound, which has no sizes")
         self._roster.wish(track, quality)
 
-    def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> FeedReader:
+    def read(self, track_id: str, *, capacity: int = 50, overflow: Overflow = Overflow.DROP_OLDEST) -> QueueReader:
         self._check_alive()
         check_capacity(capacity)
         track = self._roster.track(track_id)

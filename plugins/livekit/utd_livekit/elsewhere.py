@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
 from dataclasses import replace
-from types import TracebackType
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from utd_core.concurrency import Clock
 from utd_core.errors import Unsupported
 from utd_core.hooks import Harness
-from utd_core.media.backend import BackendSpec, JoinTicket
+from utd_core.media.backend import BackendSpec
 from utd_core.media.capabilities import Capabilities
 from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
 from utd_core.media.notices import NotificationStream
 
 from .backend import LiveKitBackend
-from .capabilities import CAPABILITIES, FAULTS, NEWS_DELAY
+from .capabilities import CAPABILITIES, FAULTS
 from .control import LiveKitControl
-from .faults import LENIENT, expired_ticket
+from .opening import Opening
 from .plugin import SPEC
 from .settings import LiveKitSettings
 
@@ -57,30 +55,14 @@ def _spec_of(backend: type[BackendElsewhere]) -> BackendSpec:
     return replace(SPEC, capabilities=backend.capabilities, faults=backend.faults)
 
 
-class OpenElsewhere(AbstractAsyncContextManager[LiveKitBackend]):
+class OpenElsewhere(Opening):
     """A fresh backend, in rooms whose names begin as no others do."""
 
-    news_delay = NEWS_DELAY
     spec: ClassVar[BackendSpec] = _spec_of(BackendElsewhere)
-    _backend_type: ClassVar[type[BackendElsewhere]] = BackendElsewhere
+    _backend_type = BackendElsewhere
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._settings = LiveKitSettings.read({"prefix": PREFIX})
-
-    async def __aenter__(self) -> LiveKitBackend:
-        self._backend = self._backend_type({"prefix": PREFIX, "faults": self._settings.is_plain}, self._clock)
-        return self._backend
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._backend.aclose()
-
-    async def expired_ticket(self, room: str, identity: str) -> JoinTicket:
-        """A ticket that has run out longer ago than the server is lenient."""
-        token = expired_ticket(self._settings, room, identity)
-        return JoinTicket(self._settings.url, token, self._clock.now() - LENIENT)
+    async def _server(self) -> Mapping[str, Any]:
+        return {"prefix": PREFIX, "faults": LiveKitSettings.read({}).is_plain}
 
 
 class OpenEncryptedElsewhere(OpenElsewhere):

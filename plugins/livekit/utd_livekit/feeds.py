@@ -6,11 +6,10 @@ import asyncio
 import ctypes
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
-from utd_core.concurrency import BoundedQueue, Overflow, QueueStatistics
-from utd_core.media.backend import FrameReader
+from utd_core.concurrency import BoundedQueue
 from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.frames import AudioFrame, Frame, PixelFormat, VideoFrame
 
@@ -33,32 +32,6 @@ SILENCE_HELD_MS = 500
 to hear."""
 
 
-class FeedReader(FrameReader[Frame]):
-    """Gets every frame from the moment it was made."""
-
-    def __init__(self, feed: Feed, capacity: int, overflow: Overflow) -> None:
-        self._feed = feed
-        self.frames: BoundedQueue[Frame] = BoundedQueue(capacity, overflow)
-
-    @property
-    def track(self) -> TrackInfo:
-        return self._feed.info
-
-    def __aiter__(self) -> AsyncIterator[Frame]:
-        # The queue itself, so that a loop over many tracks does not pay for a wrapper per frame.
-        return self.frames
-
-    async def __anext__(self) -> Frame:
-        return await self.frames.__anext__()
-
-    def statistics(self) -> QueueStatistics:
-        return self.frames.statistics()
-
-    async def aclose(self) -> None:
-        self.frames.close()
-        self._feed.detach(self)
-
-
 class Feed(ABC):
     """Frames of a track as long as it is subscribed; the SDK's track behind it may be another one after a reconnect.
 
@@ -70,7 +43,7 @@ class Feed(ABC):
         self.info = info
         self.count = self.bytes = 0
         self._wanted = wanted
-        self._readers: list[FeedReader] = []
+        self._queues: list[BoundedQueue[Frame]] = []
         self._track: Any = None
         self._stream: FrameStream | None = None
         self._began: float | None = None
@@ -85,40 +58,38 @@ class Feed(ABC):
 
     @property
     def is_wanted(self) -> bool:
-        return bool(self._readers)
+        return bool(self._queues)
 
-    def read(self, capacity: int, overflow: Overflow) -> FeedReader:
-        """A new reader."""
-        reader = FeedReader(self, capacity, overflow)
-        self._readers.append(reader)
-        if len(self._readers) == 1:
+    def attach(self, queue: BoundedQueue[Frame]) -> None:
+        """Put every frame into this queue too."""
+        self._queues.append(queue)
+        if len(self._queues) == 1:
             self._wanted(True)
             self._start()
-        return reader
 
-    def detach(self, reader: FeedReader) -> None:
-        """A reader reads no more. Idempotent."""
-        if reader in self._readers:
-            self._readers.remove(reader)
-            if not self._readers:
+    def detach(self, queue: BoundedQueue[Frame]) -> None:
+        """No more frames for this queue. Idempotent."""
+        if queue in self._queues:
+            self._queues.remove(queue)
+            if not self._queues:
                 self._stop()
                 self._wanted(False)
 
-    def attach(self, track: Any) -> None:
-        """Read from this track of the SDK, from now on."""
+    def follow(self, track: Any) -> None:
+        """Take the frames of this track of the SDK, from now on."""
         if track is not self._track:
             self._stop()
             self._track = track
-            if self._readers:
+            if self._queues:
                 self._start()
 
     def close(self) -> None:
         """The subscription has ended, and with it every reader. Idempotent."""
         self._stop()
         self._track = None
-        readers, self._readers = self._readers, []
-        for reader in readers:
-            reader.frames.close()
+        queues, self._queues = self._queues, []
+        for queue in queues:
+            queue.close()
 
     def _start(self) -> None:
         if self._track is not None and self._stream is None:
@@ -132,8 +103,8 @@ class Feed(ABC):
     def _hand_out(self, frame: Frame) -> None:
         self.count += 1
         self.bytes += len(frame.data)
-        for reader in self._readers:
-            reader.frames.put(frame)
+        for queue in self._queues:
+            queue.put(frame)
 
     def _elapsed_us(self) -> int:
         """Microseconds since the first frame."""

@@ -13,8 +13,9 @@ from utd_core.errors import ErrorCode, NotFound
 from utd_core.media.backend import TrackStatistics
 from utd_core.media.events import TrackInfo, TrackKind
 from utd_core.media.quality import VideoQuality
+from utd_core.media.reading import QueueReader
 
-from .feeds import Feed, FeedReader
+from .feeds import Feed
 from .moderation import MuteWords
 from .sdk import let_go, set_enabled
 
@@ -76,7 +77,7 @@ class RemoteTrack:
             is_stereo = AudioTrackFeature.TF_STEREO in self.publication.audio_features
             self._feed = Feed.of(self.info, is_stereo, lambda _: self.apply_wishes())
         self._native = track
-        self._feed.attach(track)
+        self._feed.follow(track)
         self.apply_wishes()
         return is_news
 
@@ -99,11 +100,11 @@ class RemoteTrack:
             # After enabling, which would leave the smallest.
             self.publication.set_video_quality(_QUALITIES[self.wish])
 
-    def read(self, capacity: int, overflow: Overflow) -> FeedReader:
+    def read(self, capacity: int, overflow: Overflow) -> QueueReader:
         """Raises `NotFound` when it is not subscribed."""
         if self._feed is None:
             raise not_subscribed(self.info.id)
-        return self._feed.read(capacity, overflow)
+        return QueueReader(self._feed, capacity, overflow)
 
     def statistics(self) -> TrackStatistics:
         """Raises `NotFound` when it is not subscribed."""

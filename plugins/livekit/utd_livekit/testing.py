@@ -12,25 +12,19 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from functools import cache
-from types import TracebackType
 from typing import Any
 
-from utd_core.concurrency import Clock
 from utd_core.errors import MediaError
 from utd_core.hooks import Harness
-from utd_core.media.backend import JoinTicket
 from utd_core.model.permission import Grant
 
 from .backend import LiveKitBackend
-from .capabilities import NEWS_DELAY
 from .elsewhere import PREFIX, harness_elsewhere
-from .faults import LENIENT, expired_ticket
+from .opening import Opening
 from .sdk import warm_up
 from .server.doctor import URL, check_network
 from .server.local import LocalServer
-from .settings import LiveKitSettings
 
 _SETTLED_WITHIN = 30.0
 """Seconds; the first connection of a process loads the native library."""
@@ -132,27 +126,10 @@ class Resident:
             self._server.stop()
 
 
-class OpenLiveKit(AbstractAsyncContextManager[LiveKitBackend]):
+class OpenLiveKit(Opening):
     """A fresh backend on the shared server, which is started, or started again if a test has killed it."""
 
-    news_delay = NEWS_DELAY
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._server = shared_server()
-
-    async def __aenter__(self) -> LiveKitBackend:
-        await asyncio.to_thread(self._server.start)
-        settings = {**self._server.settings, "server": self._server, "faults": True}
-        self._settings = LiveKitSettings.read(settings)
-        self._backend = LiveKitBackend(settings, self._clock)
-        return self._backend
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._backend.aclose()
-
-    async def expired_ticket(self, room: str, identity: str) -> JoinTicket:
-        """A ticket that has run out longer ago than the server is lenient."""
-        return JoinTicket(self._server.url, expired_ticket(self._settings, room, identity), self._clock.now() - LENIENT)
+    async def _server(self) -> Mapping[str, Any]:
+        server = shared_server()
+        await asyncio.to_thread(server.start)
+        return {**server.settings, "server": server, "faults": True}
