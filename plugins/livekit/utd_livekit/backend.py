@@ -22,7 +22,7 @@ from .capabilities import CAPABILITIES, FAULTS
 from .connection import LiveKitConnection
 from .control import LiveKitControl
 from .encryption import encryption_of
-from .errands import Errands
+from .errands import Errands, Once
 from .faults import Silences, produce
 from .refusals import refusal
 from .sdk import warm_up
@@ -45,7 +45,6 @@ class LiveKitBackend(MediaBackend):
     def __init__(self, settings: Mapping[str, Any] | None = None, clock: Clock | None = None) -> None:
         self._settings = LiveKitSettings.read(settings or {})
         self._own: LocalServer | None = None
-        self._starting: asyncio.Task[None] | None = None
         if self._settings.local:
             self._own = LocalServer()
             self._settings = replace(self._settings, server=self._own, **self._own.settings)
@@ -53,6 +52,7 @@ class LiveKitBackend(MediaBackend):
         control = self._make_control(self._settings, self._clock, self._start) if self._settings.has_control else None
         self._control = control
         self._errands = Errands("the livekit backend")
+        self._starting = Once(self._errands, self._start_server)
         self._joins = Errands("a connect to livekit")
         self._connections: set[LiveKitConnection] = set()
         self._wires: dict[LiveKitConnection, Wire] = {}
@@ -126,18 +126,16 @@ class LiveKitBackend(MediaBackend):
     async def _start(self) -> None:
         """The server of our own runs. Raises `UTDStreamException` when it cannot be started."""
         self._check_open()
-        if self._own is None:
-            return
-        if self._starting is None or (self._starting.done() and self._starting.exception() is not None):
-            # Whoever comes while it starts waits for the same start, and that is not cancelled with anybody.
-            self._starting = self._errands.start(asyncio.to_thread(self._own.start))
-        if not self._starting.done():
-            await self._errands.wait(self._starting)
+        if self._own is not None:
+            await self._starting.done()
+
+    async def _start_server(self) -> None:
+        if self._own is not None:
+            await asyncio.to_thread(self._own.start)
 
     async def _stop(self, server: LocalServer) -> None:
-        if self._starting is not None:
-            # A thread cannot be ended, and a server that begins after its end would stay.
-            await asyncio.wait([self._starting])
+        # A thread cannot be ended, and a server that begins after its end would stay.
+        await self._starting.over()
         await asyncio.to_thread(server.stop)
 
     async def _close(self) -> None:

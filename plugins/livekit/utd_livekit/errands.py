@@ -7,8 +7,8 @@ may, and then leave half of what they did. So each runs as a task of its own, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 from utd_core.errors import Closed
 
@@ -65,3 +65,30 @@ class Errands:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()
+
+
+class Once(Generic[T]):
+    """An errand for all who want what comes of it: the first begins it, and it is not cancelled with anybody. Begun
+    again by whoever comes after it failed."""
+
+    def __init__(self, errands: Errands, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._errands = errands
+        self._work = work
+        self._task: asyncio.Task[T] | None = None
+
+    async def done(self) -> T:
+        """What comes of it. Raises what it raises, and `Closed` when the errands were given up."""
+        if self._task is None or _has_failed(self._task):
+            self._task = self._errands.start(self._work())
+        return self._task.result() if self._task.done() else await self._errands.wait(self._task)
+
+    async def over(self) -> T | None:
+        """What came of it, when it is not under way any more; None where it failed, or nobody ever began it."""
+        if self._task is None:
+            return None
+        await asyncio.wait([self._task])
+        return None if _has_failed(self._task) else self._task.result()
+
+
+def _has_failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)

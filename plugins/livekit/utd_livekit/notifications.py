@@ -6,7 +6,6 @@ Deliveries may be lost, late, doubled or out of order. Each is handed on as the 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -22,7 +21,7 @@ from utd_core.errors import InvalidInput, MediaError, Unauthenticated, UTDStream
 from utd_core.media.events import Notification, NotificationKind, TrackInfo
 from utd_core.model.permission import TrackSource
 
-from .errands import Errands
+from .errands import Errands, Once
 from .names import read_wire_name
 from .permissions import grant_of
 from .reasons import reason_of
@@ -41,6 +40,10 @@ _KINDS: Mapping[str, NotificationKind] = {
     "track_unpublished": NotificationKind.TRACK_UNPUBLISHED,
     "room_finished": NotificationKind.ROOM_CLOSED,
 }
+
+_LAST_DELIVERY = 1.0
+"""Seconds for which closing waits for a delivery that is not all there yet. aiohttp's own minute is also what it waits
+for a connection that was made in the moment in which it closes, of which it never hears again."""
 
 Receive = Callable[[bytes, Mapping[str, str]], None]
 
@@ -118,31 +121,26 @@ class Receiver(Closeable):
         self._address = address
         self._receive = receive
         self._errands = Errands("the receiver of LiveKit's webhooks")
-        self._opening: asyncio.Task[web.ServerRunner] | None = None
+        # Cancelled half way it would listen, and nobody could end it.
+        self._listening = Once(self._errands, self._listen)
         self._closed = False
 
     async def open(self) -> None:
         """Begin to listen at the address; return when it does. Idempotent. Raises `MediaError` when that is not
         possible."""
-        if not self._address or self._closed:
-            return
-        if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
-            # Cancelled half way it would listen, and nobody could end it.
-            self._opening = self._errands.start(self._listen())
-        if not self._opening.done():
-            await self._errands.wait(self._opening)
+        if self._address and not self._closed:
+            await self._listening.done()
 
     async def aclose(self) -> None:
         self._closed = True
-        await self._errands.finish()
-        opening, self._opening = self._opening, None
-        if opening is not None and opening.exception() is None:
-            await opening.result().cleanup()
+        if (runner := await self._listening.over()) is not None:
+            await runner.cleanup()
 
     async def _listen(self) -> web.ServerRunner:
         host, port = listen_address(self._address)
         # Whoever sends more than is taken is hung up on, not listened to.
-        runner = web.ServerRunner(web.Server(self._answer, access_log=None, lingering_time=0.0))
+        server = web.Server(self._answer, access_log=None, lingering_time=0.0)
+        runner = web.ServerRunner(server, shutdown_timeout=_LAST_DELIVERY)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port, reuse_address=True).start()
