@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import ssl
 import sys
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.redis import RedisServer, SharedRedis, free_port
+from tests.tls import LOOPBACK, Authority, behind_tls
 from utd_core.bus import Questions
 from utd_core.bus.redis import RedisMessages
 from utd_core.errors import Closed, InvalidInput, Unavailable
@@ -327,57 +322,18 @@ async def test_a_wrong_password_is_named_and_never_shown(caplog: pytest.LogCaptu
 
 
 async def test_tls_is_spoken_and_the_certificate_is_looked_at(redis: SharedRedis, tmp_path: Path) -> None:
-    certificate, key = self_signed(tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    path = redis.url.removeprefix("unix://")
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_redis = await asyncio.open_unix_connection(path)
-        await asyncio.gather(pump(reader, to_redis[1]), pump(to_redis[0], writer))
-
-    proxy = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    url = f"rediss://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-    try:
+    authority, path = Authority(tmp_path), redis.url.removeprefix("unix://")
+    async with behind_tls(authority.server(), lambda: asyncio.open_unix_connection(path)) as port:
+        url = f"rediss://{LOOPBACK}:{port}"
         stranger = RedisMessages(url, patience=60)
         with pytest.raises(Unavailable, match="its certificate is not one to trust"):
             await stranger.open()
         await stranger.aclose()
-        async with RedisMessages(f"{url}?ssl_ca_certs={certificate}", prefix=redis.prefix()) as bus:
+        async with RedisMessages(f"{url}?ssl_ca_certs={authority.path}", prefix=redis.prefix()) as bus:
             ear = Ear()
             await bus.subscribe("a", ear.hear)
             assert await bus.publish("a", b"1") == 1
             assert await ear.has_heard(b"1")
-    finally:
-        proxy.close()
-        await proxy.wait_closed()
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate for loopback, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    formats = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, *formats))
-    return paths
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import logging
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from aiohttp import web
 from livekit.api import access_token
 
+from tests.tls import LOOPBACK, Authority, behind_tls
 from utd_core.concurrency import SystemClock
 from utd_core.errors import ConnectFailed, DeadlineExceeded, ErrorCode, MediaError, NotFound
 from utd_core.media.backend import ConnectOptions, JoinTicket
@@ -166,6 +168,16 @@ async def test_a_server_that_says_nothing_is_waited_for_no_longer_than_was_asked
             with pytest.raises(DeadlineExceeded):
                 await backend.connect(await ticket(backend), ConnectOptions(deadline=0.5))
             wire.hang_up()
+
+
+async def test_a_certificate_that_nobody_trusts_is_what_the_error_says(server: LocalServer, tmp_path: Path) -> None:
+    await asyncio.to_thread(server.start)
+    near = Authority(tmp_path).server()
+    async with (
+        behind_tls(near, lambda: asyncio.open_connection(LOOPBACK, server.port)) as port,
+        acquainted(server, f"wss://{LOOPBACK}:{port}") as backend,
+    ):
+        await unknown(backend, remedy="(?i)certificate.*SSL_CERT_FILE")
 
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]

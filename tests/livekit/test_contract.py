@@ -6,11 +6,13 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.tls import LOOPBACK, Authority, behind_tls
 from utd_core.media.faults import Fault
 from utd_core.testing.contract.behaviours import BEHAVIOURS
 from utd_livekit.server.local import LocalServer
@@ -67,21 +69,39 @@ async def test_the_backend_conforms_to_the_contract(built_server: Path) -> None:
     assert set(skipped.values()) == DENIED | {f"fault:{fault}" for fault in NOT_PRODUCED}
 
 
+ELSEWHERE = {"M51": "notifications", "M60": "notifications", "C87": "fault:node_failure"}
+"""What only a server of our own shows."""
+ENCRYPTED = {"C83": "fault:full_reconnect", "C85": "fault:signal_drop", "C89": "fault:token_expiry"}
+"""And what goes through no wire of ours."""
+
+
+async def excused(server: LocalServer, url: str, asked_for: Collection[str], **environment: str) -> dict[str, str]:
+    """Of these behaviours those that are skipped on a server that the user names, by capability; the others pass."""
+    names = {"URL": url, "API_KEY": server.api_key, "API_SECRET": server.api_secret}
+    environment |= {f"LIVEKIT_{name}": value for name, value in names.items()}
+    status, said = await conformance(",".join(asked_for), **environment)
+    assert status == 0, said
+    found = outcome(said)
+    skipped = {skip["number"]: skip["capability"] for skip in found["skipped"]}
+    assert {*found["passed"], *skipped} == set(asked_for)
+    return skipped
+
+
 async def test_on_a_server_that_the_user_names_it_excuses_what_only_a_server_of_our_own_shows(
     server: LocalServer,
 ) -> None:
     await asyncio.to_thread(server.start)
-    names = {"URL": server.url, "API_KEY": server.api_key, "API_SECRET": server.api_secret}
-    asked_for = "M1,M51,M60,C1,C46,C87,C108,C109,C110"
-    status, said = await conformance(asked_for, **{f"LIVEKIT_{name}": value for name, value in names.items()})
-    assert status == 0, said
-    found = outcome(said)
-    assert found["passed"] == ["M1", "C1", "C46", "C108", "C109", "C110"]
-    assert {skip["number"]: skip["capability"] for skip in found["skipped"]} == {
-        "M51": "notifications",
-        "M60": "notifications",
-        "C87": "fault:node_failure",
-    }
+    asked_for = {*ELSEWHERE, "M1", "C1", "C46", "C108", "C109", "C110"}
+    assert await excused(server, server.url, asked_for) == ELSEWHERE
+
+
+async def test_over_tls_it_excuses_what_breaks_a_wire_as_well(server: LocalServer, tmp_path: Path) -> None:
+    await asyncio.to_thread(server.start)
+    authority = Authority(tmp_path)
+    asked_for = {*ELSEWHERE, *ENCRYPTED, "M1", "C1", "C46", "C94"}
+    async with behind_tls(authority.server(), lambda: asyncio.open_connection(LOOPBACK, server.port)) as port:
+        url = f"wss://{LOOPBACK}:{port}"
+        assert await excused(server, url, asked_for, SSL_CERT_FILE=str(authority.path)) == ELSEWHERE | ENCRYPTED
 
 
 async def test_a_server_that_is_not_there_is_named(built_server: Path) -> None:

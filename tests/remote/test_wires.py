@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import h2.config
@@ -16,12 +13,9 @@ import h2.connection
 import h2.events
 import pytest
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.client.world import STEADY
+from tests.tls import Authority
 from utd_core.client import SyncState, UTDStreamClient
 from utd_core.client.models import Resynced
 from utd_core.client.remote import NetworkTransport, RemoteLink, RemoteSettings
@@ -97,38 +91,17 @@ async def test_many_commands_at_once_share_a_few_connections(real: RealWorld, pr
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and its own certificate for 127.0.0.1, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
-    now = dt.datetime.now(dt.UTC)
-    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(here, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "here.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return file
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
 
 
-def trusting(certificate: Path) -> NetworkTransport:
-    return NetworkTransport(ssl_context=lambda: ssl.create_default_context(cafile=certificate))
+def trusting(authority: Authority) -> NetworkTransport:
+    return NetworkTransport(ssl_context=authority.client)
 
 
-async def test_over_tls_with_an_authority_of_ones_own(real: RealWorld, certificate: Path) -> None:
-    options: dict[str, Any] = {"ssl_certfile": str(certificate), "ssl_keyfile": str(certificate), "lifespan": "off"}
+async def test_over_tls_with_an_authority_of_ones_own(real: RealWorld, authority: Authority) -> None:
+    certificate = str(authority.issue())
+    options: dict[str, Any] = {"ssl_certfile": certificate, "ssl_keyfile": certificate, "lifespan": "off"}
     config = uvicorn.Config(real.app, port=0, log_level="critical", **options, **UVICORN_OPTIONS)
     server = QuietServer(config)
     serving = asyncio.create_task(server.serve())
@@ -140,7 +113,7 @@ async def test_over_tls_with_an_authority_of_ones_own(real: RealWorld, certifica
         await asyncio.wait_for(stranger.authenticate("ann", name="", device_id="d"), 5)
     await stranger.aclose()
 
-    link = real.link(base_url=base_url, transport=trusting(certificate))
+    link = real.link(base_url=base_url, transport=trusting(authority))
     async with (
         UTDStreamClient(link=link, identity="host") as host,
         await host.join_audio_room(ROOM, as_host=True) as room,
@@ -175,9 +148,7 @@ class Http2(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def speaking_http2(certificate: Path) -> AsyncIterator[str]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+async def speaking_http2(context: ssl.SSLContext) -> AsyncIterator[str]:
     context.set_alpn_protocols(["h2"])
     server = await asyncio.get_running_loop().create_server(Http2, "127.0.0.1", 0, ssl=context)
     try:
@@ -186,10 +157,10 @@ async def speaking_http2(certificate: Path) -> AsyncIterator[str]:
         server.close()
 
 
-async def test_requests_share_one_http2_connection_where_the_server_speaks_it(certificate: Path) -> None:
+async def test_requests_share_one_http2_connection_where_the_server_speaks_it(authority: Authority) -> None:
     Http2.made = 0
-    async with speaking_http2(certificate) as base_url:
-        link = RemoteLink("app", "key", base_url=base_url, transport=trusting(certificate))
+    async with speaking_http2(authority.server()) as base_url:
+        link = RemoteLink("app", "key", base_url=base_url, transport=trusting(authority))
         await asyncio.gather(*(link.authenticate("ann", name="", device_id="d") for _ in range(10)))
         assert Http2.made == 1
         await link.aclose()

@@ -46,8 +46,6 @@ T = TypeVar("T")
 
 _IDLE_ROOM = 3_600
 """Seconds after which the server forgets a room with nobody in it, should no engine be left to close it."""
-
-
 _SECOND_LOOKS = (0.05, 0.1, 0.2)
 """Seconds: the server's list is a moment behind what a publisher was told."""
 

@@ -14,22 +14,20 @@ from utd_core.errors import ConnectFailed
 _TICKET = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 """A token as LiveKit's are: its server quotes those that it refuses, and the native library hands that on."""
 _ROUTE = re.compile(r"^(engine: )?(signal failure: )?")
-
+UNTRUSTED = "the environment's SSL_CERT_FILE names a file with the certificates of those to trust"
 _UNREACHED = "transport connection"
 _REMEDIES = {
+    "certificate": UNTRUSTED,
     "401 ": "ask the engine for a new ticket; has it the server's API key and secret, and do their clocks agree?",
     "404 ": "the room is closed, or was never made: join through the engine, which makes it",
     "500 ": "LiveKit answers so where the room is full, or where it failed: then its log says why",
     _UNREACHED: "is it up, and is this its address?",
     "parse the url": "a ticket's address is one as in wss://livekit.example",
 }
-"""What to do, by what is in the native library's words."""
-
+"""What to do, by what is in the native library's words: the first of these that is."""
 _PATIENCE = 2.0
 """Seconds; the server is there: it has just refused somebody."""
 _UNAUTHORIZED = 401
-
-
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 """What the native library goes by, and by no `no_proxy`: also on the way to an address of this machine."""
 
@@ -39,7 +37,7 @@ def refusal(url: str, said: str) -> ConnectFailed:
     words = without_tickets(_ROUTE.sub("", said))
     remedy = next((each for known, each in _REMEDIES.items() if known in words), "try again, or look at its log")
     proxies = [name for name in _PROXIES if os.environ.get(name)]
-    if _UNREACHED in words and proxies:
+    if remedy == _REMEDIES[_UNREACHED] and proxies:
         remedy += f" LiveKit's library goes by the proxy that {proxies[0]} names, whatever no_proxy says: unset it"
     return ConnectFailed(f"LiveKit let nobody in at {url}: {words}; {remedy}")
 

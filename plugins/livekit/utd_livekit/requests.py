@@ -22,6 +22,7 @@ from utd_core.errors import (
     UTDStreamException,
 )
 
+from .refusals import UNTRUSTED
 from .settings import LiveKitSettings
 
 T = TypeVar("T")
@@ -98,6 +99,12 @@ class Requests(Closeable):
         except DecodeError as error:
             self.check_open()
             raise _stranger(settings.url) from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            self.check_open()
+            raise MediaError(
+                f"the LiveKit server at {settings.url} has a certificate that is not one to trust: "
+                f"{error.certificate_error}; {UNTRUSTED}"
+            ) from error
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # A RuntimeError is what a session says that was closed while it was asked.
             self.check_open()

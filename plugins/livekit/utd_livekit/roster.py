@@ -40,8 +40,6 @@ from .sources import FROM_CLIENT
 SETTLED = 0.03
 """Seconds from the first whom a reconnect takes away to the word that it is one; a few ms where it was seen. So long is
 waited for the rest of what happened at once."""
-
-
 _WISHES_KEPT = 1_000
 
 

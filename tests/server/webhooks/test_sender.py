@@ -6,17 +6,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.tls import Authority
 from utd_core.concurrency import SystemClock
 from utd_core.server.webhooks import WebhookSettings
 from utd_core.server.webhooks.addresses import GuardedTransport
@@ -171,54 +167,6 @@ async def test_what_was_sent_once_is_not_sent_to_the_next_address(monkeypatch: p
     assert asked == 1
 
 
-class Authority:
-    """Makes certificates, in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
-        self.certificate = self._signed(self._name, self._key.public_key(), None)
-
-    def context(self) -> ssl.SSLContext:
-        """Of a client that trusts this authority and no other."""
-        context = ssl.create_default_context()
-        context.load_verify_locations(cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode())
-        return context
-
-    def server(self, name: str, *, expired: bool = False) -> ssl.SSLContext:
-        """Of an application of this name."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._signed(subject, key.public_key(), name, expired=expired)
-        path = self._folder / f"{name}.pem"
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
-
-    def _signed(self, subject: x509.Name, key: Any, name: str | None, *, expired: bool = False) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=2))
-            .not_valid_after(now + timedelta(days=-1 if expired else 1))
-            .add_extension(x509.BasicConstraints(ca=name is None, path_length=None), critical=True)
-        )
-        if name is not None:
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        return builder.sign(self._key, hashes.SHA256())
-
-
 class TestTls:
     @pytest.fixture
     def authority(self, tmp_path: Path) -> Authority:
@@ -229,7 +177,7 @@ class TestTls:
     ) -> None:
         resolving(monkeypatch, ["127.0.0.1"])
         async with application(OK, ssl=authority.server("shop.example.com")) as port:
-            inner = httpx.AsyncHTTPTransport(verify=authority.context(), trust_env=False)
+            inner = httpx.AsyncHTTPTransport(verify=authority.client(), trust_env=False)
             await send(f"https://shop.example.com:{port}/", inner)
 
     @pytest.mark.parametrize("trusted", [True, False])
@@ -245,7 +193,7 @@ class TestTls:
             heard = True
 
         async with application(hears, ssl=authority.server(name, expired=expired)) as port:
-            inner = httpx.AsyncHTTPTransport(verify=authority.context(), trust_env=False) if trusted else None
+            inner = httpx.AsyncHTTPTransport(verify=authority.client(), trust_env=False) if trusted else None
             # Switches for development are about addresses and plain HTTP; none turns this off.
             with pytest.raises(NotTaken, match="certificate verify failed"):
                 await send(f"https://shop.example.com:{port}/", inner)
