@@ -22,6 +22,8 @@ SECONDS: Mapping[str, float] = {
     "C94": 15.0,
     "M63": 15.0,
     "C79": 10.0,
+    "C90": 10.0,
+    "C132": 15.0,
     "C82": 10.0,
     **{f"C{number}": 7.0 for number in (80, 81, 83, 84, 111, 112, 113, 114, 115, 116, 117)},
     **{f"C{number}": 4.0 for number in range(46, 67)},

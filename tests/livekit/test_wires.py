@@ -15,7 +15,7 @@ from utd_core.media.faults import Fault
 from utd_core.model.permission import Grant
 from utd_livekit.backend import LiveKitBackend
 from utd_livekit.connection import LiveKitConnection
-from utd_livekit.faults import expired_ticket
+from utd_livekit.faults import MEDIA_FAULTS, expired_ticket
 from utd_livekit.refusals import has_run_out
 from utd_livekit.sdk import newest_ticket
 from utd_livekit.server.local import LocalServer, free_port
@@ -61,8 +61,8 @@ async def test_an_outage_is_not_over_before_its_seconds_are(wired: LiveKitBacken
 
 @pytest.mark.parametrize(
     ("fault", "parameters"),
-    [(Fault.TOKEN_EXPIRY, {}), (Fault.SIGNAL_DROP, {"seconds": 1.0})],
-    ids=["token-expiry", "long-signal-drop"],
+    [(Fault.TOKEN_EXPIRY, {}), (Fault.SIGNAL_DROP, {"seconds": 1.0}), *((fault, {}) for fault in sorted(MEDIA_FAULTS))],
+    ids=["token-expiry", "long-signal-drop", *sorted(MEDIA_FAULTS)],
 )
 async def test_without_the_setting_there_is_nothing_to_break(
     backend: LiveKitBackend, fault: Fault, parameters: dict[str, float]

@@ -28,7 +28,8 @@ class Fault(StrEnum):
     SLOW_SUBSCRIBER = "slow_subscriber"
     """Frames reach this participant's readers in bursts, `seconds` late."""
     PACKET_LOSS = "packet_loss"
-    """A share `rate` (0 to 1) of frames and lossy data is lost on the way to this participant."""
+    """A share `rate` (0 to 1) of frames and lossy data is lost on the way to this participant; on a real line as much
+    from them, and no data where it travels with what is reliable."""
     JITTER = "jitter"
     """Each frame is delayed by a random time of up to `seconds`; order is kept."""
     CONNECT_SILENCE = "connect_silence"

@@ -156,7 +156,9 @@ class LiveKitBackend(MediaBackend):
         is_silent = self.silences.take(ticket, self._settings.prefix)
         if not (is_silent or self._settings.faults):
             return None
-        wire = Wire(ticket.url)
+        server = self._settings.server
+        is_own = server is not None and ticket.url == server.url
+        wire = Wire(ticket.url, media_port=server.media_port if server is not None and is_own else None)
         if is_silent:
             wire.hold()
         return wire

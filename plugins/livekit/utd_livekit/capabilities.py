@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from utd_core.media.capabilities import Capabilities
 from utd_core.media.codec import VideoCodec
-from utd_core.media.faults import NOTIFICATION_FAULTS, Fault
+from utd_core.media.faults import Fault
 
 MAX_DATA_BYTES = 15_000
 """What LiveKit recommends at most for one packet."""
@@ -24,17 +24,5 @@ CAPABILITIES = Capabilities(
     video_codecs=frozenset(VideoCodec),
 )
 
-FAULTS = frozenset(
-    {
-        Fault.SIGNAL_DROP,
-        Fault.FULL_RECONNECT,
-        Fault.SERVER_LEAVE,
-        Fault.NODE_FAILURE,
-        Fault.DUPLICATE_IDENTITY,
-        Fault.TOKEN_EXPIRY,
-        Fault.CONNECT_SILENCE,
-        Fault.GRANT_DELAY,
-        Fault.GRANT_FAILURE,
-        *NOTIFICATION_FAULTS,
-    }
-)
+FAULTS = frozenset(Fault)
+"""All of them, on a server of one's own; elsewhere those that nothing on the way to it is needed for."""

@@ -17,6 +17,7 @@ from utd_core.media.notices import NotificationStream
 from .backend import LiveKitBackend
 from .capabilities import CAPABILITIES, FAULTS
 from .control import LiveKitControl
+from .faults import MEDIA_FAULTS
 from .opening import Opening
 from .plugin import SPEC
 from .settings import LiveKitSettings
@@ -38,10 +39,10 @@ class ControlElsewhere(LiveKitControl):
 
 
 class BackendElsewhere(LiveKitBackend):
-    """Nobody kills the server, and what it tells, it tells to somebody else."""
+    """Nobody kills the server, its media take whatever way they find, and what it tells, it tells to somebody else."""
 
     capabilities: ClassVar[Capabilities] = replace(CAPABILITIES, notifications=False, webhooks=False)
-    faults: ClassVar[frozenset[Fault]] = FAULTS - NOTIFICATION_FAULTS - {Fault.NODE_FAILURE}
+    faults: ClassVar[frozenset[Fault]] = FAULTS - NOTIFICATION_FAULTS - {Fault.NODE_FAILURE, *MEDIA_FAULTS}
     _make_control = ControlElsewhere
 
 

@@ -1,7 +1,8 @@
 """The named faults, produced for real: on the server, or by what the SDK offers for it.
 
 An outage of some `seconds` and a ticket that runs out are produced on the way to the server (setting `faults`): the
-SDK asks again and again, and hears nothing, is hung up on, or is refused by the server itself.
+SDK asks again and again, and hears nothing, is hung up on, or is refused by the server itself. So is what happens to
+media, on the way to a `LocalServer`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from utd_core.errors import ErrorCode, InvalidInput, MediaError, NotFound, Unsup
 from utd_core.media.backend import JoinTicket
 from utd_core.media.faults import NOTIFICATION_FAULTS, Fault, read_parameters
 
+from .server.line import Line
 from .server.wire import Wire
 from .settings import LiveKitSettings
 
@@ -30,6 +32,8 @@ LENIENT = 120.0
 """Seconds; LiveKit takes a token up to a minute after its end, because clocks differ."""
 _INTRUDER_TTL = 60.0
 
+MEDIA_FAULTS = frozenset({Fault.SLOW_SUBSCRIBER, Fault.PACKET_LOSS, Fault.JITTER})
+"""What happens on the way of the media, which goes by a `Line` to a `LocalServer`."""
 _SCENARIOS: Mapping[Fault, rtc.SimulateScenarioKind.ValueType] = {
     Fault.SIGNAL_DROP: rtc.SimulateScenarioKind.SIMULATE_SIGNAL_RECONNECT,
     Fault.FULL_RECONNECT: rtc.SimulateScenarioKind.SIMULATE_DISCONNECT_SIGNAL_ON_RESUME,
@@ -39,6 +43,9 @@ _DEFAULTS: Mapping[Fault, Mapping[str, float]] = {
     Fault.SIGNAL_DROP: {"seconds": 0.0},
     Fault.FULL_RECONNECT: {"seconds": 0.0},
     Fault.NODE_FAILURE: {"seconds": 0.0},
+    Fault.SLOW_SUBSCRIBER: {"seconds": 1.0},
+    Fault.PACKET_LOSS: {"rate": 0.2},
+    Fault.JITTER: {"seconds": 0.05},
     Fault.GRANT_DELAY: {"seconds": 1.0},
     Fault.GRANT_FAILURE: {"times": 1},
     Fault.NOTIFICATIONS_LOST: {"times": 1},
@@ -107,38 +114,54 @@ async def produce(
         case Fault.GRANT_FAILURE:
             backend.control.grant_troubles.fail(room, identity, int(wanted["times"]))
         case _:
-            await _strike(backend, settings, fault, room, identity, wanted.get("seconds", 0.0))
+            await _strike(backend, settings, fault, room, identity, wanted)
 
 
 async def _strike(
-    backend: LiveKitBackend, settings: LiveKitSettings, fault: Fault, room: str, identity: str, seconds: float
+    backend: LiveKitBackend,
+    settings: LiveKitSettings,
+    fault: Fault,
+    room: str,
+    identity: str,
+    wanted: Mapping[str, float],
 ) -> None:
     """A fault of a participant who is connected."""
+    seconds = wanted.get("seconds", 0.0)
     connection = backend.connection_of(room, identity)
     if connection is None:
         raise NotFound(
             f"{identity!r} is not connected to room {room!r} by this backend", code=ErrorCode.PARTICIPANT_NOT_FOUND
         )
-    if fault is Fault.NODE_FAILURE:
-        if settings.server is None:
-            raise Unsupported("backend 'livekit' produces node_failure only on a LocalServer: its setting 'server'")
-        await asyncio.to_thread(settings.server.kill)
-    elif fault is Fault.DUPLICATE_IDENTITY:
-        ticket = await backend.control.issue_join(room, identity, grant=connection.grant, ttl=_INTRUDER_TTL)
-        await backend.connect(ticket)
-    elif fault is Fault.TOKEN_EXPIRY:
-        _wire(backend, connection, fault).exchange(expired_ticket(settings, room, identity))
-    elif seconds > 0:
-        wire = _wire(backend, connection, fault)
-        if fault is Fault.SIGNAL_DROP:
-            wire.hold(seconds)
-        else:
-            wire.refuse(seconds)
-    else:
-        try:
-            await connection.native.simulate_scenario(_SCENARIOS[fault])
-        except RuntimeError as error:
-            raise MediaError(f"LiveKit did not produce {fault.value!r}: {error}") from error
+    match fault:
+        case Fault.NODE_FAILURE:
+            if settings.server is None:
+                raise Unsupported("backend 'livekit' produces node_failure only on a LocalServer: its setting 'server'")
+            await asyncio.to_thread(settings.server.kill)
+        case Fault.DUPLICATE_IDENTITY:
+            ticket = await backend.control.issue_join(room, identity, grant=connection.grant, ttl=_INTRUDER_TTL)
+            await backend.connect(ticket)
+        case Fault.TOKEN_EXPIRY:
+            _wire(backend, connection, fault).exchange(expired_ticket(settings, room, identity))
+        case Fault.PACKET_LOSS:
+            _line(backend, connection, fault).loss = wanted["rate"]
+        case Fault.JITTER:
+            _line(backend, connection, fault).jitter = seconds
+        case Fault.SLOW_SUBSCRIBER:
+            _line(backend, connection, fault).burst = seconds
+        case Fault.SIGNAL_DROP if seconds > 0:
+            _wire(backend, connection, fault).hold(seconds)
+        case Fault.FULL_RECONNECT if seconds > 0:
+            _wire(backend, connection, fault).refuse(seconds)
+        case _:
+            await _simulate(connection, fault)
+
+
+async def _simulate(connection: LiveKitConnection, fault: Fault) -> None:
+    """What the SDK offers for it."""
+    try:
+        await connection.native.simulate_scenario(_SCENARIOS[fault])
+    except RuntimeError as error:
+        raise MediaError(f"LiveKit did not produce {fault.value!r}: {error}") from error
 
 
 def _wire(backend: LiveKitBackend, connection: LiveKitConnection, fault: Fault) -> Wire:
@@ -147,3 +170,13 @@ def _wire(backend: LiveKitBackend, connection: LiveKitConnection, fault: Fault) 
     if wire is None:
         raise Unsupported(f"backend 'livekit' produces such a {fault.value} only with its setting 'faults'")
     return wire
+
+
+def _line(backend: LiveKitBackend, connection: LiveKitConnection, fault: Fault) -> Line:
+    """What a participant's media go through."""
+    wire = backend.wire_of(connection)
+    if wire is None or wire.line is None:
+        raise Unsupported(
+            f"backend 'livekit' produces {fault.value} only on a LocalServer: its settings 'server' and 'faults'"
+        )
+    return wire.line

@@ -26,8 +26,8 @@ class LiveKitSettings:
     `prefix`: what every room's name begins with on a server that others use too. `timeout`: seconds for one request.
     `local`: start a server on loopback that lives as long as the backend, instead of using one. `server`: the
     `LocalServer` at `url`, so that faults can be produced on it. `faults`: what participants signal goes through wires
-    that can break, so that an outage lasts as long as is asked for and a ticket can run out; only where signalling goes
-    without TLS.
+    that can break, so that an outage lasts as long as is asked for and a ticket can run out, and media to a
+    `LocalServer` take a way that can be bad; only where signalling goes without TLS.
     """
 
     url: str = ""

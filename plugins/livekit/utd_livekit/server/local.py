@@ -163,6 +163,8 @@ class LocalServer:
                 "node_ip": "127.0.0.1",
                 "use_external_ip": False,
                 "udp_port": self.media_port,
+                # It answers, and looks for no way of its own to whoever comes by another (`Line`).
+                "use_ice_lite": True,
                 # Unset it would listen on 7881 of every interface, whatever `bind_addresses` says.
                 "tcp_port": 0,
                 "enable_loopback_candidate": True,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from urllib.parse import urlsplit
@@ -19,6 +20,11 @@ from urllib.parse import urlsplit
 import anyio
 
 from utd_core.concurrency import Closeable
+
+from .diversion import Diversion
+from .line import Line
+
+Change = Callable[[bytes], bytes]
 
 _CHUNK = 65_536
 _LAST_WORDS = 1.0
@@ -33,12 +39,13 @@ _TICKET = re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 class Wire(Closeable):
     """Forwards every HTTP connection to the server at `url`, without TLS, from `open` to `aclose`.
 
-    `spare`: where else to go, in this order, when nobody takes the call there.
+    `spare`: where else to go, in this order, when nobody takes the call there. `media_port`: the server's, if media are
+    to go by a `line` too.
 
     Each way of breaking ends the calls there are, and says what becomes of the next ones.
     """
 
-    def __init__(self, url: str, *spare: str) -> None:
+    def __init__(self, url: str, *spare: str, media_port: int | None = None) -> None:
         self._far = [(parts.hostname or "", parts.port or 80) for parts in map(urlsplit, (url, *spare))]
         self._taking: asyncio.Task[None] | None = None
         self._calls: set[asyncio.Task[None]] = set()
@@ -48,6 +55,9 @@ class Wire(Closeable):
         self._refuses = self._is_closed = False
         self._repair: asyncio.TimerHandle | None = None
         self._ticket: bytes | None = None
+        self._media_port = media_port
+        self._line_port = 0
+        self.line = None if media_port is None else Line(media_port)
 
     @property
     def is_silent(self) -> bool:
@@ -56,6 +66,8 @@ class Wire(Closeable):
 
     async def open(self) -> str:
         """The URL of its near end."""
+        if self.line is not None:
+            self._line_port = self.line.open()
         near = socket.create_server(("127.0.0.1", 0))
         near.setblocking(False)
         port = near.getsockname()[1]
@@ -97,6 +109,8 @@ class Wire(Closeable):
         tasks = {*self._calls, self._taking} if self._taking is not None else set(self._calls)
         if tasks:
             await asyncio.wait(tasks)
+        if self.line is not None:
+            await self.line.aclose()
 
     def _break(self, seconds: float | None) -> None:
         if self._repair is not None:
@@ -135,14 +149,17 @@ class Wire(Closeable):
             await self._passes.wait()
             if not head or _has_hung_up(near):
                 return
+            change: Change | None = None
             if _UPGRADE.search(head) and (call := asyncio.current_task()) is not None:
                 self._sockets.add(call)
+                if self._media_port is not None:
+                    change = Diversion(self._media_port, self._line_port).of
             if self._ticket is not None:
                 head = _TICKET.sub(self._ticket, head)
             with await self._reach() as far:
                 await asyncio.get_running_loop().sock_sendall(far, head)
                 async with anyio.create_task_group() as both_ways:
-                    both_ways.start_soon(_answer, far, near)
+                    both_ways.start_soon(_answer, far, near, change)
                     await _pass_on(near, far)
                     both_ways.cancel_scope.cancel()
 
@@ -194,15 +211,15 @@ def _has_hung_up(near: socket.socket) -> bool:
         return False
 
 
-async def _answer(far: socket.socket, near: socket.socket) -> None:
+async def _answer(far: socket.socket, near: socket.socket, change: Change | None) -> None:
     """Pass on what the server says. Where it hangs up, so does the wire; a caller who has is still heard."""
-    await _pass_on(far, near)
+    await _pass_on(far, near, change)
     with suppress(OSError):
         near.shutdown(socket.SHUT_RDWR)
 
 
-async def _pass_on(source: socket.socket, target: socket.socket) -> None:
+async def _pass_on(source: socket.socket, target: socket.socket, change: Change | None = None) -> None:
     loop = asyncio.get_running_loop()
     with suppress(OSError):
         while data := await loop.sock_recv(source, _CHUNK):
-            await loop.sock_sendall(target, data)
+            await loop.sock_sendall(target, data if change is None else change(data))

@@ -1,0 +1,127 @@
+"""The way of one participant's media to a server on this machine, and back, which can be a bad one.
+
+The native library sends to the address that the server names in its signalling, which a `Diversion` exchanges for the
+near end of a `Line`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections import deque
+from contextlib import suppress
+
+from utd_core.concurrency import Closeable
+
+LOOPBACK = "127.0.0.1"
+_LARGEST = 65_536
+_MEDIA = range(128, 192)
+"""The first byte of sound, pictures and of what is reported about them (RFC 7983). The rest sets the way up, shows that
+it is there, and carries data."""
+
+
+class Line(Closeable):
+    """Forwards packets to the server's `port` for media, from `open` to `aclose`.
+
+    Each way of being bad lasts until it is 0 again, and leaves data alone, which nobody can tell apart on the way.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._near: socket.socket | None = None
+        self._far: dict[tuple[str, int], socket.socket] = {}
+        self._late: deque[tuple[float, bytes, tuple[str, int]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_burst = 0.0
+        self.loss = 0.0
+        """Share of the packets that are lost, 0 to 1, in either direction."""
+        self.jitter = 0.0
+        """Seconds that each packet to the participant is late at most; they stay in order."""
+        self.burst = 0.0
+        """Seconds for which packets to the participant are kept, to come all at once."""
+
+    def open(self) -> int:
+        """The port of its near end."""
+        self._near = _socket()
+        self._near.bind((LOOPBACK, 0))
+        asyncio.get_running_loop().add_reader(self._near, self._from_participant, self._near)
+        port: int = self._near.getsockname()[1]
+        return port
+
+    async def aclose(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._near is not None:
+            for each in (self._near, *self._far.values()):
+                asyncio.get_running_loop().remove_reader(each)
+                each.close()
+        self._near, self._timer = None, None
+        self._far.clear()
+        self._late.clear()
+
+    def _from_participant(self, near: socket.socket) -> None:
+        # A participant has several ways, each from an address of its own, and the server must see them apart.
+        with suppress(OSError):
+            packet, address = near.recvfrom(_LARGEST)
+            if not self._loses(packet):
+                self._way_of(address).send(packet)
+
+    def _way_of(self, address: tuple[str, int]) -> socket.socket:
+        far = self._far.get(address)
+        if far is None:
+            far = self._far[address] = _socket()
+            far.connect((LOOPBACK, self._port))
+            asyncio.get_running_loop().add_reader(far, self._from_server, far, address)
+        return far
+
+    def _from_server(self, far: socket.socket, address: tuple[str, int]) -> None:
+        # A server that is not there any more is an error of the socket, and told by other means.
+        with suppress(OSError):
+            packet = far.recv(_LARGEST)
+            if self._loses(packet):
+                return
+            if packet[0] in _MEDIA and (self._late or self.jitter or self.burst):
+                self._keep(packet, address)
+            else:
+                self._deliver(packet, address)
+
+    def _loses(self, packet: bytes) -> bool:
+        if not packet:
+            return True
+        return packet[0] in _MEDIA and random.random() < self.loss
+
+    def _keep(self, packet: bytes, address: tuple[str, int]) -> None:
+        now = asyncio.get_running_loop().time()
+        due = now + random.uniform(0.0, self.jitter)
+        if self.burst:
+            if now >= self._next_burst:
+                self._next_burst = now + self.burst
+            due = self._next_burst
+        if self._late:
+            due = max(due, self._late[-1][0])
+        self._late.append((due, packet, address))
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._timer is None and self._late:
+            self._timer = asyncio.get_running_loop().call_at(self._late[0][0], self._let_go)
+
+    def _let_go(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        while self._late and self._late[0][0] <= now:
+            _, packet, address = self._late.popleft()
+            self._deliver(packet, address)
+        self._wait()
+
+    def _deliver(self, packet: bytes, address: tuple[str, int]) -> None:
+        if self._near is not None:
+            with suppress(OSError):
+                self._near.sendto(packet, address)
+
+
+def _socket() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setblocking(False)
+    return made
