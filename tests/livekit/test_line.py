@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from utd_core.testing.leaks import Snapshot
 from utd_core.testing.wait import eventually
 from utd_livekit.server.diversion import Diversion
 from utd_livekit.server.line import LOOPBACK, Line
@@ -149,6 +150,22 @@ async def test_a_burst_comes_at_once_and_not_before_its_time(world: World) -> No
     await world.say(media(1, 2))
     await world.participant.hears(*media(1, 2))
     assert asyncio.get_running_loop().time() - began >= 0.3
+
+
+async def test_an_address_from_where_nothing_comes_any_more_is_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("utd_livekit.server.line._FORGOTTEN", 0.05)
+    before, other = Snapshot.take(), await world.join()
+    await world.greet(other)
+    other.transport.close()
+
+    async def is_forgotten() -> bool:
+        world.participant.transport.sendto(DATA)
+        # One more than before: the way of who is still there.
+        return len(Snapshot.take().leaked_since(before)) == 1
+
+    await eventually(is_forgotten, what="the end of a way")
 
 
 async def test_a_server_that_is_gone_is_heard_again_when_it_is_back(world: World) -> None:

@@ -11,6 +11,7 @@ import random
 import socket
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 
 from utd_core.concurrency import Closeable
 
@@ -19,6 +20,18 @@ _LARGEST = 65_536
 _MEDIA = range(128, 192)
 """The first byte of sound, pictures and of what is reported about them (RFC 7983). The rest sets the way up, shows that
 it is there, and carries data."""
+
+_FORGOTTEN = 5.0
+"""Seconds after which nothing more is expected from an address: the library tries a handful, and then shows twice as
+often at the one it stays with that it is there."""
+
+
+@dataclass(slots=True)
+class _Way:
+    """To the server, for what comes from one address. `heard`: when that was last, on the loop's clock."""
+
+    far: socket.socket
+    heard: float
 
 
 class Line(Closeable):
@@ -30,10 +43,10 @@ class Line(Closeable):
     def __init__(self, port: int) -> None:
         self._port = port
         self._near: socket.socket | None = None
-        self._far: dict[tuple[str, int], socket.socket] = {}
+        self._ways: dict[tuple[str, int], _Way] = {}
         self._late: deque[tuple[float, bytes, tuple[str, int]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._next_burst = 0.0
+        self._next_burst = self._next_look = 0.0
         self.loss = 0.0
         """Share of the packets that are lost, 0 to 1, in either direction."""
         self.jitter = 0.0
@@ -53,27 +66,37 @@ class Line(Closeable):
         if self._timer is not None:
             self._timer.cancel()
         if self._near is not None:
-            for each in (self._near, *self._far.values()):
-                asyncio.get_running_loop().remove_reader(each)
-                each.close()
+            for each in (self._near, *(way.far for way in self._ways.values())):
+                _close(each)
         self._near, self._timer = None, None
-        self._far.clear()
+        self._ways.clear()
         self._late.clear()
 
     def _from_participant(self, near: socket.socket) -> None:
         # A participant has several ways, each from an address of its own, and the server must see them apart.
         with suppress(OSError):
             packet, address = near.recvfrom(_LARGEST)
+            way = self._way_of(address)
             if not self._loses(packet):
-                self._way_of(address).send(packet)
+                way.far.send(packet)
 
-    def _way_of(self, address: tuple[str, int]) -> socket.socket:
-        far = self._far.get(address)
-        if far is None:
-            far = self._far[address] = _socket()
-            far.connect((LOOPBACK, self._port))
-            asyncio.get_running_loop().add_reader(far, self._from_server, far, address)
-        return far
+    def _way_of(self, address: tuple[str, int]) -> _Way:
+        loop = asyncio.get_running_loop()
+        way = self._ways.get(address)
+        if way is None:
+            way = self._ways[address] = _Way(_socket(), 0.0)
+            way.far.connect((LOOPBACK, self._port))
+            loop.add_reader(way.far, self._from_server, way.far, address)
+        way.heard = loop.time()
+        if way.heard > self._next_look:
+            self._next_look = way.heard + _FORGOTTEN / 2
+            self._forget(way.heard - _FORGOTTEN)
+        return way
+
+    def _forget(self, since: float) -> None:
+        """Close the ways from where nothing came since then."""
+        for address in [address for address, way in self._ways.items() if way.heard < since]:
+            _close(self._ways.pop(address).far)
 
     def _from_server(self, far: socket.socket, address: tuple[str, int]) -> None:
         # A server that is not there any more is an error of the socket, and told by other means.
@@ -119,6 +142,11 @@ class Line(Closeable):
         if self._near is not None:
             with suppress(OSError):
                 self._near.sendto(packet, address)
+
+
+def _close(ours: socket.socket) -> None:
+    asyncio.get_running_loop().remove_reader(ours)
+    ours.close()
 
 
 def _socket() -> socket.socket:
