@@ -95,7 +95,7 @@ async def test_on_a_server_that_the_user_names_it_excuses_what_only_a_server_of_
 async def test_over_tls_it_excuses_what_breaks_a_wire_as_well(server: LocalServer, tmp_path: Path) -> None:
     await asyncio.to_thread(server.start)
     authority = Authority(tmp_path)
-    asked_for = {*ELSEWHERE, *ENCRYPTED, "M1", "C1", "C46", "C94"}
+    asked_for = {*ELSEWHERE, *ENCRYPTED, "M1", "M8", "C1", "C46", "C94"}
     async with behind_tls(authority.server(), lambda: asyncio.open_connection(LOOPBACK, server.port)) as port:
         url = f"wss://{LOOPBACK}:{port}"
         assert await excused(server, url, asked_for, SSL_CERT_FILE=str(authority.path)) == ELSEWHERE | ENCRYPTED

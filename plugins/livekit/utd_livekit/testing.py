@@ -12,11 +12,13 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from utd_core.errors import MediaError
+from utd_core.errors import MediaError, UTDStreamException
 from utd_core.hooks import Harness
+from utd_core.media.backend import JoinTicket
 from utd_core.model.permission import Grant
 
 from .backend import LiveKitBackend
@@ -25,11 +27,14 @@ from .opening import Opening
 from .sdk import warm_up
 from .server.doctor import URL, check_network
 from .server.local import LocalServer
+from .settings import LiveKitSettings
 
 _SETTLED_WITHIN = 30.0
 """Seconds; the first connection of a process loads the native library."""
 _UNPACKED_AFTER = 1.0
 """Seconds; some sockets are opened when a connection is there already."""
+_KEPT = 90.0
+"""Seconds for which the native library keeps a connection that is not used."""
 _HOME = "home"
 
 
@@ -60,7 +65,7 @@ class Resident:
 
     The native library starts its threads with the first connection and ends them some time after the last one, and a
     connection opens more sockets with the first guest. While somebody is there who had one, what a test finds open is
-    its own.
+    its own. So it is where he has been refused too: over TLS the library keeps the connection by which it asks why.
     """
 
     def __init__(self, server: LocalServer | None) -> None:
@@ -102,6 +107,7 @@ class Resident:
 
     async def _stay(self) -> None:
         self._loop, self._staying = asyncio.get_running_loop(), asyncio.current_task()
+        settings = LiveKitSettings.read(self._settings)
         async with LiveKitBackend(self._settings) as backend:
             await backend.control.create_room(_HOME)
             try:
@@ -111,11 +117,21 @@ class Resident:
                 ]
                 await asyncio.sleep(_UNPACKED_AFTER)
                 await guest.aclose()
-                self._has_settled.set()
-                async for _ in here.events:
-                    pass
+                async with asyncio.TaskGroup() as together:
+                    refused = together.create_task(self._be_refused(backend, settings))
+                    async for _ in here.events:
+                        pass
+                    refused.cancel()
             finally:
                 await backend.control.close_room(_HOME)
+
+    async def _be_refused(self, backend: LiveKitBackend, settings: LiveKitSettings) -> None:
+        while True:
+            if not settings.is_plain:
+                with suppress(UTDStreamException):
+                    await backend.connect(JoinTicket(settings.url, "nobody's", 0.0))
+            self._has_settled.set()
+            await asyncio.sleep(_KEPT / 2)
 
     def _move_out(self) -> None:
         loop, staying = self._loop, self._staying
