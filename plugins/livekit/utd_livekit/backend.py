@@ -26,6 +26,7 @@ from .errands import Errands, Once
 from .faults import Silences, produce
 from .refusals import refusal
 from .sdk import warm_up
+from .server.line import Line
 from .server.local import LocalServer
 from .server.wire import Wire
 from .settings import LiveKitSettings
@@ -158,7 +159,7 @@ class LiveKitBackend(MediaBackend):
             return None
         server = self._settings.server
         is_own = server is not None and ticket.url == server.url
-        wire = Wire(ticket.url, media_port=server.media_port if server is not None and is_own else None)
+        wire = Wire(ticket.url, line=Line(server.media_port) if server is not None and is_own else None)
         if is_silent:
             wire.hold()
         return wire

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .line import LOOPBACK
+from .line import LOOPBACK, Line
 
 _HEAD_ENDS = b"\r\n\r\n"
 _SHORTEST = 2
@@ -11,10 +11,11 @@ _WIDER = {126: 2, 127: 8}
 
 
 class Diversion:
-    """What a server says on a web socket, with one of its ports for media exchanged for another with as many digits."""
+    """What a server says on a web socket, with the far port of a line exchanged for the near one, which has as many
+    digits: both were given by the system."""
 
-    def __init__(self, told: int, instead: int) -> None:
-        self._told, self._instead = (f" {LOOPBACK} {port} typ ".encode() for port in (told, instead))
+    def __init__(self, line: Line) -> None:
+        self._told, self._instead = (f" {LOOPBACK} {port} typ ".encode() for port in (line.far_port, line.near_port))
         self._said = bytearray()
         self._has_begun = False
 

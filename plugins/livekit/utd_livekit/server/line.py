@@ -35,13 +35,15 @@ class _Way:
 
 
 class Line(Closeable):
-    """Forwards packets to the server's `port` for media, from `open` to `aclose`.
+    """Forwards packets to the port of the server that takes media, from `open` to `aclose`.
 
     Each way of being bad lasts until it is 0 again, and leaves data alone, which nobody can tell apart on the way.
     """
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, far_port: int) -> None:
+        self.far_port = far_port
+        self.near_port = 0
+        """Where it is open."""
         self._near: socket.socket | None = None
         self._ways: dict[tuple[str, int], _Way] = {}
         self._late: deque[tuple[float, bytes, tuple[str, int]]] = deque()
@@ -54,13 +56,16 @@ class Line(Closeable):
         self.burst = 0.0
         """Seconds for which packets to the participant are kept, to come all at once."""
 
-    def open(self) -> int:
-        """The port of its near end."""
+    @property
+    def keeps(self) -> int:
+        """How many packets are late."""
+        return len(self._late)
+
+    def open(self) -> None:
         self._near = _socket()
         self._near.bind((LOOPBACK, 0))
         asyncio.get_running_loop().add_reader(self._near, self._from_participant, self._near)
-        port: int = self._near.getsockname()[1]
-        return port
+        self.near_port = self._near.getsockname()[1]
 
     async def aclose(self) -> None:
         if self._timer is not None:
@@ -85,7 +90,7 @@ class Line(Closeable):
         way = self._ways.get(address)
         if way is None:
             way = self._ways[address] = _Way(_socket(), 0.0)
-            way.far.connect((LOOPBACK, self._port))
+            way.far.connect((LOOPBACK, self.far_port))
             loop.add_reader(way.far, self._from_server, way.far, address)
         way.heard = loop.time()
         if way.heard > self._next_look:
@@ -104,15 +109,13 @@ class Line(Closeable):
             packet = far.recv(_LARGEST)
             if self._loses(packet):
                 return
-            if packet[0] in _MEDIA and (self._late or self.jitter or self.burst):
+            if _is_media(packet) and (self._late or self.jitter or self.burst):
                 self._keep(packet, address)
             else:
                 self._deliver(packet, address)
 
     def _loses(self, packet: bytes) -> bool:
-        if not packet:
-            return True
-        return packet[0] in _MEDIA and random.random() < self.loss
+        return _is_media(packet) and random.random() < self.loss
 
     def _keep(self, packet: bytes, address: tuple[str, int]) -> None:
         now = asyncio.get_running_loop().time()
@@ -142,6 +145,10 @@ class Line(Closeable):
         if self._near is not None:
             with suppress(OSError):
                 self._near.sendto(packet, address)
+
+
+def _is_media(packet: bytes) -> bool:
+    return bool(packet) and packet[0] in _MEDIA
 
 
 def _close(ours: socket.socket) -> None:

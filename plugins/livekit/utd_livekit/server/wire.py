@@ -39,13 +39,13 @@ _TICKET = re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 class Wire(Closeable):
     """Forwards every HTTP connection to the server at `url`, without TLS, from `open` to `aclose`.
 
-    `spare`: where else to go, in this order, when nobody takes the call there. `media_port`: the server's, if media are
-    to go by a `line` too.
+    `spare`: where else to go, in this order, when nobody takes the call there. `line`: what media
+    are to go by, opened and closed with it.
 
     Each way of breaking ends the calls there are, and says what becomes of the next ones.
     """
 
-    def __init__(self, url: str, *spare: str, media_port: int | None = None) -> None:
+    def __init__(self, url: str, *spare: str, line: Line | None = None) -> None:
         self._far = [(parts.hostname or "", parts.port or 80) for parts in map(urlsplit, (url, *spare))]
         self._taking: asyncio.Task[None] | None = None
         self._calls: set[asyncio.Task[None]] = set()
@@ -55,9 +55,7 @@ class Wire(Closeable):
         self._refuses = self._is_closed = False
         self._repair: asyncio.TimerHandle | None = None
         self._ticket: bytes | None = None
-        self._media_port = media_port
-        self._line_port = 0
-        self.line = None if media_port is None else Line(media_port)
+        self.line = line
 
     @property
     def is_silent(self) -> bool:
@@ -66,14 +64,17 @@ class Wire(Closeable):
 
     async def open(self) -> str:
         """The URL of its near end."""
-        if self.line is not None:
-            self._line_port = self.line.open()
         near = socket.create_server(("127.0.0.1", 0))
         near.setblocking(False)
         port = near.getsockname()[1]
-        self._taking = asyncio.create_task(self._take_calls(near), name="wire:calls")
         if self._is_closed:
-            self._taking.cancel()
+            near.close()
+        else:
+            self._taking = asyncio.create_task(self._take_calls(near), name="wire:calls")
+            # Here, because one that is cancelled before its first step closes nothing.
+            self._taking.add_done_callback(lambda _: near.close())
+            if self.line is not None:
+                self.line.open()
         return f"ws://127.0.0.1:{port}"
 
     def hold(self, seconds: float | None = None) -> None:
@@ -127,15 +128,13 @@ class Wire(Closeable):
 
     async def _take_calls(self, server: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        with server:
-            while True:
-                near, _ = await loop.sock_accept(server)
-                call = asyncio.create_task(self._carry(near), name="wire:call")
-                self._calls.add(call)
-                call.add_done_callback(partial(self._ended, near))
+        while True:
+            near, _ = await loop.sock_accept(server)
+            call = asyncio.create_task(self._carry(near), name="wire:call")
+            self._calls.add(call)
+            call.add_done_callback(partial(self._ended, near))
 
     def _ended(self, near: socket.socket, call: asyncio.Task[None]) -> None:
-        # Here, because one that is cancelled before its first step closes nothing.
         near.close()
         self._calls.discard(call)
         self._sockets.discard(call)
@@ -152,8 +151,8 @@ class Wire(Closeable):
             change: Change | None = None
             if _UPGRADE.search(head) and (call := asyncio.current_task()) is not None:
                 self._sockets.add(call)
-                if self._media_port is not None:
-                    change = Diversion(self._media_port, self._line_port).of
+                if self.line is not None:
+                    change = Diversion(self.line).of
             if self._ticket is not None:
                 head = _TICKET.sub(self._ticket, head)
             with await self._reach() as far:
