@@ -169,7 +169,7 @@ class LiveKitConnection(MediaConnection):
         return await self._publisher.publish(options)
 
     async def set_subscribed(self, track_id: str, subscribed: bool) -> None:
-        self._published(track_id).publication.set_subscribed(bool(subscribed))
+        self._published(track_id).subscribing.want(bool(subscribed))
 
     async def set_quality(self, track_id: str, quality: VideoQuality) -> None:
         check_quality(quality)

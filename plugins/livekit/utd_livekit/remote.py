@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,12 +19,16 @@ from utd_core.media.reading import QueueReader
 from .feeds import Feed
 from .moderation import MuteWords
 from .sdk import let_go, set_enabled
+from .subscribing import Subscribing
 
 _QUALITIES: Mapping[VideoQuality, rtc.VideoQuality.ValueType] = {
     VideoQuality.LOW: rtc.VideoQuality.VIDEO_QUALITY_LOW,
     VideoQuality.MEDIUM: rtc.VideoQuality.VIDEO_QUALITY_MEDIUM,
     VideoQuality.HIGH: rtc.VideoQuality.VIDEO_QUALITY_HIGH,
 }
+_REPEATED_AFTER = 0.5
+"""Seconds after which what is wished of a track is said once more: the server may forget what it hears while it makes
+the subscription."""
 
 
 class RemoteTrack:
@@ -46,6 +51,8 @@ class RemoteTrack:
         self._is_adaptive = is_adaptive and info.kind is TrackKind.VIDEO
         self._feed: Feed | None = None
         self._native: rtc.RemoteAudioTrack | rtc.RemoteVideoTrack | None = None
+        self.subscribing = Subscribing(self._subscribe, lambda: self.is_subscribed)
+        self._repeat: asyncio.TimerHandle | None = None
         self.is_returning = False
         """It was subscribed before a reconnect, and will be again."""
 
@@ -79,10 +86,13 @@ class RemoteTrack:
         self._native = track
         self._feed.follow(track)
         self.apply_wishes()
+        self._stop_repeating()
+        self._repeat = asyncio.get_running_loop().call_later(_REPEATED_AFTER, self.apply_wishes)
         return is_news
 
     def unsubscribed(self) -> bool:
         """It is received no more; whether that is news."""
+        self._stop_repeating()
         self.is_returning = False
         feed, native, self._feed, self._native = self._feed, self._native, None, None
         if feed is not None:
@@ -111,6 +121,19 @@ class RemoteTrack:
         if self._feed is None:
             raise not_subscribed(self.info.id)
         return TrackStatistics(self.info, self._feed.count, self._feed.bytes)
+
+    def forget(self) -> None:
+        """It is published no more, or the connection has ended: nothing is wished of it."""
+        self.subscribing.stop()
+        self._stop_repeating()
+
+    def _subscribe(self, wanted: bool) -> None:
+        self.publication.set_subscribed(wanted)
+
+    def _stop_repeating(self) -> None:
+        if self._repeat is not None:
+            self._repeat.cancel()
+            self._repeat = None
 
     def _update(self, info: TrackInfo) -> None:
         self.info = info
