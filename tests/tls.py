@@ -1,12 +1,9 @@
-"""Certificates of an authority that only its test knows, and TLS in front of a server that speaks none."""
+"""Certificates of an authority that only its test knows."""
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-LOOPBACK = "127.0.0.1"
-Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+from tests.proxy import LOOPBACK
 
 
 class Authority:
@@ -77,38 +73,3 @@ def _named(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-@asynccontextmanager
-async def behind_tls(context: ssl.SSLContext, far: Open) -> AsyncIterator[int]:
-    """The port of this machine at which the server that `far` opens connections to speaks TLS."""
-    calls: set[asyncio.Task[None]] = set()
-
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        calls.add(task)
-        # The end of a connection, by either side or by the test, is no news.
-        with suppress(OSError, asyncio.CancelledError):
-            far_reader, far_writer = await far()
-            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-        writer.transport.abort()
-
-    server = await asyncio.start_server(carry, LOOPBACK, 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for call in calls:
-            call.cancel()
-        await asyncio.gather(*calls)
-        await server.wait_closed()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        writer.close()

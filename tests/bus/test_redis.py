@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.proxy import LOOPBACK, Proxy
 from tests.redis import RedisServer, SharedRedis, free_port
-from tests.tls import LOOPBACK, Authority, behind_tls
+from tests.tls import Authority
 from utd_core.bus import Questions
 from utd_core.bus.redis import RedisMessages
 from utd_core.errors import Closed, InvalidInput, Unavailable
@@ -323,8 +324,8 @@ async def test_a_wrong_password_is_named_and_never_shown(caplog: pytest.LogCaptu
 
 async def test_tls_is_spoken_and_the_certificate_is_looked_at(redis: SharedRedis, tmp_path: Path) -> None:
     authority, path = Authority(tmp_path), redis.url.removeprefix("unix://")
-    async with behind_tls(authority.server(), lambda: asyncio.open_unix_connection(path)) as port:
-        url = f"rediss://{LOOPBACK}:{port}"
+    async with Proxy(lambda: asyncio.open_unix_connection(path), tls=authority.server()) as proxy:
+        url = f"rediss://{LOOPBACK}:{proxy.port}"
         stranger = RedisMessages(url, patience=60)
         with pytest.raises(Unavailable, match="its certificate is not one to trust"):
             await stranger.open()

@@ -16,7 +16,8 @@ import pytest
 from aiohttp import web
 from livekit.api import access_token
 
-from tests.tls import LOOPBACK, Authority, behind_tls
+from tests.proxy import LOOPBACK, Proxy
+from tests.tls import Authority
 from utd_core.concurrency import SystemClock
 from utd_core.errors import ConnectFailed, DeadlineExceeded, ErrorCode, MediaError, NotFound
 from utd_core.media.backend import ConnectOptions, JoinTicket
@@ -172,10 +173,9 @@ async def test_a_server_that_says_nothing_is_waited_for_no_longer_than_was_asked
 
 async def test_a_certificate_that_nobody_trusts_is_what_the_error_says(server: LocalServer, tmp_path: Path) -> None:
     await asyncio.to_thread(server.start)
-    near = Authority(tmp_path).server()
     async with (
-        behind_tls(near, lambda: asyncio.open_connection(LOOPBACK, server.port)) as port,
-        acquainted(server, f"wss://{LOOPBACK}:{port}") as backend,
+        Proxy(server.port, tls=Authority(tmp_path).server()) as proxy,
+        acquainted(server, f"wss://{LOOPBACK}:{proxy.port}") as backend,
     ):
         await unknown(backend, remedy="(?i)certificate.*SSL_CERT_FILE")
 

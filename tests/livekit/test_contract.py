@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.tls import LOOPBACK, Authority, behind_tls
+from tests.proxy import LOOPBACK, Proxy
+from tests.tls import Authority
 from utd_core.testing.contract.behaviours import BEHAVIOURS
 from utd_livekit.server.local import LocalServer
 
@@ -96,8 +97,8 @@ async def test_over_tls_it_excuses_what_breaks_a_wire_as_well(server: LocalServe
     await asyncio.to_thread(server.start)
     authority = Authority(tmp_path)
     asked_for = {*ELSEWHERE, *ENCRYPTED, "M1", "M8", "C1", "C46", "C94"}
-    async with behind_tls(authority.server(), lambda: asyncio.open_connection(LOOPBACK, server.port)) as port:
-        url = f"wss://{LOOPBACK}:{port}"
+    async with Proxy(server.port, tls=authority.server()) as proxy:
+        url = f"wss://{LOOPBACK}:{proxy.port}"
         assert await excused(server, url, asked_for, SSL_CERT_FILE=str(authority.path)) == ELSEWHERE | ENCRYPTED
 
 

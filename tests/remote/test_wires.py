@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from tests.client.world import STEADY
+from tests.proxy import Proxy
 from tests.tls import Authority
 from utd_core.client import SyncState, UTDStreamClient
 from utd_core.client.models import Resynced
@@ -24,7 +25,6 @@ from utd_core.model.commands import CreateRoom, LockSeat
 from utd_core.server.pusher import UVICORN_OPTIONS
 from utd_core.testing.wait import eventually
 
-from .proxy import Proxy
 from .server import QuietServer, RealWorld
 
 ROOM = "lobby"
