@@ -50,6 +50,20 @@ class Fault(StrEnum):
 
 NOTIFICATION_FAULTS = frozenset(fault for fault in Fault if fault.name.startswith("NOTIFICATIONS_"))
 
+PARAMETERS: Mapping[Fault, Mapping[str, float]] = {
+    Fault.SLOW_SUBSCRIBER: {"seconds": 1.0},
+    Fault.PACKET_LOSS: {"rate": 0.2},
+    Fault.JITTER: {"seconds": 0.05},
+    Fault.GRANT_DELAY: {"seconds": 1.0},
+    Fault.GRANT_FAILURE: {"times": 1},
+    Fault.NOTIFICATIONS_LOST: {"times": 1},
+    Fault.NOTIFICATIONS_DOUBLED: {"times": 1},
+    Fault.NOTIFICATIONS_DELAYED: {"times": 1, "seconds": 1.0},
+    Fault.NOTIFICATIONS_REVERSED: {"times": 2},
+}
+"""Of the faults that happen alike on every backend, with their defaults; how long an outage takes is a backend's own
+matter."""
+
 
 def check_fault(value: Any) -> Fault:
     """The fault of this name. Raises `InvalidInput` for another one."""

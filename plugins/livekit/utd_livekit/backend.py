@@ -158,8 +158,8 @@ class LiveKitBackend(MediaBackend):
         if not (is_silent or self._settings.faults):
             return None
         server = self._settings.server
-        is_own = server is not None and ticket.url == server.url
-        wire = Wire(ticket.url, line=Line(server.media_port) if server is not None and is_own else None)
+        line = Line(server.media_port) if server is not None and ticket.url == server.url else None
+        wire = Wire(ticket.url, line=line)
         if is_silent:
             wire.hold()
         return wire

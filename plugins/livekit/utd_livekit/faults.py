@@ -18,7 +18,7 @@ from livekit import api, rtc
 
 from utd_core.errors import ErrorCode, InvalidInput, MediaError, NotFound, Unsupported
 from utd_core.media.backend import JoinTicket
-from utd_core.media.faults import NOTIFICATION_FAULTS, Fault, read_parameters
+from utd_core.media.faults import NOTIFICATION_FAULTS, PARAMETERS, Fault, read_parameters
 
 from .server.line import Line
 from .server.wire import Wire
@@ -40,18 +40,10 @@ _SCENARIOS: Mapping[Fault, rtc.SimulateScenarioKind.ValueType] = {
     Fault.SERVER_LEAVE: rtc.SimulateScenarioKind.SIMULATE_SERVER_LEAVE,
 }
 _DEFAULTS: Mapping[Fault, Mapping[str, float]] = {
+    **PARAMETERS,
     Fault.SIGNAL_DROP: {"seconds": 0.0},
     Fault.FULL_RECONNECT: {"seconds": 0.0},
     Fault.NODE_FAILURE: {"seconds": 0.0},
-    Fault.SLOW_SUBSCRIBER: {"seconds": 1.0},
-    Fault.PACKET_LOSS: {"rate": 0.2},
-    Fault.JITTER: {"seconds": 0.05},
-    Fault.GRANT_DELAY: {"seconds": 1.0},
-    Fault.GRANT_FAILURE: {"times": 1},
-    Fault.NOTIFICATIONS_LOST: {"times": 1},
-    Fault.NOTIFICATIONS_DOUBLED: {"times": 1},
-    Fault.NOTIFICATIONS_DELAYED: {"times": 1, "seconds": 1.0},
-    Fault.NOTIFICATIONS_REVERSED: {"times": 2},
 }
 """The parameters of each fault that has any."""
 

@@ -122,11 +122,6 @@ class RemoteTrack:
             raise not_subscribed(self.info.id)
         return TrackStatistics(self.info, self._feed.count, self._feed.bytes)
 
-    def forget(self) -> None:
-        """It is published no more, or the connection has ended: nothing is wished of it."""
-        self.subscribing.stop()
-        self._stop_repeating()
-
     def _subscribe(self, wanted: bool) -> None:
         self.publication.set_subscribed(wanted)
 

@@ -146,7 +146,7 @@ class Roster:
             self._settling.cancel()
         for track in self._tracks.values():
             track.unsubscribed()
-            track.forget()
+            track.subscribing.stop()
         self._others.clear()
         self._tracks.clear()
         self._infos.clear()
@@ -203,7 +203,7 @@ class Roster:
 
     def _remove(self, other: _Other, track: RemoteTrack) -> None:
         self._end_subscription(track)
-        track.forget()
+        track.subscribing.stop()
         del other.tracks[track.info.id], self._tracks[track.info.id]
         self._show(track.identity, other)
         self._tell(TrackUnpublished(track.identity, track.info))

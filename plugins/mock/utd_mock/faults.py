@@ -9,28 +9,20 @@ from collections.abc import Callable, Mapping
 
 from utd_core.errors import InvalidInput
 from utd_core.media.events import DisconnectReason
-from utd_core.media.faults import NOTIFICATION_FAULTS, Fault, read_parameters
+from utd_core.media.faults import NOTIFICATION_FAULTS, PARAMETERS, Fault, read_parameters
 
 from .rooms import Participant
 from .server import MockServer
 
 DEFAULTS: Mapping[Fault, Mapping[str, float]] = {
+    **PARAMETERS,
     Fault.SIGNAL_DROP: {"seconds": 2.0},
     Fault.FULL_RECONNECT: {"seconds": 2.0},
     Fault.SERVER_LEAVE: {},
     Fault.NODE_FAILURE: {"seconds": 10.0},
     Fault.DUPLICATE_IDENTITY: {},
     Fault.TOKEN_EXPIRY: {},
-    Fault.SLOW_SUBSCRIBER: {"seconds": 1.0},
-    Fault.PACKET_LOSS: {"rate": 0.2},
-    Fault.JITTER: {"seconds": 0.05},
     Fault.CONNECT_SILENCE: {},
-    Fault.GRANT_DELAY: {"seconds": 1.0},
-    Fault.GRANT_FAILURE: {"times": 1},
-    Fault.NOTIFICATIONS_LOST: {"times": 1},
-    Fault.NOTIFICATIONS_DOUBLED: {"times": 1},
-    Fault.NOTIFICATIONS_DELAYED: {"times": 1, "seconds": 1.0},
-    Fault.NOTIFICATIONS_REVERSED: {"times": 2},
 }
 """The parameters of each fault, with their defaults."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from utd_core.errors import ErrorCode, InvalidInput, NotFound
 from utd_core.media.events import DisconnectReason
-from utd_core.media.faults import Fault, read_parameters
+from utd_core.media.faults import PARAMETERS, Fault, read_parameters
 from utd_core.media.signalling import Interruptible
 
 if TYPE_CHECKING:
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from .connection import P2PConnection
 
 DEFAULTS: Mapping[Fault, Mapping[str, float]] = {
+    **PARAMETERS,
     Fault.SIGNAL_DROP: {"seconds": 2.0},
     Fault.FULL_RECONNECT: {"seconds": 2.0},
-    Fault.GRANT_DELAY: {"seconds": 1.0},
-    Fault.GRANT_FAILURE: {"times": 1},
 }
 """The parameters of each fault that has any."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .line import LOOPBACK, Line
 
-_HEAD_ENDS = b"\r\n\r\n"
+END_OF_HEAD = b"\r\n\r\n"
 _SHORTEST = 2
 _WIDER = {126: 2, 127: 8}
 """Bytes that hold the length of a frame, by what stands where short ones have theirs (RFC 6455)."""
@@ -31,8 +31,8 @@ class Diversion:
     def _next(self) -> int:
         """Bytes of the next part: the head of the answer, then frames (RFC 6455); 0 where it is not all there."""
         if not self._has_begun:
-            end = self._said.find(_HEAD_ENDS) + len(_HEAD_ENDS)
-            self._has_begun = end >= len(_HEAD_ENDS)
+            end = self._said.find(END_OF_HEAD) + len(END_OF_HEAD)
+            self._has_begun = end >= len(END_OF_HEAD)
             return end if self._has_begun else 0
         if len(self._said) < _SHORTEST:
             return 0

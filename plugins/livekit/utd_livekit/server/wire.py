@@ -21,7 +21,7 @@ import anyio
 
 from utd_core.concurrency import Closeable
 
-from .diversion import Diversion
+from .diversion import END_OF_HEAD, Diversion
 from .line import Line
 
 Change = Callable[[bytes], bytes]
@@ -31,7 +31,6 @@ _LAST_WORDS = 1.0
 """Seconds in which a web socket ends whose caller has hung up."""
 _LONGEST_HEAD = 1_048_576
 """Bytes, of which a ticket may take most."""
-_END_OF_HEAD = b"\r\n\r\n"
 _UPGRADE = re.compile(rb"^upgrade: *websocket\r$", re.IGNORECASE | re.MULTILINE)
 _TICKET = re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 
@@ -195,7 +194,7 @@ async def _call(host: str, port: int) -> socket.socket:
 async def _read_head(near: socket.socket) -> bytes:
     """The beginning of what is said, up to the end of the first request's head; nothing where there is none."""
     head = b""
-    while _END_OF_HEAD not in head:
+    while END_OF_HEAD not in head:
         said = await asyncio.get_running_loop().sock_recv(near, _CHUNK)
         head += said
         if not said or len(head) > _LONGEST_HEAD:
