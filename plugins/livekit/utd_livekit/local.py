@@ -20,6 +20,7 @@ from .capture import AudioCapture
 from .names import new_track_id, wire_name
 from .sdk import let_go
 from .sources import CLIENT_SOURCES
+from .words import LastWord
 
 QUEUE_MS = 200
 """Sound that may wait to be sent. `write` waits when there is more."""
@@ -43,6 +44,9 @@ class LiveKitLocalTrack(LocalTrack):
         self.publication: rtc.LocalTrackPublication | None = None
         self._unpublish = unpublish
         self._muted = False
+        self._mute_words = LastWord(self._tell_muted)
+        self._is_silenced = False
+        """The SDK's track is muted, or has been told to be."""
         self._ended = False
         self._frames = self._bytes = self._dropped = 0
 
@@ -74,10 +78,14 @@ class LiveKitLocalTrack(LocalTrack):
             raise self._closed()
         if muted != self._muted:
             self._muted = muted
-            (self.native.mute if muted else self.native.unmute)()
+            self._mute_words.say(muted)
 
     def notice_mute(self, muted: bool) -> bool:
-        """The track is muted, or not any more, as the server tells; whether that is news, and so the server's doing."""
+        """The SDK's track is muted, or not any more; whether that is news, and so the server's doing."""
+        if muted == self._is_silenced:
+            return False
+        self._is_silenced = muted
+        self._mute_words.stands(muted)
         is_news = muted != self._muted
         self._muted = muted
         return is_news
@@ -90,10 +98,16 @@ class LiveKitLocalTrack(LocalTrack):
     def end(self) -> None:
         """The track takes no frames any more. Idempotent."""
         self._ended = True
+        self._mute_words.stop()
 
     @abstractmethod
     async def release(self) -> None:
         """Let go of what the SDK holds for it."""
+
+    def _tell_muted(self, muted: bool) -> None:
+        if muted != self._is_silenced:
+            self._is_silenced = muted
+            (self.native.mute if muted else self.native.unmute)()
 
     async def write(self, frame: Frame) -> None:
         if self._ended:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,17 +17,18 @@ from utd_core.media.reading import QueueReader
 
 from .feeds import Feed
 from .moderation import MuteWords
-from .sdk import let_go, set_enabled
+from .sdk import let_go, repeat_settings, set_enabled
 from .subscribing import Subscribing
+from .words import LastWord
 
 _QUALITIES: Mapping[VideoQuality, rtc.VideoQuality.ValueType] = {
     VideoQuality.LOW: rtc.VideoQuality.VIDEO_QUALITY_LOW,
     VideoQuality.MEDIUM: rtc.VideoQuality.VIDEO_QUALITY_MEDIUM,
     VideoQuality.HIGH: rtc.VideoQuality.VIDEO_QUALITY_HIGH,
 }
-_REPEATED_AFTER = 0.5
-"""Seconds after which what is wished of a track is said once more: the server may forget what it hears while it makes
-the subscription."""
+
+Wish = tuple[bool, VideoQuality]
+"""Of a video: whether it is to be sent, and its largest size."""
 
 
 class RemoteTrack:
@@ -52,7 +52,7 @@ class RemoteTrack:
         self._feed: Feed | None = None
         self._native: rtc.RemoteAudioTrack | rtc.RemoteVideoTrack | None = None
         self.subscribing = Subscribing(self._subscribe, lambda: self.is_subscribed)
-        self._repeat: asyncio.TimerHandle | None = None
+        self._wishes = LastWord(self._tell_wish, self._repeat_wish)
         self.is_returning = False
         """It was subscribed before a reconnect, and will be again."""
 
@@ -85,14 +85,14 @@ class RemoteTrack:
             self._feed = Feed.of(self.info, is_stereo, lambda _: self.apply_wishes())
         self._native = track
         self._feed.follow(track)
+        # Unasked it is sent. One that nobody reads is refused a moment later, for there are readers that come with it.
+        self._wishes.stands((True, self.wish))
         self.apply_wishes()
-        self._stop_repeating()
-        self._repeat = asyncio.get_running_loop().call_later(_REPEATED_AFTER, self.apply_wishes)
         return is_news
 
     def unsubscribed(self) -> bool:
         """It is received no more; whether that is news."""
-        self._stop_repeating()
+        self._wishes.stop()
         self.is_returning = False
         feed, native, self._feed, self._native = self._feed, self._native, None, None
         if feed is not None:
@@ -104,11 +104,7 @@ class RemoteTrack:
         """Tell the server what is wanted of the track: nothing while nobody reads it, else the wished size."""
         if self._native is None or self._feed is None or self.info.kind is TrackKind.AUDIO:
             return
-        is_wanted = self._feed.is_wanted or not self._is_adaptive
-        set_enabled(self.publication, is_wanted)
-        if is_wanted and self.publication.simulcasted:
-            # After enabling, which would leave the smallest.
-            self.publication.set_video_quality(_QUALITIES[self.wish])
+        self._wishes.say((self._feed.is_wanted or not self._is_adaptive, self.wish))
 
     def read(self, capacity: int, overflow: Overflow) -> QueueReader:
         """Raises `NotFound` when it is not subscribed."""
@@ -125,10 +121,19 @@ class RemoteTrack:
     def _subscribe(self, wanted: bool) -> None:
         self.publication.set_subscribed(wanted)
 
-    def _stop_repeating(self) -> None:
-        if self._repeat is not None:
-            self._repeat.cancel()
-            self._repeat = None
+    def _tell_wish(self, wish: Wish) -> None:
+        is_wanted, quality = wish
+        set_enabled(self.publication, is_wanted)
+        if is_wanted and self.publication.simulcasted:
+            self.publication.set_video_quality(_QUALITIES[quality])
+
+    def _repeat_wish(self, wish: Wish) -> None:
+        # What the native library has been told already it does not tell again.
+        is_wanted, _ = wish
+        if is_wanted and self.publication.simulcasted:
+            self._tell_wish(wish)
+        else:
+            repeat_settings(self.publication)
 
     def _update(self, info: TrackInfo) -> None:
         self.info = info

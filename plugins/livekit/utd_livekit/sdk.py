@@ -35,6 +35,7 @@ __all__ = [
     "let_go",
     "let_go_of_room",
     "newest_ticket",
+    "repeat_settings",
     "request",
     "set_enabled",
     "video_stream",
@@ -43,6 +44,9 @@ __all__ = [
 
 _LET_OUT = 0.1
 """Seconds without the interpreter's lock, for each thread that waits for it; a turn takes 5 ms at most."""
+
+_FULL = 8_192
+"""Pixels: more than any publisher sends."""
 
 _loading = threading.Lock()
 """Two threads that load it would make two of what there may be one of."""
@@ -57,6 +61,16 @@ def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
     wanted = FfiRequest()
     wanted.enable_remote_track_publication.track_publication_handle = publication._ffi_handle.handle
     wanted.enable_remote_track_publication.enabled = enabled
+    request(wanted)
+
+
+def repeat_settings(publication: rtc.RemoteTrackPublication) -> None:
+    """Tell the server once more whether it is to send a subscribed track, and in its full size."""
+    wanted = FfiRequest()
+    settings = wanted.update_remote_track_publication_dimension
+    settings.track_publication_handle = publication._ffi_handle.handle
+    # A size of 0 would be the smallest one.
+    settings.width, settings.height = publication.width or _FULL, publication.height or _FULL
     request(wanted)
 
 

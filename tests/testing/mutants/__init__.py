@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import connecting, controlling, declaring, describing, playing, signalling, sizing, staging, telling
+from . import connecting, controlling, declaring, describing, playing, signalling, sizing, staging, telling, wavering
 from .codec import LIKE_A_NETWORK
 from .covers import MUTANTS
 from .modest import MODEST
@@ -23,4 +23,5 @@ __all__ = [
     "sizing",
     "staging",
     "telling",
+    "wavering",
 ]

@@ -283,3 +283,15 @@ def declare(registry: Registry) -> None:
     codecs = section("Codecs", "video_codecs", "video")
     codecs.declare(136, "A video arrives in each codec that is declared; in another one publishing is `Unsupported`.")
     codecs.declare(137, "A codec for a track of sound is `InvalidInput`.", "audio")
+
+    minds = section("Changes of mind")
+    minds.declare(
+        138, "A track that is muted and unmuted as fast as one likes ends as was said last, by nobody else.", "audio"
+    )
+    minds.declare(
+        139,
+        "A track that is taken and refused as fast as one likes is received if it was taken last.",
+        "audio",
+        "selective_subscription",
+    )
+    minds.declare(140, "A video whose readers come and go as fast as one likes is seen by the last one.", "video")
