@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 
 import pytest
@@ -35,6 +36,22 @@ async def test_a_thread_is_named() -> None:
     assert await leaks_since(before, grace=0.01) == ["thread stray-thread"]
     end.set()
     await asyncio.to_thread(thread.join)
+    await assert_no_leaks(before)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system cannot list descriptors")  # noqa: PTH112
+async def test_a_socket_is_told_with_its_ends() -> None:
+    before = Snapshot.take()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as near,
+        socket.create_connection(near.getsockname()) as far,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as idle,
+    ):
+        leaked = {line.split(":")[0]: line for line in await leaks_since(before, grace=0.0)}
+        here, there = far.getsockname(), near.getsockname()
+        assert leaked[f"descriptor {far.fileno()}"].endswith(f", STREAM at {here} to {there}")
+        assert leaked[f"descriptor {near.fileno()}"].endswith(f", STREAM at {there}")
+        assert leaked[f"descriptor {idle.fileno()}"].endswith(", DGRAM at ('0.0.0.0', 0)")
     await assert_no_leaks(before)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import stat
 import threading
 from collections.abc import Iterator
@@ -49,7 +50,8 @@ class Snapshot:
         lines += [f"thread {thread.name}" for thread in self.threads - before.threads if thread.is_alive()]
         if self.descriptors is not None and before.descriptors is not None:
             lines += [
-                f"descriptor {number}: {target}" for number, target in sorted(self.descriptors - before.descriptors)
+                f"descriptor {number}: {target}{_whereto(number)}"
+                for number, target in sorted(self.descriptors - before.descriptors)
             ]
         return sorted(lines)
 
@@ -84,6 +86,24 @@ def _described(numbers: list[int]) -> Iterator[tuple[int, str]]:
         with suppress(OSError):
             seen = os.fstat(number)
             yield number, f"{_kind(seen.st_mode)} {seen.st_dev}:{seen.st_ino}"
+
+
+def _whereto(number: int) -> str:
+    """What a socket is between; nothing for what is none, or not there any more."""
+    try:
+        seen = socket.socket(fileno=number)
+    except OSError:
+        return ""
+    try:
+        ends = f", {seen.type.name.removeprefix('SOCK_')} at {seen.getsockname()}"
+        with suppress(OSError):
+            ends += f" to {seen.getpeername()}"
+        return ends
+    except OSError:
+        return ""
+    finally:
+        # It is somebody else's, and stays open.
+        seen.detach()
 
 
 def _kind(mode: int) -> str:

@@ -6,10 +6,12 @@ Deliveries may be lost, late, doubled or out of order. Each is handed on as the 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import jwt
 from aiohttp import web
@@ -42,8 +44,9 @@ _KINDS: Mapping[str, NotificationKind] = {
 }
 
 _LAST_DELIVERY = 1.0
-"""Seconds for which closing waits for a delivery that is not all there yet. aiohttp's own minute is also what it waits
-for a connection that was made in the moment in which it closes, of which it never hears again."""
+"""Seconds for which closing waits for a delivery that is not all there yet."""
+_TURNS = 4
+"""Of the loop, within which a connection that was accepted is made and read from."""
 
 Receive = Callable[[bytes, Mapping[str, str]], None]
 
@@ -114,6 +117,31 @@ def _track(track: api.TrackInfo, identity: str) -> TrackInfo:
     return TrackInfo(track_id, FROM_SERVER.get(track.source, TrackSource.MICROPHONE), track.muted, name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Listening(Closeable):
+    """A server, and where it takes calls."""
+
+    server: web.Server
+    ports: asyncio.Server
+
+    async def aclose(self) -> None:
+        # First no call is taken any more, and those that were are let in: a port that is closed before leaves their
+        # sockets open until Python's collector comes by, and a server that is, does not know them.
+        for port in self.ports.sockets:
+            asyncio.get_running_loop().remove_reader(port)
+        await _let_in()
+        self.ports.close()
+        # Another loop than asyncio's own took them until now.
+        await _let_in()
+        self.server.pre_shutdown()
+        await self.server.shutdown(_LAST_DELIVERY)
+
+
+async def _let_in() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
 class Receiver(Closeable):
     """Listens for webhooks at `address`, where there is one."""
 
@@ -133,21 +161,18 @@ class Receiver(Closeable):
 
     async def aclose(self) -> None:
         self._closed = True
-        if (runner := await self._listening.over()) is not None:
-            await runner.cleanup()
+        if (listening := await self._listening.over()) is not None:
+            await listening.aclose()
 
-    async def _listen(self) -> web.ServerRunner:
+    async def _listen(self) -> _Listening:
         host, port = listen_address(self._address)
         # Whoever sends more than is taken is hung up on, not listened to.
         server = web.Server(self._answer, access_log=None, lingering_time=0.0)
-        runner = web.ServerRunner(server, shutdown_timeout=_LAST_DELIVERY)
-        await runner.setup()
         try:
-            await web.TCPSite(runner, host, port, reuse_address=True).start()
+            ports = await asyncio.get_running_loop().create_server(server, host, port, reuse_address=True)
         except OSError as error:
-            await runner.cleanup()
             raise MediaError(f"cannot listen for LiveKit's webhooks at {self._address}: {error.strerror}") from error
-        return runner
+        return _Listening(server, ports)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "POST":
