@@ -43,7 +43,8 @@ async def test_a_track_is_received_if_it_was_taken_last(harness: Harness) -> Non
     for wanted in [False, True] * TIMES:
         await harness.within(bob.connection.set_subscribed(track.info.id, wanted))
     await harness.settle()
-    listener = await bob.listens(ann)
+    listener = await harness.eventually(lambda: bob.reading(track.info.id), what="the track")
+    assert listener is not None
     async with harness.playing(track, HUM):
         await listener.hears(440.0)
         for wanted in [True, False] * TIMES:
