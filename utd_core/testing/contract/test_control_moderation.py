@@ -13,11 +13,14 @@ from ...media.events import (
     TrackUnmuted,
 )
 from .harness import LISTENER, Harness
+from .peer import Peer
 from .proof import proves, refused
 from .signals import tone
 from .test_control_grants import two
 
 HUM = tone(440.0, seconds=0.2)
+_A_MOMENT = 0.1
+"""Seconds."""
 
 
 async def listed(harness: Harness, room: str) -> dict[str, ParticipantInfo]:
@@ -28,6 +31,21 @@ async def listed(harness: Harness, room: str) -> dict[str, ParticipantInfo]:
 
 async def mute(harness: Harness, room: str, track_id: str, muted: bool = True) -> None:
     await harness.within(harness.control.mute_track(room, "ann", track_id, muted))
+
+
+async def reached(harness: Harness, room: str, *peers: Peer) -> None:
+    """Wait until what the server says arrives at them. A media server may open its way to somebody a moment after he
+    has connected, and says nothing of what it drops before."""
+
+    async def everybody_hears() -> bool:
+        await harness.control.send_data(room, b"hello")
+        await harness.pass_time(_A_MOMENT)
+        return all(peer.told(DataReceived) for peer in peers)
+
+    await harness.eventually(everybody_hears, what="a word from the server")
+    await harness.settle()
+    for peer in peers:
+        peer.log.clear()
 
 
 @proves("M35")
@@ -181,6 +199,7 @@ async def test_an_unknown_room_has_no_participants(harness: Harness) -> None:
 @proves("M47")
 async def test_data_from_the_server_reaches_everybody(harness: Harness) -> None:
     room, ann, bob = await two(harness)
+    await reached(harness, room, ann, bob)
     await harness.within(harness.control.send_data(room, b"from the server"))
     for peer in (ann, bob):
         received = await peer.expect(DataReceived)
@@ -190,6 +209,7 @@ async def test_data_from_the_server_reaches_everybody(harness: Harness) -> None:
 @proves("M48")
 async def test_data_from_the_server_to_some_reaches_only_those(harness: Harness) -> None:
     room, ann, bob = await two(harness)
+    await reached(harness, room, ann, bob)
     await harness.within(harness.control.send_data(room, b"for bob", to=["bob", "nobody"]))
     await harness.within(harness.control.send_data(room, b"for all"))
     await bob.expect(DataReceived, payload=b"for bob")
@@ -202,6 +222,7 @@ async def test_data_from_the_server_to_some_reaches_only_those(harness: Harness)
 async def test_data_from_the_server_keeps_its_topic(harness: Harness) -> None:
     room = await harness.room()
     ann = await harness.join(room, "ann")
+    await reached(harness, room, ann)
     await harness.within(harness.control.send_data(room, b"{}", topic="chat"))
     assert (await ann.expect(DataReceived)).topic == "chat"
 
@@ -210,6 +231,7 @@ async def test_data_from_the_server_keeps_its_topic(harness: Harness) -> None:
 async def test_too_much_data_from_the_server_reaches_nobody(harness: Harness) -> None:
     room = await harness.room()
     ann = await harness.join(room, "ann")
+    await reached(harness, room, ann)
     with refused(TooLarge):
         await harness.within(harness.control.send_data(room, bytes(harness.capabilities.max_data_bytes + 1)))
     await harness.within(harness.control.send_data(room, b"small"))
